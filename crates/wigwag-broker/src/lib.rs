@@ -1,0 +1,1 @@
+//! An embeddable MQTT broker: listeners, shards and everything that touches the outside world

@@ -1,0 +1,1 @@
+//! Transports for MQTT: TCP and WebSocket streams, dialling, accepting, and the pump that drives a connection

@@ -1,0 +1,2 @@
+//! The wigwag binary.
+fn main() {}
