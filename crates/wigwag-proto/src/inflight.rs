@@ -1,0 +1,493 @@
+//! Messages of QoS 1 and 2 that one side has sent and the other has not acknowledged.
+//!
+//! The sender's half of a session: Packet Identifiers, the send quota of section 4.9, the stages of
+//! both handshakes, and the order in which everything is sent again on a new connection. The table
+//! grows with what is in flight, not with what could be; every step takes constant time.
+
+use std::collections::VecDeque;
+
+use crate::packet::{PacketId, Qos};
+
+/// A Packet Identifier that is not in use, or not in the stage that the acknowledgement is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Packet Identifier {0} is not waiting for this acknowledgement")]
+pub struct UnknownPacketId(pub PacketId);
+
+/// What is in flight, with a message of type `M` for each Packet Identifier of a PUBLISH.
+#[derive(Debug)]
+pub struct Inflight<M> {
+    /// Slot `i` belongs to Packet Identifier `i + 1`.
+    slots: Vec<Slot<M>>,
+    /// Free slots below `slots.len()`, the one that has been free longest first.
+    free: VecDeque<u16>,
+    /// What remains to be sent again on this connection, in order.
+    resend: VecDeque<(PacketId, u64)>,
+    next_order: u64,
+    /// Publishes that occupy the peer's Receive Maximum on this connection.
+    occupied: u16,
+    receive_maximum: u16,
+}
+
+#[derive(Debug)]
+enum Slot<M> {
+    Free,
+    /// A SUBSCRIBE or UNSUBSCRIBE that waits for its acknowledgement.
+    Request,
+    Publish(Entry<M>),
+}
+
+#[derive(Debug)]
+struct Entry<M> {
+    /// Position in the order of first sending.
+    order: u64,
+    due: Acknowledgement,
+    /// Whether it has been sent on this connection and so occupies the quota.
+    sent: bool,
+    message: M,
+}
+
+/// The acknowledgement that is due next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acknowledgement {
+    PubAck,
+    PubRec,
+    PubComp,
+}
+
+/// Something to send again after a reconnect.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resend<'a, M> {
+    /// The PUBLISH, with DUP set. `[MQTT-3.3.1-1]`
+    Publish {
+        /// Its Packet Identifier, which stays.
+        packet_id: PacketId,
+        /// `AtLeastOnce` or `ExactlyOnce`.
+        qos: Qos,
+        /// The message.
+        message: &'a M,
+    },
+    /// The PUBREL: the PUBLISH itself must not be sent any more. `[MQTT-4.3.3-6]`
+    Release(PacketId),
+}
+
+/// What a PUBREC means for its message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a, M> {
+    /// The receiver owns it; send PUBREL.
+    Accepted(&'a mut M),
+    /// The receiver refused it; the Packet Identifier is free. `[MQTT-4.4.0-2]`
+    Rejected(M),
+}
+
+impl<M> Default for Inflight<M> {
+    fn default() -> Inflight<M> {
+        Inflight::new()
+    }
+}
+
+impl<M> Inflight<M> {
+    /// Nothing in flight, and the quota that a peer has when it does not name one.
+    pub const fn new() -> Inflight<M> {
+        Inflight {
+            slots: Vec::new(),
+            free: VecDeque::new(),
+            resend: VecDeque::new(),
+            next_order: 0,
+            occupied: 0,
+            receive_maximum: u16::MAX,
+        }
+    }
+
+    /// Publishes that have not been acknowledged in full.
+    pub fn len(&self) -> usize {
+        self.slots
+            .iter()
+            .filter(|slot| matches!(slot, Slot::Publish(_)))
+            .count()
+    }
+
+    /// Whether no publish is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the peer's Receive Maximum allows another publish now. `[MQTT-4.9.0-2]`
+    ///
+    /// While messages of the last connection wait to be sent again, none may overtake them.
+    pub fn has_quota(&self) -> bool {
+        self.occupied < self.receive_maximum && self.resend.is_empty() && self.has_free_id()
+    }
+
+    fn has_free_id(&self) -> bool {
+        !self.free.is_empty() || self.slots.len() < usize::from(u16::MAX)
+    }
+
+    /// Takes a message into flight. `None`, and the message back, when the quota is used up.
+    pub fn publish(&mut self, qos: Qos, message: M) -> Result<PacketId, M> {
+        let due = match qos {
+            Qos::AtMostOnce => return Err(message),
+            Qos::AtLeastOnce => Acknowledgement::PubAck,
+            Qos::ExactlyOnce => Acknowledgement::PubRec,
+        };
+        if !self.has_quota() {
+            return Err(message);
+        }
+        let order = self.next_order;
+        self.next_order += 1;
+        self.occupied += 1;
+        match self.occupy(Slot::Publish(Entry {
+            order,
+            stage,
+            sent: true,
+            message,
+        })) {
+            Ok(packet_id) => Ok(packet_id),
+            Err(_) => unreachable!("an identifier is free whenever there is quota"),
+        }
+    }
+
+    /// Takes a Packet Identifier for a SUBSCRIBE or UNSUBSCRIBE; `None` when all 65,535 are in use.
+    pub fn request(&mut self) -> Option<PacketId> {
+        self.occupy(Slot::Request).ok()
+    }
+
+    /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE that has been acknowledged.
+    pub fn handle_response(&mut self, packet_id: PacketId) -> Result<(), UnknownPacketId> {
+        match self.slot(packet_id) {
+            Some(Slot::Request) => {
+                self.vacate(packet_id);
+                Ok(())
+            }
+            _ => Err(UnknownPacketId(packet_id)),
+        }
+    }
+
+    /// A PUBACK: the message is done.
+    pub fn handle_puback(&mut self, packet_id: PacketId) -> Result<M, UnknownPacketId> {
+        self.finish(packet_id, Acknowledgement::PubAck)
+    }
+
+    /// A PUBREC with its outcome. Repeated after an accepted one, it is answered the same way again.
+    pub fn handle_pubrec(
+        &mut self,
+        packet_id: PacketId,
+        accepted: bool,
+    ) -> Result<Received<'_, M>, UnknownPacketId> {
+        if !accepted {
+            return self
+                .finish(packet_id, Acknowledgement::PubRec)
+                .map(Received::Rejected);
+        }
+        match self.slot(packet_id) {
+            Some(Slot::Publish(entry)) if entry.due != Acknowledgement::PubAck => {
+                entry.due = Acknowledgement::PubComp;
+                Ok(Received::Accepted(&mut entry.message))
+            }
+            _ => Err(UnknownPacketId(packet_id)),
+        }
+    }
+
+    /// A PUBCOMP: the message is done.
+    pub fn handle_pubcomp(&mut self, packet_id: PacketId) -> Result<M, UnknownPacketId> {
+        self.finish(packet_id, Acknowledgement::PubComp)
+    }
+
+    fn finish(&mut self, packet_id: PacketId, due: Acknowledgement) -> Result<M, UnknownPacketId> {
+        match self.slot(packet_id) {
+            Some(Slot::Publish(entry)) if entry.due == due => {}
+            _ => return Err(UnknownPacketId(packet_id)),
+        }
+        match self.vacate(packet_id) {
+            Slot::Publish(entry) => {
+                self.occupied -= u16::from(entry.sent);
+                Ok(entry.message)
+            }
+            Slot::Free | Slot::Request => Err(UnknownPacketId(packet_id)),
+        }
+    }
+
+    /// A new connection continues the session: everything that was in flight is to be sent again, as
+    /// [`Inflight::poll_resend`] gives it, under the Receive Maximum of the new connection.
+    pub fn resume(&mut self, receive_maximum: u16) {
+        self.receive_maximum = receive_maximum;
+        self.occupied = 0;
+        self.resend.clear();
+        for index in 0..self.slots.len() {
+            let packet_id = id_of(index);
+            match self.slots.get_mut(index) {
+                Some(Slot::Publish(entry)) => {
+                    entry.sent = false;
+                    self.resend.push_back((packet_id, entry.order));
+                }
+                Some(Slot::Request) => {
+                    self.vacate(packet_id);
+                }
+                Some(Slot::Free) | None => {}
+            }
+        }
+        self.resend
+            .make_contiguous()
+            .sort_unstable_by_key(|&(_, order)| order);
+    }
+
+    /// The next thing to send again, in the order of first sending. `[MQTT-4.6.0-1]`
+    ///
+    /// `None` when all has been sent or the quota is used up; ask again after an acknowledgement.
+    pub fn poll_resend(&mut self) -> Option<Resend<'_, M>> {
+        let packet_id = self.next_due()?;
+        let Some(Slot::Publish(entry)) = self.slots.get_mut(index_of(packet_id)) else {
+            return None;
+        };
+        self.occupied += 1;
+        entry.sent = true;
+        let qos = match entry.due {
+            Acknowledgement::PubAck => Qos::AtLeastOnce,
+            Acknowledgement::PubRec => Qos::ExactlyOnce,
+            Acknowledgement::PubComp => return Some(Resend::Release(packet_id)),
+        };
+        Some(Resend::Publish {
+            packet_id,
+            qos,
+            message: &entry.message,
+        })
+    }
+
+    fn next_due(&mut self) -> Option<PacketId> {
+        while self.occupied < self.receive_maximum {
+            let (packet_id, order) = self.resend.pop_front()?;
+            // It may have been acknowledged, and the identifier taken anew, since `resume`.
+            if matches!(self.slot(packet_id), Some(Slot::Publish(entry)) if entry.order == order) {
+                return Some(packet_id);
+            }
+        }
+        None
+    }
+
+    /// Empties the table; the messages come in the order of first sending.
+    pub fn drain(&mut self) -> impl Iterator<Item = M> {
+        let mut entries: Vec<Entry<M>> = std::mem::take(self)
+            .slots
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Publish(entry) => Some(entry),
+                Slot::Free | Slot::Request => None,
+            })
+            .collect();
+        entries.sort_unstable_by_key(|entry| entry.order);
+        entries.into_iter().map(|entry| entry.message)
+    }
+
+    fn slot(&mut self, packet_id: PacketId) -> Option<&mut Slot<M>> {
+        self.slots.get_mut(index_of(packet_id))
+    }
+
+    /// Puts `slot` where an identifier is free; gives it back when none is.
+    fn occupy(&mut self, slot: Slot<M>) -> Result<PacketId, Slot<M>> {
+        let index = match self.free.pop_front() {
+            Some(index) => usize::from(index),
+            None if self.slots.len() < usize::from(u16::MAX) => {
+                self.slots.push(Slot::Free);
+                self.slots.len() - 1
+            }
+            None => return Err(slot),
+        };
+        if let Some(free) = self.slots.get_mut(index) {
+            *free = slot;
+        }
+        Ok(id_of(index))
+    }
+
+    fn vacate(&mut self, packet_id: PacketId) -> Slot<M> {
+        let index = index_of(packet_id);
+        let slot = self
+            .slots
+            .get_mut(index)
+            .map_or(Slot::Free, |slot| std::mem::replace(slot, Slot::Free));
+        self.free.push_back(packet_id.get() - 1);
+        self.shrink();
+        slot
+    }
+
+    /// Gives the memory of a burst back once nothing is in flight.
+    fn shrink(&mut self) {
+        const KEEP: usize = 32;
+        if self.free.len() == self.slots.len() && self.slots.len() > KEEP {
+            self.slots = Vec::new();
+            self.free = VecDeque::new();
+        }
+    }
+}
+
+fn index_of(packet_id: PacketId) -> usize {
+    usize::from(packet_id.get() - 1)
+}
+
+fn id_of(index: usize) -> PacketId {
+    u16::try_from(index + 1)
+        .ok()
+        .and_then(PacketId::new)
+        .expect("there are at most 65,535 slots")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(id: u16) -> PacketId {
+        PacketId::new(id).expect("not zero")
+    }
+
+    #[test]
+    fn quota_is_freed_by_puback_pubcomp_and_a_refusing_pubrec() {
+        let mut inflight = Inflight::new();
+        inflight.resume(2);
+        let first = inflight.publish(Qos::AtLeastOnce, "a").expect("quota");
+        let second = inflight.publish(Qos::ExactlyOnce, "b").expect("quota");
+        assert_eq!(inflight.publish(Qos::AtLeastOnce, "c"), Err("c"));
+        assert_eq!(inflight.handle_puback(first), Ok("a"));
+        let third = inflight.publish(Qos::ExactlyOnce, "c").expect("quota");
+        assert_eq!(
+            inflight.handle_pubrec(third, false),
+            Ok(Received::Rejected("c"))
+        );
+        assert_eq!(
+            inflight.handle_pubrec(second, true),
+            Ok(Received::Accepted(&mut "b"))
+        );
+        assert_eq!(inflight.handle_pubcomp(second), Ok("b"));
+        assert!(inflight.is_empty());
+    }
+
+    #[test]
+    fn an_acknowledgement_of_the_wrong_kind_changes_nothing() {
+        let mut inflight = Inflight::new();
+        let qos1 = inflight.publish(Qos::AtLeastOnce, 1).expect("quota");
+        let qos2 = inflight.publish(Qos::ExactlyOnce, 2).expect("quota");
+        assert_eq!(inflight.handle_puback(qos2), Err(UnknownPacketId(qos2)));
+        assert_eq!(
+            inflight.handle_pubrec(qos1, true),
+            Err(UnknownPacketId(qos1))
+        );
+        assert_eq!(inflight.handle_pubcomp(qos2), Err(UnknownPacketId(qos2)));
+        assert_eq!(inflight.handle_response(qos1), Err(UnknownPacketId(qos1)));
+        assert_eq!(inflight.handle_puback(id(9)), Err(UnknownPacketId(id(9))));
+        assert_eq!(inflight.len(), 2);
+    }
+
+    #[test]
+    fn everything_is_sent_again_in_the_order_of_first_sending() {
+        let mut inflight = Inflight::new();
+        let ids: Vec<_> = (0..4)
+            .map(|n| inflight.publish(Qos::ExactlyOnce, n).expect("quota"))
+            .collect();
+        inflight.handle_pubrec(ids[1], true).expect("known");
+        inflight.handle_pubrec(ids[0], false).expect("known");
+        // Takes the identifier of message 0, so order and identifiers differ.
+        let reused = inflight.publish(Qos::AtLeastOnce, 4).expect("quota");
+        assert_eq!(reused, ids[0]);
+        inflight.resume(u16::MAX);
+        assert_eq!(inflight.poll_resend(), Some(Resend::Release(ids[1])));
+        let publish = |packet_id, qos, message| {
+            Some(Resend::Publish {
+                packet_id,
+                qos,
+                message,
+            })
+        };
+        assert_eq!(
+            inflight.poll_resend(),
+            publish(ids[2], Qos::ExactlyOnce, &2)
+        );
+        assert!(!inflight.has_quota(), "a new message must not overtake");
+        assert_eq!(
+            inflight.poll_resend(),
+            publish(ids[3], Qos::ExactlyOnce, &3)
+        );
+        assert_eq!(
+            inflight.poll_resend(),
+            publish(reused, Qos::AtLeastOnce, &4)
+        );
+        assert_eq!(inflight.poll_resend(), None);
+        assert!(inflight.has_quota());
+    }
+
+    #[test]
+    fn a_lower_receive_maximum_holds_back_what_is_sent_again() {
+        let mut inflight = Inflight::new();
+        let ids: Vec<_> = (0..3)
+            .map(|n| inflight.publish(Qos::AtLeastOnce, n).expect("quota"))
+            .collect();
+        inflight.resume(1);
+        assert!(inflight.poll_resend().is_some());
+        assert_eq!(inflight.poll_resend(), None);
+        inflight.handle_puback(ids[0]).expect("known");
+        assert!(inflight.poll_resend().is_some());
+    }
+
+    #[test]
+    fn requests_take_identifiers_but_no_quota() {
+        let mut inflight = Inflight::new();
+        inflight.resume(1);
+        let request = inflight.request().expect("free");
+        let publish = inflight.publish(Qos::AtLeastOnce, ()).expect("quota");
+        assert_ne!(request, publish);
+        assert_eq!(inflight.handle_response(request), Ok(()));
+        assert_eq!(
+            inflight.handle_response(request),
+            Err(UnknownPacketId(request))
+        );
+    }
+
+    #[test]
+    fn all_identifiers_can_be_in_use_and_no_more() {
+        let mut inflight = Inflight::new();
+        for n in 0..65_535_u32 {
+            inflight.publish(Qos::AtLeastOnce, n).expect("quota");
+        }
+        assert_eq!(inflight.publish(Qos::AtLeastOnce, 65_535), Err(65_535));
+        assert_eq!(inflight.request(), None);
+        assert_eq!(inflight.handle_puback(id(40_000)), Ok(39_999));
+        assert_eq!(inflight.publish(Qos::AtLeastOnce, 65_535), Ok(id(40_000)));
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order, no identifier is given out twice and nothing is lost.
+        #[test]
+        fn identifiers_in_use_are_unique(operations in prop::collection::vec((0_u8..6, 1_u16..12), 1..200)) {
+            let mut inflight = Inflight::new();
+            inflight.resume(8);
+            let mut model: BTreeMap<PacketId, u32> = BTreeMap::new();
+            for (n, (operation, packet_id)) in (0_u32..).zip(operations) {
+                let packet_id = id(packet_id);
+                match operation {
+                    0 | 1 => {
+                        let qos = if operation == 0 { Qos::AtLeastOnce } else { Qos::ExactlyOnce };
+                        if let Ok(packet_id) = inflight.publish(qos, n) {
+                            prop_assert_eq!(model.insert(packet_id, n), None);
+                        }
+                    }
+                    2 => if let Ok(message) = inflight.handle_puback(packet_id) {
+                        prop_assert_eq!(model.remove(&packet_id), Some(message));
+                    },
+                    3 => drop(inflight.handle_pubrec(packet_id, true).is_ok()),
+                    4 => if let Ok(message) = inflight.handle_pubcomp(packet_id) {
+                        prop_assert_eq!(model.remove(&packet_id), Some(message));
+                    },
+                    _ => {
+                        inflight.resume(8);
+                        while inflight.poll_resend().is_some() {}
+                    }
+                }
+                prop_assert_eq!(inflight.len(), model.len());
+                prop_assert!(model.len() <= 8);
+            }
+            let mut left: Vec<u32> = model.into_values().collect();
+            left.sort_unstable();
+            prop_assert_eq!(inflight.drain().collect::<Vec<_>>(), left);
+        }
+    }
+}
