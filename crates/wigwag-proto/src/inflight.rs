@@ -137,7 +137,7 @@ impl<M> Inflight<M> {
         self.occupied += 1;
         match self.occupy(Slot::Publish(Entry {
             order,
-            stage,
+            due,
             sent: true,
             message,
         })) {
