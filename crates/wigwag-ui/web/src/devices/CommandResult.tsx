@@ -1,0 +1,56 @@
+/** One line under the buttons of a card: what became of the last command. */
+import { classNames } from '../ui/class-names.ts';
+import type { IconName } from '../ui/icons.tsx';
+import { Icon } from '../ui/icons.tsx';
+import type { Command } from './command-store.ts';
+import type { Action } from './contract.ts';
+
+const ONGOING: Record<Action, string> = { start: 'Starting…', stop: 'Stopping…' };
+const DONE: Record<Action, string> = { start: 'Started', stop: 'Stopped' };
+const NAME: Record<Action, string> = { start: 'Start', stop: 'Stop' };
+
+interface Line {
+  icon: IconName;
+  className: string;
+  text: string;
+}
+
+export function CommandResult({ command }: { command: Command | undefined }) {
+  if (command === undefined) return null;
+  const { icon, className, text } = describe(command);
+  return (
+    <p className={classNames('nums flex min-w-0 items-start gap-1.5 text-xs', className)}>
+      <Icon name={icon} className="mt-px size-3.5" />
+      <span className="min-w-0 wrap-anywhere">{text}</span>
+    </p>
+  );
+}
+
+function describe(command: Command): Line {
+  const name = NAME[command.action];
+  switch (command.phase) {
+    case 'pending':
+      return { icon: 'spinner', className: 'text-ink-soft', text: ONGOING[command.action] };
+    case 'confirmed':
+      return {
+        icon: 'check',
+        className: 'text-good',
+        text: `${DONE[command.action]} · ${command.tookMs} ms`,
+      };
+    case 'rejected':
+      return { icon: 'warning', className: 'text-bad', text: `${name} rejected: ${shorten(command.error)}` };
+    case 'timed-out':
+      return { icon: 'clock', className: 'text-warn', text: `${name} timed out: no reply within 5 s` };
+    case 'interrupted':
+      return {
+        icon: 'offline',
+        className: 'text-warn',
+        text: `${name} unconfirmed: the connection was lost`,
+      };
+  }
+}
+
+/** The error is the device's text: it may be anything. */
+function shorten(error: string): string {
+  return error.length <= 160 ? error : `${error.slice(0, 159)}…`;
+}

@@ -1,0 +1,184 @@
+/** One device: its state, whether it is there, its recent temperatures, and the two commands. */
+import { memo } from 'react';
+
+import type { ConnectionView } from '../mqtt/connection.ts';
+import type { Tone } from '../ui/Badge.tsx';
+import { Badge } from '../ui/Badge.tsx';
+import { Button } from '../ui/Button.tsx';
+import { classNames } from '../ui/class-names.ts';
+import { useNow } from '../ui/clock.ts';
+import { formatAge, formatAgo, formatCount, formatTemperature, formatTime } from '../ui/format.ts';
+import type { IconName } from '../ui/icons.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { CommandResult } from './CommandResult.tsx';
+import type { Command } from './command-store.ts';
+import type { Action, DeviceState } from './contract.ts';
+import { stateTopic } from './contract.ts';
+import type { Device } from './device-store.ts';
+import type { Health } from './health.ts';
+import { health } from './health.ts';
+import { Sparkline } from './Sparkline.tsx';
+
+interface Props {
+  device: Device;
+  link: ConnectionView;
+  command: Command | undefined;
+  onCommand: (id: string, action: Action) => void;
+}
+
+export const DeviceCard = memo(function DeviceCard({ device, link, command, onCommand }: Props) {
+  const now = useNow();
+  const condition = health(device, link, now);
+  const doubtful = condition.kind !== 'online' && condition.kind !== 'unknown';
+  const heading = `device-${device.id}`;
+  return (
+    <article
+      aria-labelledby={heading}
+      data-device={device.id}
+      data-health={condition.kind}
+      data-status={device.state?.status}
+      className="flex min-w-0 flex-col rounded-card border border-line bg-surface shadow-card"
+    >
+      <header className="flex items-start justify-between gap-3 px-4 pt-4">
+        <div className="min-w-0">
+          <h2 id={heading} className="truncate text-base font-semibold tracking-tight">
+            Device {device.id}
+          </h2>
+          <p className="truncate font-mono text-xs text-ink-faint">{stateTopic(device.id)}</p>
+        </div>
+        <HealthBadge condition={condition} now={now} />
+      </header>
+
+      <div
+        className={classNames(
+          'flex grow flex-col gap-3 px-4 pt-3 pb-4 transition-opacity',
+          doubtful && 'opacity-55 grayscale',
+        )}
+      >
+        <div className="flex items-baseline justify-between gap-3">
+          <Temperature state={device.state} />
+          <StatusWord state={device.state} moving={!doubtful} />
+        </div>
+        <Sparkline samples={device.samples} muted={doubtful || device.state?.status !== 'running'} />
+        <p className="nums flex flex-wrap justify-between gap-x-3 text-xs text-ink-soft">
+          <Age device={device} now={now} />
+          {device.invalid > 0 && (
+            <span className="flex items-center gap-1 text-warn">
+              <Icon name="warning" className="size-3.5" />
+              {formatCount(device.invalid)} invalid
+            </span>
+          )}
+        </p>
+      </div>
+
+      <footer className="flex min-h-15 flex-wrap items-center gap-x-3 gap-y-2 border-t border-line px-4 py-3">
+        <Controls
+          device={device}
+          connected={link.status.phase === 'connected'}
+          command={command}
+          onCommand={onCommand}
+        />
+        <div className="min-w-32 flex-1">
+          <CommandResult command={command} />
+        </div>
+      </footer>
+    </article>
+  );
+});
+
+function Temperature({ state }: { state: DeviceState | undefined }) {
+  if (state === undefined) return <p className="text-base text-ink-faint">Waiting for a state</p>;
+  return (
+    <p data-testid="temperature" className="min-w-0 truncate text-4xl font-semibold tracking-tight">
+      <span className="nums">{formatTemperature(state.temperature)}</span>
+      <span className="ml-1 text-lg font-medium text-ink-faint">°C</span>
+    </p>
+  );
+}
+
+function StatusWord({ state, moving }: { state: DeviceState | undefined; moving: boolean }) {
+  if (state === undefined) return null;
+  const running = state.status === 'running';
+  return (
+    <p
+      data-testid="status"
+      className={classNames('flex items-center gap-1.5 font-medium', running ? 'text-good' : 'text-ink-soft')}
+    >
+      <Icon name={running ? 'play' : 'idle'} className={classNames(running && moving && 'breathing')} />
+      {running ? 'Running' : 'Idle'}
+    </p>
+  );
+}
+
+function Age({ device, now }: { device: Device; now: number }) {
+  if (device.state === undefined) return <span>No state received</span>;
+  const made = new Date(device.state.timestamp * 1000);
+  return (
+    <time dateTime={made.toISOString()} title={`Device time ${made.toLocaleString()}`}>
+      Updated {formatAgo(Math.max(0, now - device.stateAt))}
+    </time>
+  );
+}
+
+interface ControlProps {
+  device: Device;
+  connected: boolean;
+  command: Command | undefined;
+  onCommand: (id: string, action: Action) => void;
+}
+
+/** The command that would change something stands out; the other stays possible, since the shown state may be old. */
+function Controls({ device, connected, command, onCommand }: ControlProps) {
+  const pending = command?.phase === 'pending' ? command.action : undefined;
+  const running = device.state?.status === 'running';
+  const button = (action: Action, name: string, icon: IconName, stands: boolean) => (
+    <Button
+      look={stands ? 'solid' : 'outline'}
+      icon={pending === action ? 'spinner' : icon}
+      disabled={!connected || pending !== undefined}
+      label={`${name} device ${device.id}`}
+      onClick={() => {
+        onCommand(device.id, action);
+      }}
+    >
+      {name}
+    </Button>
+  );
+  return (
+    <div className="flex gap-2">
+      {button('start', 'Start', 'play', !running)}
+      {button('stop', 'Stop', 'stop', running)}
+    </div>
+  );
+}
+
+const BADGES: Record<Health['kind'], { tone: Tone; icon: IconName; word: string; title: string }> = {
+  online: { tone: 'good', icon: 'online', word: 'Online', title: 'The device says it is connected' },
+  offline: { tone: 'bad', icon: 'offline', word: 'Offline', title: 'The broker says the device is gone' },
+  stale: { tone: 'warn', icon: 'clock', word: 'Stale', title: 'Running, but no state for more than 6 s' },
+  'cut-off': {
+    tone: 'quiet',
+    icon: 'clock',
+    word: 'Stale',
+    title: 'This page is not connected to the broker',
+  },
+  unknown: {
+    tone: 'quiet',
+    icon: 'question',
+    word: 'No presence',
+    title: 'The device does not tell whether it is connected',
+  },
+};
+
+function HealthBadge({ condition, now }: { condition: Health; now: number }) {
+  const { tone, icon, word, title } = BADGES[condition.kind];
+  return (
+    <Badge tone={tone} icon={icon} title={title}>
+      <span data-testid="health" className="nums">
+        {word}
+        {condition.kind === 'stale' && ` ${formatAge(now - condition.since)}`}
+        {condition.kind === 'cut-off' && ` since ${formatTime(condition.since, now)}`}
+      </span>
+    </Badge>
+  );
+}

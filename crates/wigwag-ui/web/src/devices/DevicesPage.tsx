@@ -1,0 +1,75 @@
+/** The page at /devices: a card per device and the message log. */
+import { useCallback } from 'react';
+
+import { MessageLogPanel } from '../log/MessageLogPanel.tsx';
+import { PageHeader } from '../shell/PageHeader.tsx';
+import { useStation } from '../station.ts';
+import { useNow } from '../ui/clock.ts';
+import { formatCount } from '../ui/format.ts';
+import { useStore } from '../ui/frame-store.ts';
+import type { Action } from './contract.ts';
+import { DeviceCard } from './DeviceCard.tsx';
+import type { DevicesView } from './device-store.ts';
+import { EmptyState } from './EmptyState.tsx';
+import type { LinkView } from './health.ts';
+import { health } from './health.ts';
+
+export function DevicesPage() {
+  const station = useStation();
+  const link = useStore(station.connection);
+  const view = useStore(station.devices);
+  const commands = useStore(station.commands);
+  const send = useCallback(
+    (id: string, action: Action) => {
+      station.commands.send(id, action);
+    },
+    [station],
+  );
+  return (
+    <>
+      <PageHeader title="Devices">
+        <Summary view={view} link={link} />
+      </PageHeader>
+      <div className="flex min-w-0 grow flex-col gap-4 2xl:flex-row 2xl:items-start">
+        <section aria-label="Devices" className="min-w-0 2xl:grow">
+          {view.devices.length === 0 ? (
+            <EmptyState link={link} />
+          ) : (
+            <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,20rem),1fr))] gap-4">
+              {view.devices.map((device) => (
+                <DeviceCard
+                  key={device.id}
+                  device={device}
+                  link={link}
+                  command={commands.get(device.id)}
+                  onCommand={send}
+                />
+              ))}
+            </div>
+          )}
+          {view.overflow > 0 && (
+            <p className="nums mt-4 text-ink-soft">
+              {formatCount(view.overflow)} more devices are not shown: this page keeps{' '}
+              {formatCount(view.devices.length)}.
+            </p>
+          )}
+        </section>
+        <MessageLogPanel log={station.log} />
+      </div>
+    </>
+  );
+}
+
+function Summary({ view, link }: { view: DevicesView; link: LinkView }) {
+  const now = useNow();
+  if (view.devices.length === 0) return null;
+  const found = view.devices.length;
+  const running = view.devices.filter((device) => device.state?.status === 'running').length;
+  const online = view.devices.filter((device) => health(device, link, now).kind === 'online').length;
+  const parts = [
+    `${formatCount(found)} found`,
+    `${formatCount(online)} online`,
+    `${formatCount(running)} running`,
+  ];
+  return <p className="nums text-ink-soft">{parts.join(' · ')}</p>;
+}

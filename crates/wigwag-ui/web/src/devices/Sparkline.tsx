@@ -1,0 +1,124 @@
+/** Recent temperatures as a small line. Time runs to scale, so a silence shows as a gap and not as a straight line. */
+import { formatTemperature } from '../ui/format.ts';
+import { STALE_AFTER_MS } from './contract.ts';
+import type { Sample } from './device-store.ts';
+
+const WIDTH = 240;
+const HEIGHT = 52;
+/** Room for the stroke at the edges. */
+const MARGIN = 3;
+const WINDOW_MS = 120_000;
+/** Noise of a tenth of a degree must not look like a storm. */
+const SPAN_MIN = 2;
+
+interface Point {
+  x: number;
+  y: number;
+  at: number;
+}
+
+export interface Curve {
+  low: number;
+  high: number;
+  /** Runs without a gap, oldest first. */
+  runs: Point[][];
+}
+
+export function Sparkline({ samples, muted }: { samples: readonly Sample[]; muted: boolean }) {
+  const curve = curveOf(samples);
+  if (curve === undefined) {
+    return <p className="flex h-13 items-center text-xs text-ink-faint">No temperatures yet</p>;
+  }
+  const last = curve.runs.at(-1)?.at(-1);
+  const label = `Temperatures of the last two minutes, from ${formatTemperature(curve.low)} to ${formatTemperature(curve.high)} °C`;
+  return (
+    <div className="flex gap-2">
+      <svg
+        role="img"
+        aria-label={label}
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        className={`h-13 min-w-0 grow ${muted ? 'text-ink-faint' : 'text-accent'}`}
+      >
+        <line
+          x1="0"
+          x2={WIDTH}
+          y1={HEIGHT - 0.5}
+          y2={HEIGHT - 0.5}
+          className="stroke-line"
+          vectorEffect="non-scaling-stroke"
+        />
+        {curve.runs.map((run) => (
+          <g key={run[0]?.at}>
+            <path d={areaPath(run)} fill="currentColor" opacity="0.1" />
+            <path
+              d={linePath(run)}
+              fill="none"
+              stroke="currentColor"
+              strokeWidth="1.75"
+              strokeLinecap="round"
+              strokeLinejoin="round"
+              vectorEffect="non-scaling-stroke"
+            />
+          </g>
+        ))}
+        {/* A stroke of no length with round ends stays round however the drawing is stretched. */}
+        {last !== undefined && (
+          <path
+            d={`M${last.x} ${last.y}h0`}
+            stroke="currentColor"
+            strokeWidth="6"
+            strokeLinecap="round"
+            vectorEffect="non-scaling-stroke"
+          />
+        )}
+      </svg>
+      <div
+        aria-hidden="true"
+        className="nums flex w-9 shrink-0 flex-col justify-between text-right text-[0.6875rem] leading-none text-ink-faint"
+      >
+        <span>{formatTemperature(curve.high)}</span>
+        <span>{formatTemperature(curve.low)}</span>
+      </div>
+    </div>
+  );
+}
+
+export function curveOf(samples: readonly Sample[]): Curve | undefined {
+  const end = samples.at(-1)?.at;
+  if (end === undefined) return undefined;
+  const shown = samples.filter((sample) => end - sample.at <= WINDOW_MS);
+  const values = shown.map((sample) => sample.temperature);
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const span = Math.max(high - low, SPAN_MIN);
+  const bottom = (low + high - span) / 2;
+
+  const runs: Point[][] = [];
+  let before = -Infinity;
+  for (const { at, temperature } of shown) {
+    const x = MARGIN + (1 - (end - at) / WINDOW_MS) * (WIDTH - 2 * MARGIN);
+    const y = HEIGHT - MARGIN - ((temperature - bottom) / span) * (HEIGHT - 2 * MARGIN);
+    const point = { x: round(x), y: round(y), at };
+    const run = runs.at(-1);
+    if (run === undefined || at - before > STALE_AFTER_MS) runs.push([point]);
+    else run.push(point);
+    before = at;
+  }
+  return { low, high, runs };
+}
+
+function linePath(run: Point[]): string {
+  return run.map(({ x, y }, index) => `${index === 0 ? 'M' : 'L'}${x} ${y}`).join('');
+}
+
+function areaPath(run: Point[]): string {
+  const first = run[0];
+  const last = run.at(-1);
+  if (first === undefined || last === undefined) return '';
+  return `${linePath(run)}L${last.x} ${HEIGHT}L${first.x} ${HEIGHT}Z`;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

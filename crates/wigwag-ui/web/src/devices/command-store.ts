@@ -1,0 +1,154 @@
+/**
+ * The commands sent and what became of them, one per device at a time: pending, then confirmed by the device's reply or
+ * its new state, rejected, timed out, or cut off with the connection. Publishes through the function it is given.
+ */
+import type { Outgoing, PublishOutcome } from '../mqtt/protocol.ts';
+import { FrameStore } from '../ui/frame-store.ts';
+import { commandPayload, commandTopic, statusAfter } from './contract.ts';
+import type { Action, Reply, Status } from './contract.ts';
+
+export type Command = { action: Action; correlation: string; sentAt: number } & (
+  | { phase: 'pending' }
+  | { phase: 'confirmed'; by: 'reply' | 'state'; tookMs: number }
+  | { phase: 'rejected'; error: string }
+  | { phase: 'timed-out' }
+  | { phase: 'interrupted' }
+);
+
+export type Outcome = Exclude<Command, { phase: 'pending' }>;
+export type CommandsView = ReadonlyMap<string, Command>;
+
+export const REPLY_WITHIN_MS = 5_000;
+/** Good news goes by itself; a failure stays until the next command. */
+export const CONFIRMED_SHOWN_MS = 4_000;
+
+interface Options {
+  replyTopic: string;
+  publish: (message: Outgoing) => Promise<PublishOutcome>;
+  /** Told once per command, for assistive technology. */
+  handleOutcome: (id: string, outcome: Outcome) => void;
+}
+
+export class CommandStore extends FrameStore<CommandsView> {
+  readonly #options: Options;
+  readonly #commands = new Map<string, Command>();
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  #count = 0;
+
+  constructor(options: Options) {
+    super();
+    this.#options = options;
+  }
+
+  /** Does nothing while an earlier command to the same device is pending. */
+  send(id: string, action: Action): void {
+    if (this.#commands.get(id)?.phase === 'pending') return;
+    const correlation = `command-${++this.#count}`;
+    this.#set(id, { phase: 'pending', action, correlation, sentAt: Date.now() });
+    this.#schedule(id, REPLY_WITHIN_MS, () => {
+      this.#settle(id, correlation, { phase: 'timed-out' });
+    });
+    const message: Outgoing = {
+      topic: commandTopic(id),
+      payload: commandPayload(action),
+      qos: 1,
+      responseTopic: this.#options.replyTopic,
+      correlation,
+    };
+    void this.#options.publish(message).then((outcome) => {
+      this.#handlePublished(id, correlation, outcome);
+    });
+  }
+
+  /** A reply that comes after the time-out still says what happened, so it still counts. */
+  handleReply(reply: Reply, correlation: string | undefined): void {
+    const command = this.#commands.get(reply.deviceId);
+    if (command?.correlation !== correlation || command === undefined) return;
+    if (command.phase !== 'pending' && command.phase !== 'timed-out') return;
+    const { result } = reply;
+    this.#finish(
+      reply.deviceId,
+      command,
+      result.ok
+        ? { phase: 'confirmed', by: 'reply', tookMs: Date.now() - command.sentAt }
+        : { phase: 'rejected', error: result.error },
+    );
+  }
+
+  /** Only for states published since, not for retained ones. */
+  handleState(id: string, status: Status): void {
+    const command = this.#commands.get(id);
+    if (command?.phase !== 'pending' || statusAfter(command.action) !== status) return;
+    this.#finish(id, command, { phase: 'confirmed', by: 'state', tookMs: Date.now() - command.sentAt });
+  }
+
+  handleDisconnected(): void {
+    for (const [id, command] of this.#commands) {
+      this.#settle(id, command.correlation, { phase: 'interrupted' });
+    }
+  }
+
+  protected override view(): CommandsView {
+    return new Map(this.#commands);
+  }
+
+  #handlePublished(id: string, correlation: string, outcome: PublishOutcome): void {
+    switch (outcome.kind) {
+      case 'accepted':
+        break;
+      case 'unheard':
+        this.#settle(id, correlation, { phase: 'rejected', error: 'no device is listening for commands' });
+        break;
+      case 'refused':
+        this.#settle(id, correlation, {
+          phase: 'rejected',
+          error: `the broker refused it: ${outcome.reason}`,
+        });
+        break;
+      case 'interrupted':
+        this.#settle(id, correlation, { phase: 'interrupted' });
+        break;
+    }
+  }
+
+  /** Ends the command, unless it ended already or another one took its place. */
+  #settle(id: string, correlation: string, end: Ending): void {
+    const command = this.#commands.get(id);
+    if (command?.phase === 'pending' && command.correlation === correlation) this.#finish(id, command, end);
+  }
+
+  #finish(id: string, command: Command, end: Ending): void {
+    const { action, correlation, sentAt } = command;
+    const outcome: Outcome = { action, correlation, sentAt, ...end };
+    this.#cancel(id);
+    this.#set(id, outcome);
+    if (outcome.phase === 'confirmed') {
+      this.#schedule(id, CONFIRMED_SHOWN_MS, () => {
+        this.#commands.delete(id);
+        this.changed();
+      });
+    }
+    this.#options.handleOutcome(id, outcome);
+  }
+
+  #set(id: string, command: Command): void {
+    this.#commands.set(id, command);
+    this.changed();
+  }
+
+  #schedule(id: string, delay: number, act: () => void): void {
+    this.#cancel(id);
+    this.#timers.set(id, setTimeout(act, delay));
+  }
+
+  #cancel(id: string): void {
+    clearTimeout(this.#timers.get(id));
+    this.#timers.delete(id);
+  }
+}
+
+type Ending =
+  | { phase: 'confirmed'; by: 'reply' | 'state'; tookMs: number }
+  | { phase: 'rejected'; error: string }
+  | { phase: 'timed-out' }
+  | { phase: 'interrupted' };

@@ -1,0 +1,123 @@
+/**
+ * The device contract: topics and payloads, to and from text. Everything received is checked here, with a message that
+ * says what is wrong, so that the rest of the page only ever sees well-formed values.
+ */
+export const STATE_FILTER = 'device/+/state';
+export const PRESENCE_FILTER = 'device/+/online';
+
+export const ACTIONS = ['start', 'stop'] as const;
+export type Action = (typeof ACTIONS)[number];
+export type Status = 'idle' | 'running';
+
+export interface DeviceState {
+  status: Status;
+  /** Degrees Celsius. */
+  temperature: number;
+  /** Seconds since the epoch, by the device's clock. */
+  timestamp: number;
+}
+
+export interface Reply {
+  deviceId: string;
+  result: { ok: true; status: Status } | { ok: false; error: string };
+}
+
+/** Either the value, or what is wrong with the text. */
+export type Parsed<Value> = { value: Value } | { problem: string };
+
+/** A running device publishes every 2 s; three times in a row missed is more than bad luck. */
+export const STATE_EVERY_MS = 2_000;
+export const STALE_AFTER_MS = 3 * STATE_EVERY_MS;
+
+/** Far above any state; larger payloads are not even parsed. */
+const STATE_BYTES_MAX = 4_096;
+/** 100,000,000,000 s is the year 5138: a larger number is a timestamp in milliseconds. */
+const TIMESTAMP_MAX = 1e11;
+const STATUS_OF_ACTION: Record<Action, Status> = { start: 'running', stop: 'idle' };
+
+export interface DeviceTopic {
+  kind: 'state' | 'online';
+  id: string;
+}
+
+export function parseTopic(topic: string): DeviceTopic | undefined {
+  const [root, id, kind, ...rest] = topic.split('/');
+  if (root !== 'device' || id === undefined || id === '' || rest.length > 0) return undefined;
+  return kind === 'state' || kind === 'online' ? { kind, id } : undefined;
+}
+
+export function parseState(id: string, text: string, bytes: number): Parsed<DeviceState> {
+  if (bytes > STATE_BYTES_MAX)
+    return { problem: `${bytes} bytes are too many for a state (at most ${STATE_BYTES_MAX})` };
+  const object = parseObject(text);
+  if ('problem' in object) return object;
+  const { deviceId, status, temperature, timestamp } = object.value;
+  if (deviceId !== id) return { problem: `deviceId is ${show(deviceId)}, the topic says "${id}"` };
+  if (status !== 'idle' && status !== 'running') {
+    return { problem: `status is ${show(status)}; allowed: "idle", "running"` };
+  }
+  if (typeof temperature !== 'number' || !Number.isFinite(temperature)) {
+    return { problem: `temperature is ${show(temperature)}, not a number` };
+  }
+  if (typeof timestamp !== 'number' || !(timestamp >= 0 && timestamp <= TIMESTAMP_MAX)) {
+    return { problem: `timestamp is ${show(timestamp)}, not seconds since 1970` };
+  }
+  return { value: { status, temperature, timestamp } };
+}
+
+export function parsePresence(text: string): Parsed<boolean> {
+  if (text === 'true') return { value: true };
+  if (text === 'false') return { value: false };
+  return { problem: `presence is ${show(text)}; allowed: true, false` };
+}
+
+export function parseReply(text: string): Parsed<Reply> {
+  const object = parseObject(text);
+  if ('problem' in object) return object;
+  const { deviceId, ok, status, error } = object.value;
+  if (typeof deviceId !== 'string') return { problem: `deviceId is ${show(deviceId)}, not a text` };
+  if (ok === true && (status === 'idle' || status === 'running')) {
+    return { value: { deviceId, result: { ok, status } } };
+  }
+  if (ok === false) {
+    const text = typeof error === 'string' && error !== '' ? error : 'the device gave no reason';
+    return { value: { deviceId, result: { ok, error: text } } };
+  }
+  return { problem: 'a reply has "ok": true with a status, or "ok": false with an error' };
+}
+
+export function commandTopic(id: string): string {
+  return `device/${id}/command`;
+}
+
+export function stateTopic(id: string): string {
+  return `device/${id}/state`;
+}
+
+export function commandPayload(action: Action): string {
+  return JSON.stringify({ action });
+}
+
+export function statusAfter(action: Action): Status {
+  return STATUS_OF_ACTION[action];
+}
+
+function parseObject(text: string): Parsed<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { problem: text === '' ? 'the payload is empty' : 'the payload is not JSON' };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { problem: `the payload is ${show(value)}, not a JSON object` };
+  }
+  return { value: value as Record<string, unknown> };
+}
+
+/** Short enough for a message, whatever a stranger sent. */
+function show(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
+}

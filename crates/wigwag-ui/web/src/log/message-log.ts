@@ -1,0 +1,87 @@
+/**
+ * The last messages in both directions, bounded in number and size. Pausing holds the picture still while collecting
+ * goes on. Keeps text as text; what it means is not its business.
+ */
+import { FrameStore } from '../ui/frame-store.ts';
+
+export interface LogEntry {
+  /** Counts up from 1 for the life of the page. */
+  seq: number;
+  at: number;
+  direction: 'in' | 'out';
+  topic: string;
+  /** The beginning of the payload, at most {@link TEXT_CHARS_MAX} characters. */
+  text: string;
+  /** Size of the whole payload. */
+  bytes: number;
+  retain: boolean;
+  qos: 0 | 1 | 2;
+  /** Why the message could not be used, if so. */
+  problem: string | undefined;
+}
+
+export interface LogView {
+  /** Oldest first. */
+  entries: readonly LogEntry[];
+  /** All messages since the page was opened or the log cleared, kept or not. */
+  total: number;
+  invalid: number;
+  paused: boolean;
+  /** Messages collected since the pause began. */
+  held: number;
+}
+
+export const ENTRIES_MAX = 1_000;
+export const TEXT_CHARS_MAX = 4_096;
+
+export class MessageLog extends FrameStore<LogView> {
+  #entries: LogEntry[] = [];
+  #seq = 0;
+  #total = 0;
+  #invalid = 0;
+  #frozen: { entries: readonly LogEntry[]; total: number } | undefined;
+
+  add(entry: Omit<LogEntry, 'seq'>): void {
+    const text = entry.text.length <= TEXT_CHARS_MAX ? entry.text : entry.text.slice(0, TEXT_CHARS_MAX);
+    this.#entries.push({ ...entry, text, seq: ++this.#seq });
+    if (this.#entries.length > ENTRIES_MAX) this.#entries.shift();
+    this.#total += 1;
+    if (entry.problem !== undefined) this.#invalid += 1;
+    this.changed();
+  }
+
+  /** Messages that came too fast to be looked at, but did come. */
+  addSkipped(count: number): void {
+    if (count === 0) return;
+    this.#total += count;
+    this.changed();
+  }
+
+  pause(): void {
+    this.#frozen ??= { entries: [...this.#entries], total: this.#total };
+    this.changed();
+  }
+
+  resume(): void {
+    this.#frozen = undefined;
+    this.changed();
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#total = 0;
+    this.#invalid = 0;
+    if (this.#frozen !== undefined) this.#frozen = { entries: [], total: 0 };
+    this.changed();
+  }
+
+  protected override view(): LogView {
+    return {
+      entries: this.#frozen?.entries ?? [...this.#entries],
+      total: this.#total,
+      invalid: this.#invalid,
+      paused: this.#frozen !== undefined,
+      held: this.#frozen === undefined ? 0 : this.#total - this.#frozen.total,
+    };
+  }
+}

@@ -1,0 +1,27 @@
+/** Starts the page: configuration, connection, then React. */
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { BrowserRouter } from 'react-router';
+
+import './app.css';
+import { loadConfig } from './config.ts';
+import { openWorker } from './mqtt/connection.ts';
+import { App } from './shell/App.tsx';
+import { Station, StationProvider } from './station.ts';
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no #root');
+
+// The prefix under which a proxy may have put us; the server writes the page's <base> accordingly.
+const basename = new URL('.', document.baseURI).pathname;
+const station = new Station(openWorker(), await loadConfig(document.baseURI, window.location));
+
+createRoot(root).render(
+  <StrictMode>
+    <StationProvider value={station}>
+      <BrowserRouter basename={basename}>
+        <App />
+      </BrowserRouter>
+    </StationProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,42 @@
+/** Gathers messages in the worker, so that the page is woken a few times a second and not once per message. */
+import type { FromWorker, Incoming } from './protocol.ts';
+
+export const BATCH_EVERY_MS = 50;
+export const BATCH_MESSAGES_MAX = 5_000;
+
+export class Batch {
+  readonly #post: (message: FromWorker) => void;
+  #messages: Incoming[] = [];
+  #skipped = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(post: (message: FromWorker) => void) {
+    this.#post = post;
+  }
+
+  add(message: Incoming): void {
+    this.#messages.push(message);
+    // Twice the bound before cutting, so that a flood costs one copy per bound and not one per message.
+    if (this.#messages.length >= 2 * BATCH_MESSAGES_MAX) this.#cut();
+    this.#timer ??= setTimeout(() => {
+      this.flush();
+    }, BATCH_EVERY_MS);
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#messages.length === 0) return;
+    this.#cut();
+    this.#post({ kind: 'messages', messages: this.#messages, skipped: this.#skipped });
+    this.#messages = [];
+    this.#skipped = 0;
+  }
+
+  #cut(): void {
+    const excess = this.#messages.length - BATCH_MESSAGES_MAX;
+    if (excess <= 0) return;
+    this.#messages = this.#messages.slice(excess);
+    this.#skipped += excess;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The page's half of the connection: its status as React reads it, and publishing with an answer. Talks to the worker
+ * through {@link Port}; hands messages to whoever listens, in order, without looking into them.
+ */
+import { FrameStore } from '../ui/frame-store.ts';
+import type { FromWorker, Incoming, LinkStatus, Outgoing, PublishOutcome, ToWorker } from './protocol.ts';
+
+export interface Port {
+  post: (message: ToWorker) => void;
+  listen: (listener: (message: FromWorker) => void) => void;
+}
+
+export interface ConnectionView {
+  url: string;
+  status: LinkStatus;
+  /** Since when what is shown may be outdated; undefined while connected and before the first connection. */
+  downSince: number | undefined;
+}
+
+export interface ConnectionEvents {
+  handleMessages: (messages: Incoming[], skipped: number) => void;
+  handleStatus: (view: ConnectionView) => void;
+}
+
+export function openWorker(): Port {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'mqtt' });
+  return {
+    post: (message) => {
+      worker.postMessage(message);
+    },
+    listen: (listener) => {
+      worker.addEventListener('message', (event: MessageEvent<FromWorker>) => {
+        listener(event.data);
+      });
+    },
+  };
+}
+
+/** Not `randomUUID`, which a page served over plain http from another machine does not have. */
+export function randomClientId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  return 'wigwag-ui-' + [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+export class Connection extends FrameStore<ConnectionView> {
+  readonly #port: Port;
+  readonly #events: ConnectionEvents;
+  readonly #awaiting = new Map<number, (outcome: PublishOutcome) => void>();
+  #view: ConnectionView = { url: '', status: { phase: 'connecting', attempt: 1 }, downSince: undefined };
+  #lastId = 0;
+
+  constructor(port: Port, events: ConnectionEvents) {
+    super();
+    this.#port = port;
+    this.#events = events;
+    port.listen((message) => {
+      this.#handle(message);
+    });
+  }
+
+  open(url: string, clientId: string, filters: string[]): void {
+    this.#setView({ ...this.#view, url });
+    this.#port.post({ kind: 'connect', url, clientId, filters });
+  }
+
+  /** There is no usable address: nothing will be tried. */
+  refuse(reason: string): void {
+    this.#setView({ ...this.#view, status: { phase: 'offline', reason } });
+  }
+
+  retry(): void {
+    this.#port.post({ kind: 'retry' });
+  }
+
+  publish(message: Outgoing): Promise<PublishOutcome> {
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#awaiting.set(id, resolve);
+      this.#port.post({ kind: 'publish', id, ...message });
+    });
+  }
+
+  protected override view(): ConnectionView {
+    return this.#view;
+  }
+
+  #handle(message: FromWorker): void {
+    switch (message.kind) {
+      case 'status':
+        this.#handleStatus(message.status);
+        break;
+      case 'messages':
+        this.#events.handleMessages(message.messages, message.skipped);
+        break;
+      case 'published':
+        this.#awaiting.get(message.id)?.(message.outcome);
+        this.#awaiting.delete(message.id);
+        break;
+    }
+  }
+
+  #handleStatus(status: LinkStatus): void {
+    const wasConnected = this.#view.status.phase === 'connected';
+    const downSince =
+      status.phase === 'connected' ? undefined : wasConnected ? Date.now() : this.#view.downSince;
+    this.#setView({ ...this.#view, status, downSince });
+    this.#events.handleStatus(this.#view);
+  }
+
+  #setView(view: ConnectionView): void {
+    this.#view = view;
+    this.changed();
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * What the page and the worker say to each other. The worker owns the connection and its timing, the page owns what is
+ * shown; nothing but these values crosses.
+ */
+export type ToWorker =
+  | { kind: 'connect'; url: string; clientId: string; filters: string[] }
+  | { kind: 'retry' }
+  | ({ kind: 'publish'; id: number } & Outgoing);
+
+export type FromWorker =
+  | { kind: 'status'; status: LinkStatus }
+  /** `skipped` messages came too fast to be handed over; the oldest of a batch are the ones that go. */
+  | { kind: 'messages'; messages: Incoming[]; skipped: number }
+  | { kind: 'published'; id: number; outcome: PublishOutcome };
+
+/** Times are milliseconds of the wall clock, which page and worker share. */
+export type LinkStatus =
+  | { phase: 'connecting'; attempt: number }
+  | { phase: 'connected'; since: number; refused: RefusedFilter[] }
+  | { phase: 'waiting'; retryAt: number; attempt: number; reason: string }
+  /** Nothing to try: the address is unusable. */
+  | { phase: 'offline'; reason: string };
+
+export interface RefusedFilter {
+  filter: string;
+  reason: string;
+}
+
+export interface Incoming {
+  topic: string;
+  /** At most {@link TEXT_BYTES_MAX} bytes of the payload, read as UTF-8; what is not UTF-8 shows as U+FFFD. */
+  text: string;
+  /** Size of the whole payload. */
+  bytes: number;
+  retain: boolean;
+  qos: 0 | 1 | 2;
+  at: number;
+  correlation?: string;
+}
+
+export interface Outgoing {
+  topic: string;
+  payload: string;
+  qos: 0 | 1;
+  responseTopic?: string;
+  correlation?: string;
+}
+
+export type PublishOutcome =
+  | { kind: 'accepted' }
+  /** Reason Code 0x10: the broker took the message, and no one is subscribed to the topic. */
+  | { kind: 'unheard' }
+  | { kind: 'refused'; reason: string }
+  /** The connection ended before the broker answered: the message may or may not have arrived. */
+  | { kind: 'interrupted' };
+
+export const TEXT_BYTES_MAX = 64 * 1024;

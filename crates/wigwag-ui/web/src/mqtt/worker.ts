@@ -1,0 +1,23 @@
+/** Entry of the worker: ties {@link Link} to mqtt.js on one side and to the page on the other. */
+import { openClient } from './client.ts';
+import { Link } from './link.ts';
+import type { FromWorker, ToWorker } from './protocol.ts';
+
+/** The part of a worker's global scope that is used here; the library of window types has no name for it. */
+interface WorkerScope {
+  postMessage: (message: FromWorker) => void;
+  addEventListener: ((type: 'message', listener: (event: MessageEvent<ToWorker>) => void) => void) &
+    ((type: 'online', listener: () => void) => void);
+}
+
+const scope = globalThis as unknown as WorkerScope;
+const link = new Link(openClient, (message) => {
+  scope.postMessage(message);
+});
+
+scope.addEventListener('message', (event) => {
+  link.handle(event.data);
+});
+scope.addEventListener('online', () => {
+  link.retryNow();
+});

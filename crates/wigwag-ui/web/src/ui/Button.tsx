@@ -1,0 +1,54 @@
+/** A button. Unavailable ones stay in the tab order, so that focus is not lost when the connection breaks. */
+import type { ReactNode } from 'react';
+
+import { classNames } from './class-names.ts';
+import type { IconName } from './icons.tsx';
+import { Icon } from './icons.tsx';
+
+const LOOKS = {
+  solid: 'bg-solid text-on-solid border-transparent hover:bg-solid-hover',
+  outline: 'bg-surface text-ink border-line-strong hover:bg-sunken',
+  ghost: 'bg-transparent text-ink-soft border-transparent hover:bg-sunken hover:text-ink',
+};
+
+interface Props {
+  children: ReactNode;
+  onClick: () => void;
+  look?: keyof typeof LOOKS;
+  icon?: IconName;
+  disabled?: boolean;
+  pressed?: boolean;
+  label?: string;
+  className?: string;
+}
+
+export function Button({
+  children,
+  onClick,
+  look = 'outline',
+  icon,
+  disabled = false,
+  pressed,
+  label,
+  className,
+}: Props) {
+  return (
+    <button
+      type="button"
+      aria-disabled={disabled || undefined}
+      aria-pressed={pressed}
+      aria-label={label}
+      onClick={disabled ? undefined : onClick}
+      className={classNames(
+        'inline-flex h-11 items-center justify-center gap-1.5 rounded-lg border px-3.5 font-medium whitespace-nowrap transition-colors select-none md:h-9',
+        LOOKS[look],
+        disabled && 'pointer-events-none opacity-45',
+        pressed === true && 'bg-accent-soft text-accent',
+        className,
+      )}
+    >
+      {icon !== undefined && <Icon name={icon} />}
+      {children}
+    </button>
+  );
+}

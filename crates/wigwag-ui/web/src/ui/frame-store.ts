@@ -1,0 +1,44 @@
+/**
+ * Base of every store: state changes as often as it likes, React hears of it at most once per animation frame. A hidden
+ * tab has no frames, so it pays nothing for rendering and catches up when it is shown.
+ */
+import { useSyncExternalStore } from 'react';
+
+export abstract class FrameStore<View> {
+  readonly #listeners = new Set<() => void>();
+  #frameRequested = false;
+  #view: { current: View } | undefined;
+
+  /** The state as immutable data; called at most once per frame with changes. */
+  protected abstract view(): View;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** The view of the last frame, the same object until the next one. */
+  readonly snapshot = (): View => {
+    this.#view ??= { current: this.view() };
+    return this.#view.current;
+  };
+
+  protected changed(): void {
+    if (this.#frameRequested) return;
+    this.#frameRequested = true;
+    requestAnimationFrame(() => {
+      this.#frameRequested = false;
+      this.#view = undefined;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+}
+
+export function useStore<View>(store: FrameStore<View>): View {
+  return useSyncExternalStore(store.subscribe, store.snapshot);
+}
+
+/** Renders again only when the selected part is another value. `select` must not make new objects. */
+export function useStoreValue<View, Value>(store: FrameStore<View>, select: (view: View) => Value): Value {
+  return useSyncExternalStore(store.subscribe, () => select(store.snapshot()));
+}
