@@ -48,6 +48,10 @@ struct Entry<M> {
 
 /// The acknowledgement that is due next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the variants are named after packets"
+)]
 enum Acknowledgement {
     PubAck,
     PubRec,
