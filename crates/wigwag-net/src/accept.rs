@@ -1,0 +1,111 @@
+//! Taking connections: listening sockets, and the handshake that makes a WebSocket of a connection.
+//!
+//! Who listens where, how many connections there may be and how long a handshake may take is decided
+//! by the caller.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tokio_tungstenite::accept_hdr_async_with_config;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+
+use crate::websocket::{self, SUBPROTOCOL};
+use crate::{Stream, WebSocket};
+
+/// Connections that the kernel completes ahead of their acceptance.
+const BACKLOG: i32 = 1_024;
+
+/// The subprotocol that MQTT 3.1 registered and old clients still ask for.
+const SUBPROTOCOL_3_1: &str = "mqttv3.1";
+
+/// Opens a listening socket at `addr`, ready for `tokio::net::TcpListener::from_std`.
+///
+/// Port 0 takes a free one. An IPv6 address takes IPv6 connections only, so that `[::]` and `0.0.0.0`
+/// can be listened on side by side. Errors are those of the system: `AddrInUse`, `PermissionDenied`,
+/// `AddrNotAvailable`.
+pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restarted server must not wait for the old connections to be forgotten.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Why a connection did not become a WebSocket. The culprit is the peer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The peer asked for other subprotocols, or for none; it has been answered with HTTP 400.
+    #[error("the peer did not offer the WebSocket subprotocol 'mqtt'")]
+    Subprotocol,
+    /// The connection broke.
+    #[error("the connection broke during the WebSocket handshake")]
+    Io(#[from] io::Error),
+    /// No WebSocket handshake.
+    #[error("the peer did not make a WebSocket handshake: {0}")]
+    Handshake(String),
+}
+
+/// Makes a WebSocket of a connection, whatever path the peer asks for.
+///
+/// A message of more than `frame_size_max` bytes ends the connection later; the limit of a packet is
+/// a good value. Dropping the future closes the connection; bound its time.
+pub async fn accept_websocket(
+    tcp: TcpStream,
+    frame_size_max: usize,
+) -> Result<Stream, AcceptError> {
+    tcp.set_nodelay(true)?;
+    let config = websocket::config(frame_size_max);
+    accept_hdr_async_with_config(tcp, select_subprotocol, Some(config))
+        .await
+        .map(|frames| Stream::WebSocket(Box::new(WebSocket::new(frames))))
+        .map_err(|error| match error {
+            tungstenite::Error::Io(error) => AcceptError::Io(error),
+            tungstenite::Error::Http(_) => AcceptError::Subprotocol,
+            error => AcceptError::Handshake(error.to_string()),
+        })
+}
+
+/// Answers the peer's subprotocols with the one we speak. `[MQTT-6.0.0-3]`, `[MQTT-6.0.0-4]`
+#[expect(
+    clippy::result_large_err,
+    reason = "the signature is that of the WebSocket library's callback"
+)]
+fn select_subprotocol(
+    request: &Request,
+    mut response: Response,
+) -> Result<Response, ErrorResponse> {
+    let offered = |name: &str| {
+        request
+            .headers()
+            .get_all(SEC_WEBSOCKET_PROTOCOL)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|value| value.trim() == name)
+    };
+    let selected = [SUBPROTOCOL, SUBPROTOCOL_3_1]
+        .into_iter()
+        .find(|name| offered(name));
+    let Some(selected) = selected else {
+        let text = "This server speaks the WebSocket subprotocol 'mqtt'.\n";
+        let mut refusal = ErrorResponse::new(Some(text.to_owned()));
+        *refusal.status_mut() = StatusCode::BAD_REQUEST;
+        return Err(refusal);
+    };
+    response
+        .headers_mut()
+        .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(selected));
+    Ok(response)
+}
