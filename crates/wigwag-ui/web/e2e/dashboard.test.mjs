@@ -1,0 +1,374 @@
+/**
+ * The devices page in a real browser, with real programs behind it. WIGWAG_BIN names the program; E2E_BROKER=mosquitto
+ * puts Mosquitto in the place of our broker; E2E_OUT is the folder for screenshots. Steps build on each other, as a
+ * user's afternoon does.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import mqtt from 'mqtt';
+import { chromium } from 'playwright-core';
+
+import { freePorts, startBroker, startDashboard, startDevice, startUp } from './processes.mjs';
+
+const out = process.env.E2E_OUT ?? join(import.meta.dirname, '../e2e-out');
+const chromiumPath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+
+/** Longer than the longest wait between two attempts to reconnect. */
+const RECOVERY_MS = 45_000;
+/** A device is stale after 6 s of silence; a lost one is noticed sooner. */
+const STALE_MS = 15_000;
+
+const WIDE = { width: 1280, height: 860 };
+const PHONE = { width: 390, height: 844 };
+
+let browser;
+let page;
+let broker;
+let dashboard;
+let ports;
+const devices = new Map();
+const complaints = [];
+
+before(async () => {
+  mkdirSync(out, { recursive: true });
+  const [mqttPort, wsPort, httpPort] = await freePorts(3);
+  ports = { mqttPort, wsPort, httpPort };
+  broker = await startBroker(ports);
+  dashboard = await startDashboard(ports);
+  for (const id of ['1', '2', '3']) devices.set(id, await startDevice({ ...ports, id }));
+  browser = await chromium.launch({
+    executablePath: chromiumPath,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  page = await browser.newPage({ viewport: WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
+  page.setDefaultTimeout(10_000);
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+});
+
+after(async () => {
+  await browser?.close();
+  const programs = [...devices.values(), dashboard, broker];
+  await Promise.all(programs.map((program) => program?.stop()));
+});
+
+test('the page opens at its root and connects', async () => {
+  await page.goto(url('/'));
+  await isConnected();
+  assert.equal(new URL(page.url()).pathname, '/devices');
+  await card('3').waitFor();
+  assert.deepEqual(await page.getByRole('heading', { level: 2, name: /^Device / }).allInnerTexts(), [
+    'Device 1',
+    'Device 2',
+    'Device 3',
+  ]);
+  await hasHealth('1', 'online');
+  await hasStatus('1', 'idle');
+});
+
+test('Start makes a device run and temperatures arrive', async () => {
+  await command('1', 'Start');
+  await hasStatus('1', 'running');
+  await card('1')
+    .getByText(/^Started · \d+ ms$/)
+    .waitFor();
+  assert.match(await card('1').getByTestId('temperature').innerText(), /^\d+\.\d\s*°C$/);
+  const states = logRow('device/1/state', '"running"');
+  await states.nth(1).waitFor();
+  await logRow('device/1/command', '{"action":"start"}').waitFor();
+  await spoken('Device 1: start confirmed');
+});
+
+test('the page looks as it should on a desk and on a phone, by day and by night', async () => {
+  await command('2', 'Start');
+  await hasStatus('2', 'running');
+  await logRow('device/2/state', '"running"').nth(3).waitFor();
+  await shootAll('devices');
+});
+
+test('Stop makes it idle', async () => {
+  await command('1', 'Stop');
+  await hasStatus('1', 'idle');
+  await card('1')
+    .getByText(/^Stopped · \d+ ms$/)
+    .waitFor();
+});
+
+test('a killed device shows as offline and resumes by itself', async () => {
+  await devices.get('2').kill();
+  await hasHealth('2', 'offline', STALE_MS);
+  await shoot('device-offline');
+  devices.set('2', await startDevice({ ...ports, id: '2' }));
+  await hasHealth('2', 'online');
+  await command('2', 'Start');
+  await hasStatus('2', 'running');
+});
+
+test('a device that is running but silent shows as stale', async () => {
+  const state = { deviceId: 'silent', status: 'running', temperature: 36.6, timestamp: now() };
+  await publish('device/silent/state', JSON.stringify(state), { retain: true });
+  await hasHealth('silent', 'unknown');
+  await hasHealth('silent', 'stale', STALE_MS);
+  await publish('device/silent/state', '', { retain: true });
+  await card('silent').waitFor({ state: 'detached' });
+});
+
+test('a command that nobody answers is rejected or times out', async () => {
+  const state = { deviceId: 'deaf', status: 'idle', temperature: 20, timestamp: now() };
+  await publish('device/deaf/state', JSON.stringify(state), { retain: true });
+  await command('deaf', 'Start');
+  // A broker that says "no matching subscribers" lets us know at once, another leaves it to the clock.
+  await card('deaf')
+    .getByText(/^Start (rejected: no device is listening|timed out)/)
+    .waitFor();
+  await publish('device/deaf/state', '', { retain: true });
+  await card('deaf').waitFor({ state: 'detached' });
+});
+
+test('a rejected command shows the error of the device', async () => {
+  const device = await mqtt.connectAsync(`mqtt://127.0.0.1:${ports.mqttPort}`, { protocolVersion: 5 });
+  await device.subscribeAsync('device/picky/command', { qos: 1 });
+  device.on('message', (_topic, _payload, packet) => {
+    const { responseTopic, correlationData } = packet.properties;
+    const reply = { deviceId: 'picky', ok: false, error: 'not before <b>lunch</b>' };
+    device.publish(responseTopic, JSON.stringify(reply), { qos: 1, properties: { correlationData } });
+  });
+  const state = { deviceId: 'picky', status: 'idle', temperature: 20, timestamp: now() };
+  await device.publishAsync('device/picky/state', JSON.stringify(state), { retain: true });
+  await command('picky', 'Start');
+  await card('picky').getByText('Start rejected: not before <b>lunch</b>').waitFor();
+  await device.publishAsync('device/picky/state', '', { retain: true });
+  await device.endAsync();
+});
+
+test('hostile payloads are shown as text, counted, and break nothing', async () => {
+  const html = '<img src=x onerror="document.title=\'owned\'">';
+  const hostile = [
+    html,
+    '{"deviceId":"1","status":"running"',
+    'null',
+    '[1,2,3]',
+    JSON.stringify({ deviceId: '1', status: html, temperature: 1, timestamp: 1 }),
+    JSON.stringify({ deviceId: '1', status: 'running', temperature: '37', timestamp: 1 }),
+    JSON.stringify({ deviceId: '2', status: 'running', temperature: 37, timestamp: 1 }),
+    '{"deviceId":"1","status":"idle","temperature":1e999,"timestamp":1}',
+    Buffer.from([0xff, 0xfe, 0x00, 0x80]),
+    'x'.repeat(300_000),
+  ];
+  for (const payload of hostile) await publish('device/1/state', payload);
+  await publish('device/1/online', 'perhaps');
+  const expected = `${hostile.length + 1} invalid`;
+  await card('1').getByText(expected).waitFor();
+  await logRow('device/1/state', html).first().waitFor();
+  assert.equal(await page.title(), 'Wigwag');
+  assert.equal(await page.locator('img').count(), 0);
+  await hasStatus('1', 'idle');
+
+  await page.getByRole('button', { name: expected }).click();
+  await logRow('device/1/online', 'perhaps').click();
+  await page.getByText('Invalid: presence is "perhaps"; allowed: true, false').waitFor();
+  await shootAll('message-log');
+  await page.getByRole('button', { name: 'Close the message' }).click();
+  await page.getByRole('button', { name: expected }).click();
+});
+
+test('the log pauses, goes on collecting, and is cleared', async () => {
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const held = page.getByRole('button', { name: /^Paused, [1-9]\d* new$/ });
+  await publish('device/1/state', 'while paused');
+  await held.waitFor();
+  assert.equal(await logRow('device/1/state', 'while paused').count(), 0);
+  await held.click();
+  await logRow('device/1/state', 'while paused').waitFor();
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await logRow('device/1/state', 'while paused').waitFor({ state: 'detached' });
+});
+
+test('after a reload the last state is there at once', async () => {
+  await command('1', 'Stop');
+  await page.reload();
+  await isConnected();
+  // Device 1 is idle and publishes nothing: what shows can only be the retained state.
+  await hasStatus('1', 'idle', 2_000);
+  await hasHealth('1', 'online', 2_000);
+});
+
+test('a deep link opens its page', async () => {
+  await page.goto(url('/no/such/page'));
+  await page.getByRole('heading', { name: 'Page not found' }).waitFor();
+  await isConnected();
+  await page.getByRole('link', { name: 'Go to the devices' }).click();
+  await card('1').waitFor();
+});
+
+test('the theme is kept over a reload', async () => {
+  const background = () =>
+    page.evaluate(() => globalThis.getComputedStyle(globalThis.document.documentElement).backgroundColor);
+  const light = await background();
+  await page.getByRole('radio', { name: 'Dark theme' }).click();
+  await page.reload();
+  await card('1').waitFor();
+  assert.notEqual(await background(), light);
+  await page.getByRole('radio', { name: 'Theme of the system' }).click();
+});
+
+test('without its broker the page says so, locks the buttons, and recovers by itself', async () => {
+  await command('2', 'Start');
+  await hasStatus('2', 'running');
+  await broker.kill();
+  const banner = page.getByTestId('banner');
+  await banner.getByText(/The connection to ws:.* is lost/).waitFor();
+  await page.getByText(/^Reconnecting in \d+ s$/).waitFor();
+  await banner.getByText(/Next attempt in \d+ s/).waitFor();
+  await spoken('Not connected to the broker');
+  for (const name of ['Start', 'Stop']) assert.ok(await button('1', name).isDisabled());
+  await card('2')
+    .getByText(/^Stale since \d\d:\d\d:\d\d$/)
+    .waitFor();
+  await shootAll('broker-down');
+
+  broker = await startBroker(ports);
+  await page
+    .getByTestId('connection')
+    .and(page.locator('[data-phase=connected]'))
+    .waitFor({ timeout: RECOVERY_MS });
+  await banner.waitFor({ state: 'detached' });
+  await hasHealth('2', 'online', RECOVERY_MS);
+  await hasStatus('2', 'running');
+  await command('1', 'Start');
+  await hasStatus('1', 'running');
+});
+
+test('Retry now ends the wait', async () => {
+  await broker.kill();
+  // Let some attempts fail, so that the waits are long enough to press the button in.
+  await page.getByText(/^Reconnecting in [3-9] s$/).waitFor({ timeout: RECOVERY_MS });
+  broker = await startBroker(ports);
+  await page.getByRole('button', { name: 'Retry now' }).click();
+  await isConnected();
+});
+
+test('?broker= takes the tab to another broker', async () => {
+  const [other] = await freePorts(1);
+  await page.goto(url(`/devices?broker=ws://127.0.0.1:${other}`));
+  await page.getByText(`Cannot connect to ws://127.0.0.1:${other}`).waitFor();
+  await page.goto(url('/devices?broker=http://example.org'));
+  await page.getByText(/must begin with ws:\/\/ or wss:\/\//).waitFor();
+  await shoot('broker-address-wrong');
+});
+
+test('an empty broker gets a line to try', async () => {
+  for (const device of devices.values()) await device.stop();
+  devices.clear();
+  await broker.stop();
+  broker = await startBroker(ports);
+  await page.goto(url('/devices'));
+  await page.getByText('No device has published yet').waitFor();
+  await page.getByText(/^mosquitto_pub -h 127\.0\.0\.1 -t device\/1\/state -r -m/).waitFor();
+  await shootAll('empty');
+});
+
+test('the browser had nothing to complain about', () => {
+  const unexpected = complaints.filter((text) => !/^WebSocket connection to .* failed/.test(text));
+  assert.deepEqual(unexpected, []);
+});
+
+test(
+  '`wigwag up` serves the same page with its devices',
+  { skip: process.env.E2E_BROKER === 'mosquitto' },
+  async () => {
+    const [mqttPort, wsPort, httpPort] = await freePorts(3);
+    const up = await startUp({ devices: 2, mqttPort, wsPort, httpPort });
+    try {
+      await page.goto(`http://127.0.0.1:${httpPort}/`);
+      await isConnected();
+      await command('2', 'Start');
+      await hasStatus('2', 'running');
+    } finally {
+      await up.stop();
+    }
+  },
+);
+
+function url(path) {
+  return `http://127.0.0.1:${ports.httpPort}${path}`;
+}
+
+function now() {
+  return Math.floor(Date.now() / 1000);
+}
+
+function card(id) {
+  return page.locator(`article[data-device="${id}"]`);
+}
+
+function button(id, name) {
+  return page.getByRole('button', { name: `${name} device ${id}`, exact: true });
+}
+
+async function command(id, name) {
+  await button(id, name).click();
+}
+
+function logRow(topic, text) {
+  return page.getByTestId('log').getByRole('option').filter({ hasText: topic }).filter({ hasText: text });
+}
+
+async function isConnected() {
+  await page.getByTestId('connection').getByText('Connected', { exact: true }).waitFor();
+}
+
+async function hasStatus(id, status, timeout) {
+  await page.locator(`article[data-device="${id}"][data-status="${status}"]`).waitFor({ timeout });
+}
+
+async function hasHealth(id, health, timeout) {
+  await page.locator(`article[data-device="${id}"][data-health="${health}"]`).waitFor({ timeout });
+}
+
+async function spoken(text) {
+  await page.getByRole('status').getByText(text).waitFor({ state: 'attached' });
+}
+
+async function publish(topic, payload, options = {}) {
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${ports.mqttPort}`, { protocolVersion: 5 });
+  await client.publishAsync(topic, payload, { qos: 1, ...options });
+  await client.endAsync();
+}
+
+async function shootAll(name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const [device, viewport] of Object.entries({ wide: WIDE, phone: PHONE })) {
+      await page.setViewportSize(viewport);
+      await shoot(`${name}-${device}-${colorScheme}`);
+      await fitsTheScreen();
+    }
+  }
+  await page.setViewportSize(WIDE);
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+}
+
+async function shoot(name) {
+  await page.screenshot({ path: join(out, `${name}.png`) });
+}
+
+/** Nothing may stick out to the right, whatever the width. */
+async function fitsTheScreen() {
+  const [content, screen] = await page.evaluate(() => [
+    globalThis.document.documentElement.scrollWidth,
+    globalThis.innerWidth,
+  ]);
+  assert.ok(content <= screen, `${content} px of content on a screen of ${screen} px`);
+}

@@ -1,0 +1,131 @@
+/**
+ * Starts and ends the programs of the browser test: `wigwag` in its parts, and Mosquitto in place of our broker when
+ * E2E_BROKER=mosquitto asks for it. Every program is on 127.0.0.1 and on ports that were free a moment ago.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const START_WITHIN_MS = 60_000;
+const STOP_WITHIN_MS = 10_000;
+const OUTPUT_LINES_KEPT = 40;
+
+const wigwag = process.env.WIGWAG_BIN;
+const withMosquitto = process.env.E2E_BROKER === 'mosquitto';
+
+export async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export function startBroker({ mqttPort, wsPort }) {
+  if (withMosquitto) return startMosquitto({ mqttPort, wsPort });
+  return startWigwag('broker', '--mqtt-port', mqttPort, '--ws-port', wsPort);
+}
+
+export function startDevice({ mqttPort, id }) {
+  return startWigwag('device', '--broker', `mqtt://127.0.0.1:${mqttPort}`, '--id', id);
+}
+
+export function startDashboard({ wsPort, httpPort }) {
+  return startWigwag('dashboard', '--broker', `ws://127.0.0.1:${wsPort}`, '--http-port', httpPort);
+}
+
+export function startUp({ devices, mqttPort, wsPort, httpPort }) {
+  return startWigwag(
+    'up',
+    '--devices',
+    devices,
+    '--mqtt-port',
+    mqttPort,
+    '--ws-port',
+    wsPort,
+    '--http-port',
+    httpPort,
+  );
+}
+
+function startWigwag(...args) {
+  if (!wigwag) throw new Error('WIGWAG_BIN must name the wigwag program, or e2e/stand-in.mjs');
+  return Program.start(wigwag, args.map(String), { readyLine: /^ready/m });
+}
+
+async function startMosquitto({ mqttPort, wsPort }) {
+  const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
+  const file = join(folder, 'mosquitto.conf');
+  const lines = [
+    `listener ${mqttPort} 127.0.0.1`,
+    `listener ${wsPort} 127.0.0.1`,
+    'protocol websockets',
+    'allow_anonymous true',
+    // Like ours at this point: what is retained is gone with the process.
+    'persistence false',
+  ];
+  writeFileSync(file, lines.join('\n'));
+  const program = await Program.start('mosquitto', ['-v', '-c', file], { readyLine: /running/ });
+  program.whenEnded(() => rmSync(folder, { recursive: true, force: true }));
+  return program;
+}
+
+export class Program {
+  #child;
+  #name;
+  #output = [];
+
+  /** Resolves when the program printed its ready line. */
+  static async start(command, args, { readyLine }) {
+    const program = new Program();
+    await program.#start(command, args, readyLine);
+    return program;
+  }
+
+  async #start(command, args, readyLine) {
+    this.#name = [command, ...args].join(' ');
+    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    await new Promise((resolve, reject) => {
+      const fail = (what) => reject(new Error(`${this.#name} ${what}\n${this.output()}`));
+      const timer = setTimeout(() => fail('printed no ready line in time'), START_WITHIN_MS);
+      const listen = (text) => {
+        this.#output = [...this.#output, ...String(text).trimEnd().split('\n')].slice(-OUTPUT_LINES_KEPT);
+        if (readyLine.test(text)) resolve(clearTimeout(timer));
+      };
+      this.#child.stdout.on('data', listen);
+      this.#child.stderr.on('data', listen);
+      this.#child.on('error', (error) => fail(error.message));
+      this.#child.on('exit', (code, signal) => fail(`ended with ${code ?? signal} before it was ready`));
+    });
+  }
+
+  output() {
+    return this.#output.map((line) => `  ${line}`).join('\n');
+  }
+
+  whenEnded(act) {
+    this.#child.on('exit', act);
+  }
+
+  /** Ends at once, without a word to anyone: a crash. */
+  kill() {
+    return this.#end('SIGKILL');
+  }
+
+  /** Ends in order. */
+  async stop() {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal) {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_WITHIN_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+}
