@@ -1,0 +1,149 @@
+//! A broker to test against: ours, or Mosquitto with the configuration of a common tutorial.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::tools;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Wigwag,
+    Mosquitto,
+}
+
+/// A running broker with a TCP and a WebSocket listener on 127.0.0.1.
+pub(crate) struct Broker {
+    kind: Kind,
+    process: Process,
+    mqtt_port: u16,
+    ws_port: u16,
+}
+
+impl Broker {
+    pub(crate) fn start(kind: Kind) -> Self {
+        match kind {
+            Kind::Wigwag => Self::wigwag(0, 0),
+            Kind::Mosquitto => loop {
+                // Mosquitto cannot choose a port by itself, and between our choice and its
+                // start another test may take it: then there is another round.
+                if let Some(broker) = Self::mosquitto(free_port(), free_port()) {
+                    break broker;
+                }
+            },
+        }
+    }
+
+    fn wigwag(mqtt_port: u16, ws_port: u16) -> Self {
+        let mut command = tools::wigwag();
+        command
+            .args(["broker", "--mqtt-port", &mqtt_port.to_string()])
+            .args(["--ws-port", &ws_port.to_string()]);
+        let process = Process::start(&mut command);
+        let ports = Ports::await_ready(&process);
+        Self {
+            kind: Kind::Wigwag,
+            process,
+            mqtt_port: ports.of("mqtt://"),
+            ws_port: ports.of("ws://"),
+        }
+    }
+
+    fn mosquitto(mqtt_port: u16, ws_port: u16) -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("mosquitto.conf");
+        let configuration = format!(
+            "listener {mqtt_port} 127.0.0.1\n\
+             listener {ws_port} 127.0.0.1\n\
+             protocol websockets\n\
+             allow_anonymous true\n\
+             log_dest stderr\n"
+        );
+        fs::write(&file, configuration).unwrap();
+        let process = Process::start(tools::system("mosquitto").arg("-c").arg(&file));
+        let line = process.await_line("that it runs or cannot", |line| {
+            line.ends_with(" running") || line.contains("Error")
+        });
+        line.ends_with(" running").then_some(Self {
+            kind: Kind::Mosquitto,
+            process,
+            mqtt_port,
+            ws_port,
+        })
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn mqtt_port(&self) -> u16 {
+        self.mqtt_port
+    }
+
+    pub(crate) fn ws_port(&self) -> u16 {
+        self.ws_port
+    }
+
+    pub(crate) fn mqtt_url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.mqtt_port)
+    }
+
+    pub(crate) fn ws_url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.ws_port)
+    }
+
+    /// Kills the broker as a crash would and starts another on the same ports.
+    pub(crate) fn restart(self) -> Self {
+        let Self {
+            kind,
+            process,
+            mqtt_port,
+            ws_port,
+        } = self;
+        drop(process);
+        match kind {
+            Kind::Wigwag => Self::wigwag(mqtt_port, ws_port),
+            Kind::Mosquitto => Self::mosquitto(mqtt_port, ws_port)
+                .unwrap_or_else(|| panic!("another process took port {mqtt_port} or {ws_port}")),
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The addresses that `wigwag` prints before it says that it is ready.
+pub(crate) struct Ports {
+    lines: String,
+}
+
+impl Ports {
+    pub(crate) fn await_ready(process: &Process) -> Self {
+        process.await_line("that it is ready", |line| line.starts_with("ready"));
+        Self {
+            lines: process.said(),
+        }
+    }
+
+    /// The port of the first address with this scheme.
+    pub(crate) fn of(&self, scheme: &str) -> u16 {
+        let address = self
+            .lines
+            .split_whitespace()
+            .find(|word| word.starts_with(scheme));
+        let port = address.and_then(|address| {
+            address
+                .trim_end_matches('/')
+                .rsplit_once(':')?
+                .1
+                .parse()
+                .ok()
+        });
+        port.unwrap_or_else(|| panic!("no {scheme} address with a port in:\n{}", self.lines))
+    }
+}
