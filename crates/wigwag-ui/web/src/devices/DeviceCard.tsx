@@ -49,15 +49,10 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
         <HealthBadge condition={condition} now={now} />
       </header>
 
-      <div
-        className={classNames(
-          'flex grow flex-col gap-3 px-4 pt-3 pb-4 transition-opacity',
-          doubtful && 'opacity-55 grayscale',
-        )}
-      >
+      <div className="flex grow flex-col gap-3 px-4 pt-3 pb-4">
         <div className="flex items-baseline justify-between gap-3">
-          <Temperature state={device.state} />
-          <StatusWord state={device.state} moving={!doubtful} />
+          <Temperature state={device.state} muted={doubtful} />
+          <StatusWord state={device.state} muted={doubtful} />
         </div>
         <Sparkline samples={device.samples} muted={doubtful || device.state?.status !== 'running'} />
         <p className="nums flex flex-wrap justify-between gap-x-3 text-xs text-ink-soft">
@@ -86,25 +81,34 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
   );
 });
 
-function Temperature({ state }: { state: DeviceState | undefined }) {
+function Temperature({ state, muted }: { state: DeviceState | undefined; muted: boolean }) {
   if (state === undefined) return <p className="text-base text-ink-faint">Waiting for a state</p>;
   return (
-    <p data-testid="temperature" className="min-w-0 truncate text-4xl font-semibold tracking-tight">
+    <p
+      data-testid="temperature"
+      className={classNames(
+        'min-w-0 truncate text-4xl font-semibold tracking-tight',
+        muted && 'text-ink-faint',
+      )}
+    >
       <span className="nums">{formatTemperature(state.temperature)}</span>
       <span className="ml-1 text-lg font-medium text-ink-faint">°C</span>
     </p>
   );
 }
 
-function StatusWord({ state, moving }: { state: DeviceState | undefined; moving: boolean }) {
+function StatusWord({ state, muted }: { state: DeviceState | undefined; muted: boolean }) {
   if (state === undefined) return null;
   const running = state.status === 'running';
   return (
     <p
       data-testid="status"
-      className={classNames('flex items-center gap-1.5 font-medium', running ? 'text-good' : 'text-ink-soft')}
+      className={classNames(
+        'flex items-center gap-1.5 font-medium',
+        muted ? 'text-ink-faint' : running ? 'text-good' : 'text-ink-soft',
+      )}
     >
-      <Icon name={running ? 'play' : 'idle'} className={classNames(running && moving && 'breathing')} />
+      <Icon name={running ? 'play' : 'idle'} className={classNames(running && !muted && 'breathing')} />
       {running ? 'Running' : 'Idle'}
     </p>
   );

@@ -7,7 +7,9 @@ const WIDTH = 240;
 const HEIGHT = 52;
 /** Room for the stroke at the edges. */
 const MARGIN = 3;
-const WINDOW_MS = 120_000;
+/** The drawing spans at least and at most this much time; in between it grows with what there is. */
+const WINDOW_MIN_MS = 30_000;
+const WINDOW_MAX_MS = 120_000;
 /** Noise of a tenth of a degree must not look like a storm. */
 const SPAN_MIN = 2;
 
@@ -30,7 +32,7 @@ export function Sparkline({ samples, muted }: { samples: readonly Sample[]; mute
     return <p className="flex h-13 items-center text-xs text-ink-faint">No temperatures yet</p>;
   }
   const last = curve.runs.at(-1)?.at(-1);
-  const label = `Temperatures of the last two minutes, from ${formatTemperature(curve.low)} to ${formatTemperature(curve.high)} °C`;
+  const label = `Recent temperatures, from ${formatTemperature(curve.low)} to ${formatTemperature(curve.high)} °C`;
   return (
     <div className="flex gap-2">
       <svg
@@ -77,8 +79,12 @@ export function Sparkline({ samples, muted }: { samples: readonly Sample[]; mute
         aria-hidden="true"
         className="nums flex w-9 shrink-0 flex-col justify-between text-right text-[0.6875rem] leading-none text-ink-faint"
       >
-        <span>{formatTemperature(curve.high)}</span>
-        <span>{formatTemperature(curve.low)}</span>
+        {curve.high > curve.low && (
+          <>
+            <span>{formatTemperature(curve.high)}</span>
+            <span>{formatTemperature(curve.low)}</span>
+          </>
+        )}
       </div>
     </div>
   );
@@ -87,18 +93,20 @@ export function Sparkline({ samples, muted }: { samples: readonly Sample[]; mute
 export function curveOf(samples: readonly Sample[]): Curve | undefined {
   const end = samples.at(-1)?.at;
   if (end === undefined) return undefined;
-  const shown = samples.filter((sample) => end - sample.at <= WINDOW_MS);
+  const shown = samples.filter((sample) => end - sample.at <= WINDOW_MAX_MS);
+  const windowMs = Math.max(WINDOW_MIN_MS, end - (shown[0]?.at ?? end));
   const values = shown.map((sample) => sample.temperature);
   const low = Math.min(...values);
   const high = Math.max(...values);
-  const span = Math.max(high - low, SPAN_MIN);
-  const bottom = (low + high - span) / 2;
+  // In halves, because the distance between two numbers need not be a number.
+  const middle = low / 2 + high / 2;
+  const reach = Math.max(high / 2 - low / 2, SPAN_MIN / 2);
 
   const runs: Point[][] = [];
   let before = -Infinity;
   for (const { at, temperature } of shown) {
-    const x = MARGIN + (1 - (end - at) / WINDOW_MS) * (WIDTH - 2 * MARGIN);
-    const y = HEIGHT - MARGIN - ((temperature - bottom) / span) * (HEIGHT - 2 * MARGIN);
+    const x = MARGIN + (1 - (end - at) / windowMs) * (WIDTH - 2 * MARGIN);
+    const y = HEIGHT / 2 - ((temperature - middle) / reach) * (HEIGHT / 2 - MARGIN);
     const point = { x: round(x), y: round(y), at };
     const run = runs.at(-1);
     if (run === undefined || at - before > STALE_AFTER_MS) runs.push([point]);

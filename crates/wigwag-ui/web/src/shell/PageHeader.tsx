@@ -7,12 +7,12 @@ import { ConnectionPill } from './ConnectionPill.tsx';
 export function PageHeader({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <>
-      <header className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
-        <div className="flex flex-wrap items-baseline gap-x-4">
-          <h1 className="text-2xl font-semibold tracking-tight">{title}</h1>
-          {children}
+      <header className="flex flex-wrap items-center gap-x-4 gap-y-1">
+        <h1 className="text-2xl font-semibold tracking-tight">{title}</h1>
+        <div className="grow max-sm:order-last max-sm:basis-full sm:pt-1.5">{children}</div>
+        <div className="ml-auto min-w-0">
+          <ConnectionPill />
         </div>
-        <ConnectionPill />
       </header>
       <ConnectionBanner />
     </>

@@ -27,7 +27,7 @@ export function CopyLine({ text, label }: Props) {
     <div className="flex w-full items-stretch gap-2 rounded-lg border border-line bg-sunken p-1.5 text-left">
       <code
         ref={line}
-        className="grow self-center overflow-x-auto px-2 py-1.5 font-mono text-xs whitespace-pre"
+        className="min-w-0 grow self-center px-2 py-1.5 font-mono text-xs leading-relaxed break-all"
         tabIndex={0}
       >
         {text}

@@ -23,9 +23,9 @@ function tick(): void {
   for (const listener of listeners) listener();
 }
 
-/** Stands still between ticks, as React asks of a store, but is never older than one. */
+/** Stands still between ticks, as React asks of a store, but is never off by more, even if the system's clock is set. */
 function current(): number {
-  if (Date.now() - now > TICK_MS) now = Date.now();
+  if (Math.abs(Date.now() - now) > TICK_MS) now = Date.now();
   return now;
 }
 

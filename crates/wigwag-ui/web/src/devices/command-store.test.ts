@@ -1,0 +1,161 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+
+import type { Outgoing, PublishOutcome } from '../mqtt/protocol.ts';
+import type { Command, Outcome } from './command-store.ts';
+import { CommandStore, CONFIRMED_SHOWN_MS, REPLY_WITHIN_MS } from './command-store.ts';
+
+let published: Outgoing[];
+let outcomes: [string, Outcome][];
+let answer: PublishOutcome;
+let store: CommandStore;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  published = [];
+  outcomes = [];
+  answer = { kind: 'accepted' };
+  store = new CommandStore({
+    replyTopic: 'dashboard/me/reply',
+    publish: (message) => {
+      published.push(message);
+      return Promise.resolve(answer);
+    },
+    handleOutcome: (id, outcome) => outcomes.push([id, outcome]),
+  });
+});
+
+function command(id = '1'): Command | undefined {
+  vi.advanceTimersToNextFrame();
+  return store.snapshot().get(id);
+}
+
+function correlation(): string {
+  return published.at(-1)?.correlation ?? '';
+}
+
+function reply(
+  result: { ok: true; status: 'running' } | { ok: false; error: string },
+  to = correlation(),
+): void {
+  store.handleReply({ deviceId: '1', result }, to);
+}
+
+test('a command goes out at QoS 1 with where to answer', () => {
+  store.send('1', 'start');
+  expect(published).toEqual([
+    {
+      topic: 'device/1/command',
+      payload: '{"action":"start"}',
+      qos: 1,
+      responseTopic: 'dashboard/me/reply',
+      correlation: correlation(),
+    },
+  ]);
+  expect(command()).toMatchObject({ phase: 'pending', action: 'start' });
+});
+
+test('a second command waits for the first to end', () => {
+  store.send('1', 'start');
+  store.send('1', 'stop');
+  store.send('2', 'stop');
+  expect(published.map(({ topic }) => topic)).toEqual(['device/1/command', 'device/2/command']);
+});
+
+describe('confirmed', () => {
+  test('by the reply', () => {
+    store.send('1', 'start');
+    vi.advanceTimersByTime(84);
+    reply({ ok: true, status: 'running' });
+    expect(command()).toMatchObject({ phase: 'confirmed', by: 'reply', tookMs: 84 });
+  });
+
+  test('by the new state', () => {
+    store.send('1', 'start');
+    store.handleState('1', 'idle');
+    expect(command()?.phase).toBe('pending');
+    store.handleState('1', 'running');
+    expect(command()).toMatchObject({ phase: 'confirmed', by: 'state' });
+  });
+
+  test('once, though reply and state both come', () => {
+    store.send('1', 'start');
+    store.handleState('1', 'running');
+    reply({ ok: true, status: 'running' });
+    expect(outcomes).toHaveLength(1);
+  });
+
+  test('and then gone by itself', () => {
+    store.send('1', 'start');
+    reply({ ok: true, status: 'running' });
+    vi.advanceTimersByTime(CONFIRMED_SHOWN_MS);
+    expect(command()).toBeUndefined();
+  });
+});
+
+describe('failed', () => {
+  test('rejected by the device, in its words, until the next command', () => {
+    store.send('1', 'start');
+    reply({ ok: false, error: 'not today' });
+    vi.advanceTimersByTime(600_000);
+    expect(command()).toMatchObject({ phase: 'rejected', error: 'not today' });
+    store.send('1', 'start');
+    expect(command()?.phase).toBe('pending');
+  });
+
+  test('timed out after 5 s', () => {
+    store.send('1', 'start');
+    vi.advanceTimersByTime(REPLY_WITHIN_MS - 20);
+    expect(command()?.phase).toBe('pending');
+    vi.advanceTimersByTime(20);
+    expect(command()?.phase).toBe('timed-out');
+    expect(outcomes.map(([id, { phase }]) => [id, phase])).toEqual([['1', 'timed-out']]);
+  });
+
+  test('but a late reply still tells how it ended', () => {
+    store.send('1', 'start');
+    vi.advanceTimersByTime(REPLY_WITHIN_MS);
+    reply({ ok: true, status: 'running' });
+    expect(command()).toMatchObject({ phase: 'confirmed', by: 'reply' });
+  });
+
+  test('cut off with the connection', () => {
+    store.send('1', 'start');
+    store.handleDisconnected();
+    expect(command()?.phase).toBe('interrupted');
+  });
+
+  test.each<[PublishOutcome, string]>([
+    [{ kind: 'unheard' }, 'no device is listening for commands'],
+    [{ kind: 'refused', reason: 'Not authorized' }, 'the broker refused it: Not authorized'],
+  ])('rejected because of %j', async (outcome, error) => {
+    answer = outcome;
+    store.send('1', 'start');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(command()).toMatchObject({ phase: 'rejected', error });
+  });
+});
+
+describe('not fooled', () => {
+  test.each(['command-0', '', undefined])('by a reply to something else (%s)', (stranger) => {
+    store.send('1', 'start');
+    store.handleReply({ deviceId: '1', result: { ok: true, status: 'running' } }, stranger);
+    expect(command()?.phase).toBe('pending');
+  });
+
+  test('by the reply to an earlier command', () => {
+    store.send('1', 'start');
+    const first = correlation();
+    vi.advanceTimersByTime(REPLY_WITHIN_MS);
+    store.send('1', 'start');
+    reply({ ok: false, error: 'late' }, first);
+    expect(command()?.phase).toBe('pending');
+  });
+
+  test('by a reply or a state when nothing was asked', () => {
+    store.handleReply({ deviceId: '1', result: { ok: false, error: 'x' } }, undefined);
+    store.handleState('1', 'running');
+    store.handleDisconnected();
+    expect(command()).toBeUndefined();
+    expect(outcomes).toEqual([]);
+  });
+});

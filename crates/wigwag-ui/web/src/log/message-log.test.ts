@@ -1,0 +1,62 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+
+import { ENTRIES_MAX, MessageLog, TEXT_CHARS_MAX } from './message-log.ts';
+
+let log: MessageLog;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  log = new MessageLog();
+});
+
+function add(text: string, problem?: string): void {
+  log.add({ at: 0, direction: 'in', topic: 't', text, bytes: text.length, retain: false, qos: 0, problem });
+}
+
+function view() {
+  vi.advanceTimersToNextFrame();
+  return log.snapshot();
+}
+
+test('keeps the newest and counts all', () => {
+  for (let index = 0; index < ENTRIES_MAX + 5; index++) add(String(index));
+  const { entries, total } = view();
+  expect(entries).toHaveLength(ENTRIES_MAX);
+  expect(entries[0]?.text).toBe('5');
+  expect(total).toBe(ENTRIES_MAX + 5);
+});
+
+test('keeps the beginning of a huge payload', () => {
+  add('x'.repeat(60_000));
+  const [entry] = view().entries;
+  expect(entry?.text).toHaveLength(TEXT_CHARS_MAX);
+  expect(entry?.bytes).toBe(60_000);
+});
+
+test('paused, shows what it showed and counts what comes', () => {
+  add('a');
+  log.pause();
+  add('b');
+  log.addSkipped(10);
+  expect(view()).toMatchObject({ paused: true, held: 11, total: 12 });
+  expect(view().entries.map(({ text }) => text)).toEqual(['a']);
+  log.resume();
+  expect(view()).toMatchObject({ paused: false, held: 0 });
+  expect(view().entries.map(({ text }) => text)).toEqual(['a', 'b']);
+});
+
+test('cleared, is empty, paused or not', () => {
+  add('a', 'bad');
+  log.pause();
+  log.clear();
+  add('b');
+  expect(view()).toMatchObject({ entries: [], total: 1, invalid: 0, held: 1 });
+  log.resume();
+  expect(view().entries.map(({ seq, text }) => [seq, text])).toEqual([[2, 'b']]);
+});
+
+test('counts what was invalid', () => {
+  add('a', 'bad');
+  add('b');
+  expect(view().invalid).toBe(1);
+});

@@ -1,0 +1,47 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+
+import { Batch, BATCH_EVERY_MS, BATCH_MESSAGES_MAX } from './batch.ts';
+import type { FromWorker, Incoming } from './protocol.ts';
+
+const posted: FromWorker[] = [];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  posted.length = 0;
+});
+
+function message(text: string): Incoming {
+  return { topic: 't', text, bytes: text.length, retain: false, qos: 0, at: 0 };
+}
+
+function newBatch(): Batch {
+  return new Batch((value) => posted.push(value));
+}
+
+test('messages of a moment are handed over together and in order', () => {
+  const batch = newBatch();
+  batch.add(message('a'));
+  vi.advanceTimersByTime(BATCH_EVERY_MS - 1);
+  batch.add(message('b'));
+  expect(posted).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(posted).toEqual([{ kind: 'messages', messages: [message('a'), message('b')], skipped: 0 }]);
+});
+
+test('nothing is handed over when nothing came', () => {
+  newBatch().flush();
+  vi.advanceTimersByTime(10 * BATCH_EVERY_MS);
+  expect(posted).toEqual([]);
+});
+
+test('of a flood the newest are kept and the others counted', () => {
+  const batch = newBatch();
+  const sent = 3 * BATCH_MESSAGES_MAX + 7;
+  for (let index = 0; index < sent; index++) batch.add(message(String(index)));
+  batch.flush();
+  const [first] = posted;
+  if (first?.kind !== 'messages') throw new Error('no batch');
+  expect(first.messages).toHaveLength(BATCH_MESSAGES_MAX);
+  expect(first.messages.at(-1)?.text).toBe(String(sent - 1));
+  expect(first.skipped).toBe(sent - BATCH_MESSAGES_MAX);
+});

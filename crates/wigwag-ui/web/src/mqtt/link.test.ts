@@ -1,0 +1,208 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+
+import type { BrokerClient, ClientEvents } from './link.ts';
+import { Link } from './link.ts';
+import type { FromWorker, LinkStatus, Outgoing, PublishOutcome } from './protocol.ts';
+
+const START = new Date('2026-01-01T00:00:00Z').getTime();
+
+class FakeClient implements BrokerClient {
+  readonly events: ClientEvents;
+  readonly subscribed: string[] = [];
+  readonly published: Outgoing[] = [];
+  refusals = new Map<string, string>();
+  outcome: Promise<PublishOutcome> = Promise.resolve({ kind: 'accepted' });
+  closed = false;
+
+  constructor(events: ClientEvents) {
+    this.events = events;
+  }
+  subscribe(filter: string): Promise<string | undefined> {
+    this.subscribed.push(filter);
+    return Promise.resolve(this.refusals.get(filter));
+  }
+  publish(message: Outgoing): Promise<PublishOutcome> {
+    this.published.push(message);
+    return this.outcome;
+  }
+  close(): void {
+    this.closed = true;
+    this.events.handleClosed('closed by us');
+  }
+}
+
+let clients: FakeClient[];
+let posted: FromWorker[];
+let link: Link;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: START });
+  clients = [];
+  posted = [];
+  const open = (_url: string, _clientId: string, events: ClientEvents): BrokerClient => {
+    const client = new FakeClient(events);
+    clients.push(client);
+    return client;
+  };
+  link = new Link(
+    open,
+    (message) => posted.push(message),
+    () => 0.5,
+  );
+  link.handle({ kind: 'connect', url: 'ws://b', clientId: 'me', filters: ['reply', 'state'] });
+});
+
+function client(): FakeClient {
+  const last = clients.at(-1);
+  if (last === undefined) throw new Error('no attempt to connect');
+  return last;
+}
+
+function status(): LinkStatus | undefined {
+  return posted.flatMap((message) => (message.kind === 'status' ? [message.status] : [])).at(-1);
+}
+
+async function connected(): Promise<void> {
+  client().events.handleConnected();
+  await vi.advanceTimersByTimeAsync(0);
+}
+
+describe('connecting', () => {
+  test('counts as connected when the subscriptions are answered', async () => {
+    expect(status()).toEqual({ phase: 'connecting', attempt: 1 });
+    await connected();
+    expect(client().subscribed).toEqual(['reply', 'state']);
+    expect(status()).toEqual({ phase: 'connected', since: START, refused: [] });
+  });
+
+  test('names the subscriptions that the broker refused', async () => {
+    client().refusals.set('state', 'Not authorized');
+    await connected();
+    expect(status()).toMatchObject({ refused: [{ filter: 'state', reason: 'Not authorized' }] });
+  });
+
+  test('gives up when the browser refuses the address', () => {
+    const refusing = new Link(
+      () => {
+        throw new Error('insecure');
+      },
+      (message) => posted.push(message),
+    );
+    refusing.handle({ kind: 'connect', url: 'ws://b', clientId: 'me', filters: [] });
+    expect(status()).toEqual({ phase: 'offline', reason: 'insecure' });
+    vi.advanceTimersByTime(100_000);
+    expect(status()?.phase).toBe('offline');
+  });
+
+  test('a second connect replaces the first without a wait', async () => {
+    await connected();
+    const first = client();
+    link.handle({ kind: 'connect', url: 'ws://c', clientId: 'me', filters: [] });
+    expect(first.closed).toBe(true);
+    expect(status()).toEqual({ phase: 'connecting', attempt: 1 });
+  });
+});
+
+describe('reconnecting', () => {
+  test('waits longer after every failure', () => {
+    const delays = [];
+    for (let failure = 0; failure < 6; failure++) {
+      client().events.handleClosed('no answer');
+      const now = status();
+      if (now?.phase !== 'waiting') throw new Error('not waiting');
+      delays.push(now.retryAt - Date.now());
+      vi.advanceTimersByTime(now.retryAt - Date.now());
+    }
+    expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+    expect(clients).toHaveLength(7);
+  });
+
+  test('tells the reason and the attempt', () => {
+    client().events.handleClosed('no answer');
+    expect(status()).toEqual({ phase: 'waiting', retryAt: START + 1_000, attempt: 1, reason: 'no answer' });
+  });
+
+  test('begins with short waits again only after a connection that lasted', async () => {
+    client().events.handleClosed('no answer');
+    await vi.advanceTimersByTimeAsync(1_000);
+    await connected();
+    await vi.advanceTimersByTimeAsync(9_000);
+    client().events.handleClosed('lost');
+    expect(status()).toMatchObject({ attempt: 2 });
+    await vi.advanceTimersByTimeAsync(2_000);
+    await connected();
+    await vi.advanceTimersByTimeAsync(11_000);
+    client().events.handleClosed('lost');
+    expect(status()).toMatchObject({ attempt: 1 });
+  });
+
+  test('Retry ends the wait, once', () => {
+    client().events.handleClosed('no answer');
+    link.handle({ kind: 'retry' });
+    link.handle({ kind: 'retry' });
+    expect(clients).toHaveLength(2);
+    vi.advanceTimersByTime(60_000);
+    expect(clients).toHaveLength(2);
+  });
+
+  test('subscribes again', async () => {
+    await connected();
+    client().events.handleClosed('lost');
+    await vi.advanceTimersByTimeAsync(1_000);
+    await connected();
+    expect(client().subscribed).toEqual(['reply', 'state']);
+    expect(status()?.phase).toBe('connected');
+  });
+
+  test('what a dead connection still says is ignored', async () => {
+    const first = client();
+    first.events.handleClosed('no answer');
+    vi.advanceTimersByTime(1_000);
+    first.events.handleConnected();
+    first.events.handleClosed('again');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(status()).toEqual({ phase: 'connecting', attempt: 2 });
+  });
+});
+
+describe('messages', () => {
+  const incoming = { topic: 't', text: 'x', bytes: 1, retain: false, qos: 0, at: START } as const;
+
+  test('those received before a loss are handed over before it', async () => {
+    await connected();
+    client().events.handleMessage(incoming);
+    client().events.handleClosed('lost');
+    expect(posted.slice(-2).map(({ kind }) => kind)).toEqual(['messages', 'status']);
+  });
+
+  const command: Outgoing = { topic: 'c', payload: '{}', qos: 1 };
+
+  test('are refused while there is no connection', async () => {
+    link.handle({ kind: 'publish', id: 7, ...command });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(posted.at(-1)).toEqual({
+      kind: 'published',
+      id: 7,
+      outcome: { kind: 'refused', reason: 'not connected' },
+    });
+  });
+
+  test('are published and the answer is passed on', async () => {
+    await connected();
+    client().outcome = Promise.resolve({ kind: 'unheard' });
+    link.handle({ kind: 'publish', id: 8, ...command });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(posted.at(-1)).toEqual({ kind: 'published', id: 8, outcome: { kind: 'unheard' } });
+  });
+
+  test('that fail because the connection ended are neither accepted nor refused', async () => {
+    await connected();
+    let fail: (outcome: PublishOutcome) => void = () => undefined;
+    client().outcome = new Promise((resolve) => (fail = resolve));
+    link.handle({ kind: 'publish', id: 9, ...command });
+    client().events.handleClosed('lost');
+    fail({ kind: 'refused', reason: 'Connection closed' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(posted.at(-1)).toEqual({ kind: 'published', id: 9, outcome: { kind: 'interrupted' } });
+  });
+});

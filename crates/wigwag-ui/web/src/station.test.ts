@@ -1,0 +1,137 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+
+import type { FromWorker, Incoming, ToWorker } from './mqtt/protocol.ts';
+import { Station } from './station.ts';
+
+const NOW = new Date('2026-01-01T12:00:00Z').getTime();
+
+let sent: ToWorker[];
+let deliver: (message: FromWorker) => void;
+let station: Station;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW });
+  sent = [];
+  const port = {
+    post: (message: ToWorker) => sent.push(message),
+    listen: (listener: (message: FromWorker) => void) => (deliver = listener),
+  };
+  station = new Station(port, { broker: { url: 'ws://b' } }, 'wigwag-ui-test');
+  deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
+});
+
+function receive(topic: string, payload: unknown, more: Partial<Incoming> = {}): void {
+  const text = typeof payload === 'string' ? payload : JSON.stringify(payload);
+  const message: Incoming = { topic, text, bytes: text.length, retain: false, qos: 0, at: NOW, ...more };
+  deliver({ kind: 'messages', messages: [message], skipped: 0 });
+}
+
+function view() {
+  vi.advanceTimersToNextFrame();
+  return {
+    devices: station.devices.snapshot().devices,
+    log: station.log.snapshot(),
+    commands: station.commands.snapshot(),
+    said: station.announcer.snapshot(),
+  };
+}
+
+function state(changes: object = {}): object {
+  return { deviceId: '1', status: 'idle', temperature: 36.6, timestamp: NOW / 1_000, ...changes };
+}
+
+test('subscribes to states, presence and its own replies', () => {
+  expect(sent[0]).toEqual({
+    kind: 'connect',
+    url: 'ws://b',
+    clientId: 'wigwag-ui-test',
+    filters: ['dashboard/wigwag-ui-test/reply', 'device/+/state', 'device/+/online'],
+  });
+});
+
+test('a state and a presence make a device', () => {
+  receive('device/1/state', state(), { retain: true });
+  receive('device/1/online', 'true', { retain: true });
+  expect(view().devices).toMatchObject([{ id: '1', state: { status: 'idle' }, presence: { online: true } }]);
+});
+
+test('what is invalid is in the log with its reason, and nowhere else', () => {
+  receive('device/1/state', 'x');
+  receive('device/1/online', 'x');
+  receive('dashboard/wigwag-ui-test/reply', 'x');
+  const { devices, log } = view();
+  expect(devices).toEqual([]);
+  expect(log.entries.map(({ problem }) => problem)).toEqual([
+    'the payload is not JSON',
+    'presence is "x"; allowed: true, false',
+    'the payload is not JSON',
+  ]);
+});
+
+test('a page without a usable address connects to nothing and says why', () => {
+  const post = vi.fn();
+  const refused = new Station({ post, listen: () => undefined }, { broker: { problem: 'wrong' } });
+  expect(post).not.toHaveBeenCalled();
+  expect(refused.connection.snapshot().status).toEqual({ phase: 'offline', reason: 'wrong' });
+});
+
+describe('a command', () => {
+  beforeEach(() => {
+    receive('device/1/state', state());
+    station.commands.send('1', 'start');
+  });
+
+  test('is published and logged', () => {
+    expect(sent.at(-1)).toMatchObject({ kind: 'publish', topic: 'device/1/command', qos: 1 });
+    expect(view().log.entries.at(-1)).toMatchObject({
+      direction: 'out',
+      text: '{"action":"start"}',
+      bytes: 18,
+    });
+  });
+
+  test('is confirmed by the reply that carries its correlation, and that is said aloud', () => {
+    receive(
+      'dashboard/wigwag-ui-test/reply',
+      { deviceId: '1', ok: true, status: 'running' },
+      { correlation: 'command-1' },
+    );
+    expect(view().commands.get('1')?.phase).toBe('confirmed');
+    expect(view().said).toBe('Device 1: start confirmed');
+  });
+
+  test('is not confirmed by a retained state', () => {
+    receive('device/1/state', state({ status: 'running' }), { retain: true });
+    expect(view().commands.get('1')?.phase).toBe('pending');
+    receive('device/1/state', state({ status: 'running' }));
+    expect(view().commands.get('1')?.phase).toBe('confirmed');
+  });
+
+  test('is cut off when the connection is lost', () => {
+    deliver({
+      kind: 'status',
+      status: { phase: 'waiting', retryAt: NOW + 1_000, attempt: 1, reason: 'lost' },
+    });
+    expect(view().commands.get('1')?.phase).toBe('interrupted');
+    expect(station.connection.snapshot().downSince).toBe(NOW);
+  });
+
+  test('that the broker refused is rejected', async () => {
+    const last = sent.at(-1);
+    if (last?.kind !== 'publish') throw new Error('nothing was published');
+    deliver({ kind: 'published', id: last.id, outcome: { kind: 'refused', reason: 'Not authorized' } });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(view().commands.get('1')).toMatchObject({ phase: 'rejected' });
+  });
+});
+
+test('the connection is announced when it changes, and no attempt in between', () => {
+  const said: string[] = [];
+  station.announcer.subscribe(() => said.push(station.announcer.snapshot()));
+  const waiting = { phase: 'waiting', retryAt: NOW, attempt: 1, reason: '' } as const;
+  for (const status of [waiting, { phase: 'connecting', attempt: 2 } as const, { ...waiting, attempt: 2 }]) {
+    deliver({ kind: 'status', status });
+    vi.advanceTimersToNextFrame();
+  }
+  expect(said).toEqual(['Not connected to the broker']);
+});
