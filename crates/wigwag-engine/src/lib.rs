@@ -1,1 +1,31 @@
-//! The decisions of an MQTT broker without I/O: routing, retained messages, sessions, wills
+//! The decisions of an MQTT broker, without I/O.
+//!
+//! A [`Shard`] owns connections and sessions. The caller feeds it bytes and tells it the time
+//! (`handle_*`); it fills the out-buffers of connections and says what else is to be done (`poll_*`).
+//! Several shards form a node: what they share is in [`Node`], what they tell each other are
+//! [`Envelope`](peer::Envelope)s. Nothing here reads a clock, draws randomness or opens anything.
+//!
+//! One PUBLISH passes through: [`shard`] (decode, authorise), [`routes`] (who wants it), [`delivery`]
+//! (the one place where a message becomes bytes for a subscriber).
+#![warn(missing_docs)]
+
+pub mod limits;
+pub mod message;
+pub mod policy;
+
+pub mod node;
+pub mod retained;
+pub mod routes;
+
+pub mod delivery;
+pub mod peer;
+pub mod session;
+pub mod shard;
+
+mod event;
+mod timers;
+
+pub use event::{CloseReason, Event};
+pub use limits::Limits;
+pub use node::{Node, ShardId};
+pub use shard::{ConnectionKey, Shard};

@@ -196,6 +196,14 @@ impl<M> Inflight<M> {
         self.finish(packet_id, Acknowledgement::PubComp)
     }
 
+    /// Takes back a publish that was not sent after all.
+    pub fn cancel(&mut self, packet_id: PacketId) {
+        if let Some(Slot::Publish(entry)) = self.slot(packet_id) {
+            self.occupied -= u16::from(entry.sent);
+            self.vacate(packet_id);
+        }
+    }
+
     fn finish(&mut self, packet_id: PacketId, due: Acknowledgement) -> Result<M, UnknownPacketId> {
         match self.slot(packet_id) {
             Some(Slot::Publish(entry)) if entry.due == due => {}

@@ -32,5 +32,5 @@ pub use packet::{Packet, PacketId, Qos, Version};
 pub use property::{Properties, PropertiesBuf, Property};
 pub use reason::ReasonCode;
 pub use time::Time;
-pub use topic::{TopicError, TopicFilter, TopicName};
+pub use topic::{TopicError, TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
 pub use transmit::OutBuf;

@@ -1,6 +1,6 @@
 //! Topic Names and Topic Filters: what is valid, and which filter matches which name.
 //!
-//! Both types borrow; whoever keeps one keeps the text. Indexes over many filters live with their
+//! Names and filters borrow; the `Buf` types own their text. Indexes over many filters live with their
 //! users; the matching here is the definition they are tested against.
 
 use std::fmt;
@@ -130,6 +130,52 @@ impl<'a> TopicFilter<'a> {
             }
         }
         levels.next().is_none()
+    }
+}
+
+/// A [`TopicName`] that owns its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicNameBuf(Box<str>);
+
+impl TopicNameBuf {
+    /// The name, borrowed.
+    pub fn as_name(&self) -> TopicName<'_> {
+        TopicName(&self.0)
+    }
+}
+
+impl From<TopicName<'_>> for TopicNameBuf {
+    fn from(name: TopicName<'_>) -> TopicNameBuf {
+        TopicNameBuf(name.0.into())
+    }
+}
+
+impl fmt::Debug for TopicNameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A [`TopicFilter`] that owns its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicFilterBuf(Box<str>);
+
+impl TopicFilterBuf {
+    /// The filter, borrowed.
+    pub fn as_filter(&self) -> TopicFilter<'_> {
+        TopicFilter(&self.0)
+    }
+}
+
+impl From<TopicFilter<'_>> for TopicFilterBuf {
+    fn from(filter: TopicFilter<'_>) -> TopicFilterBuf {
+        TopicFilterBuf(filter.0.into())
+    }
+}
+
+impl fmt::Debug for TopicFilterBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

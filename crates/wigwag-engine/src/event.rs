@@ -1,0 +1,143 @@
+//! What happened, for log and metrics: one enum for all of the engine.
+
+use wigwag_proto::packet::Version;
+use wigwag_proto::{DecodeError, ReasonCode};
+
+use crate::shard::ConnectionKey;
+
+/// Something that an operator may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A CONNECT was accepted.
+    Connected {
+        /// The connection.
+        connection: ConnectionKey,
+        /// Its client.
+        client_id: Box<str>,
+        /// The version that it speaks.
+        version: Version,
+        /// Whether it goes on with a session.
+        session_present: bool,
+    },
+    /// A CONNECT was refused.
+    Refused {
+        /// The connection.
+        connection: ConnectionKey,
+        /// What the client was told.
+        reason: ReasonCode,
+    },
+    /// A connection ended, or is being ended.
+    Closed {
+        /// The connection.
+        connection: ConnectionKey,
+        /// Its client, if it got as far as that.
+        client_id: Option<Box<str>>,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A session ended because its Session Expiry Interval passed.
+    SessionExpired {
+        /// Its client.
+        client_id: Box<str>,
+    },
+    /// Messages were not delivered to somebody who wanted them.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+        /// How many, since this was told last.
+        count: u64,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer closed it, or the network did, without a DISCONNECT.
+    #[error("connection lost")]
+    Lost,
+    /// The client sent a DISCONNECT.
+    #[error("client disconnected: {0}")]
+    Disconnect(ReasonCode),
+    /// The client sent something that is no packet.
+    #[error("{0}")]
+    Malformed(DecodeError),
+    /// The client sent a packet that is not allowed here.
+    #[error("{0}")]
+    Protocol(&'static str),
+    /// No whole CONNECT came in time.
+    #[error("no CONNECT in time")]
+    ConnectTimeout,
+    /// Nothing came for one and a half times the Keep Alive.
+    #[error("nothing received for one and a half times the Keep Alive")]
+    KeepAliveTimeout,
+    /// Another connection took the session over.
+    #[error("session taken over by another connection")]
+    TakenOver,
+    /// The client passed a bound.
+    #[error("{0}")]
+    Quota(&'static str),
+    /// The broker is shutting down.
+    #[error("broker is shutting down")]
+    ShuttingDown,
+}
+
+/// Why a message was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Too many messages or bytes wait for the session.
+    QueueFull,
+    /// A QoS 0 message for a client that reads too slowly.
+    SlowConsumer,
+    /// The packet would be larger than the client accepts.
+    TooLarge,
+    /// The Message Expiry Interval passed.
+    Expired,
+    /// The client may not have it.
+    NotAuthorised,
+}
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [DropReason; 5] = [
+        DropReason::QueueFull,
+        DropReason::SlowConsumer,
+        DropReason::TooLarge,
+        DropReason::Expired,
+        DropReason::NotAuthorised,
+    ];
+}
+
+/// Events until somebody takes them. Drops are counted, because they come in floods.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    events: Vec<Event>,
+    dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Events {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(crate) fn dropped(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Event> {
+        let mut events = std::mem::take(&mut self.events);
+        for (reason, count) in DropReason::ALL.into_iter().zip(&mut self.dropped) {
+            if *count > 0 {
+                events.push(Event::Dropped {
+                    reason,
+                    count: std::mem::take(count),
+                });
+            }
+        }
+        events
+    }
+}

@@ -1,0 +1,73 @@
+//! Every bound of the engine in one table, with what happens when it is reached.
+
+use std::time::Duration;
+
+use wigwag_proto::DecodeLimits;
+
+/// The bounds of one shard. Sizes are in bytes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Time from the first byte to a whole CONNECT; then the connection is closed.
+    pub connect_timeout: Duration,
+    /// Time that a closed connection may take to read its last bytes; then they are dropped.
+    pub linger: Duration,
+    /// Size of a CONNECT, which arrives before anything is known of its sender; larger ones are refused
+    /// with `0x95`.
+    pub connect_packet_size_max: u32,
+    /// Size of any other packet, announced as Maximum Packet Size; larger ones end the connection with
+    /// `0x95`.
+    pub packet_size_max: u32,
+    /// What one packet may hold; more ends the connection with `0x97`.
+    pub decode: DecodeLimits,
+    /// Length of a Client Identifier; longer ones are refused with `0x85`.
+    pub client_id_len_max: usize,
+    /// Receive Maximum that clients are told. One that exceeds it twofold is disconnected with `0x93`.
+    pub receive_maximum: u16,
+    /// Topic Alias Maximum that clients are told; a higher alias ends the connection with `0x94`.
+    pub topic_alias_maximum: u16,
+    /// Topic Names behind the aliases of one connection, together; more end it with `0x97`.
+    pub topic_alias_bytes_max: usize,
+    /// Unacknowledged QoS 1 and 2 messages to one client, if it does not ask for fewer; further ones wait
+    /// in its queue.
+    pub inflight_max: u16,
+    /// QoS 1 and 2 messages that wait for one session; further ones are dropped for it.
+    pub queued_messages_max: usize,
+    /// Payload and topic bytes that wait for one session; further messages are dropped for it.
+    pub queued_bytes_max: usize,
+    /// Bytes in one out-buffer from which QoS 0 messages to that client are dropped and others queued.
+    pub out_buffer_max: usize,
+    /// Subscriptions of one session; further ones are refused with `0x97`.
+    pub subscriptions_max: usize,
+    /// Longest time that a session outlives its connection, in seconds; longer wishes are cut to it.
+    pub session_expiry_secs_max: u32,
+    /// Retained messages of the node; a new topic beyond them is not retained and, from QoS 1 on, refused
+    /// with `0x97`.
+    pub retained_messages_max: usize,
+    /// Topics whose receivers a shard remembers; the memory is emptied when it is full.
+    pub cached_topics_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect_timeout: Duration::from_secs(10),
+            linger: Duration::from_secs(5),
+            connect_packet_size_max: 64 * 1024,
+            packet_size_max: 2_000_000,
+            decode: DecodeLimits::default(),
+            client_id_len_max: 256,
+            receive_maximum: 1_000,
+            topic_alias_maximum: 16,
+            topic_alias_bytes_max: 64 * 1024,
+            inflight_max: 1_000,
+            queued_messages_max: 1_000,
+            queued_bytes_max: 1024 * 1024,
+            out_buffer_max: 4 * 1024 * 1024,
+            subscriptions_max: 1_000,
+            session_expiry_secs_max: 7 * 24 * 3600,
+            retained_messages_max: 100_000,
+            cached_topics_max: 4_096,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the shards of one node share: the subscription index, the retained messages and the directory of
+//! sessions. Nothing here is touched to deliver a message; the index is read as a snapshot.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use hashbrown::HashMap;
+
+use crate::retained::Retained;
+use crate::routes::RouteTable;
+
+/// Keyed hashing: the seed is the caller's, so that peers cannot foresee it and tests can repeat it.
+pub(crate) type Hasher = foldhash::quality::FixedState;
+
+/// A shard of the node, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u16);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the shards of one node share.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) shards: u16,
+    pub(crate) seed: u64,
+    pub(crate) routes: RouteTable,
+    pub(crate) retained: Retained,
+    pub(crate) directory: Directory,
+}
+
+impl Node {
+    /// A node of `shards` shards. `seed` keys hash tables and makes assigned Client Identifiers
+    /// unguessable: draw it at random, or fix it in a test.
+    pub fn new(shards: u16, seed: u64) -> Node {
+        Node {
+            shards,
+            seed,
+            routes: RouteTable::new(seed),
+            retained: Retained::default(),
+            directory: Directory::new(seed),
+        }
+    }
+}
+
+/// Counts the connections that have claimed a session; the highest one owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(u64);
+
+/// Which shard owns the session of which client.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    owners: Mutex<HashMap<Box<str>, Owner, Hasher>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Owner {
+    shard: ShardId,
+    epoch: Epoch,
+}
+
+/// What a claim found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) epoch: Epoch,
+    /// The shard that owned the session before, if there was one.
+    pub(crate) previous: Option<ShardId>,
+}
+
+impl Directory {
+    fn new(seed: u64) -> Directory {
+        Directory {
+            owners: Mutex::new(HashMap::with_hasher(Hasher::with_seed(seed))),
+        }
+    }
+
+    /// Makes `shard` the owner of the client's session.
+    pub(crate) fn claim(&self, client_id: &str, shard: ShardId) -> Claim {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = owners.get_mut(client_id) {
+            let previous = Some(owner.shard);
+            *owner = Owner {
+                shard,
+                epoch: Epoch(owner.epoch.0 + 1),
+            };
+            return Claim {
+                epoch: owner.epoch,
+                previous,
+            };
+        }
+        let epoch = Epoch(0);
+        owners.insert(client_id.into(), Owner { shard, epoch });
+        Claim {
+            epoch,
+            previous: None,
+        }
+    }
+
+    /// Forgets the client, unless somebody has claimed its session since.
+    pub(crate) fn release(&self, client_id: &str, shard: ShardId, epoch: Epoch) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if owners.get(client_id) == Some(&Owner { shard, epoch }) {
+            owners.remove(client_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_claim_owns_the_session() {
+        let directory = Directory::new(1);
+        let (a, b) = (ShardId(0), ShardId(1));
+        let first = directory.claim("x", a);
+        assert_eq!(first.previous, None);
+        let second = directory.claim("x", b);
+        assert_eq!(second.previous, Some(a));
+        assert!(second.epoch > first.epoch);
+        directory.release("x", a, first.epoch);
+        assert_eq!(
+            directory.claim("x", a).previous,
+            Some(b),
+            "a stale release changes nothing"
+        );
+    }
+
+    #[test]
+    fn a_released_session_is_forgotten() {
+        let directory = Directory::new(1);
+        let claim = directory.claim("x", ShardId(0));
+        directory.release("x", ShardId(0), claim.epoch);
+        assert_eq!(directory.claim("x", ShardId(0)).previous, None);
+    }
+}

@@ -1,0 +1,122 @@
+//! What the shards of a node tell each other, in order from each to each.
+//!
+//! **How a session moves** from shard A to shard B, so that nothing is lost and no order changes: B claims
+//! it in the directory and sends `Release`; A closes its connection and sends the session as a value, in
+//! `HandOver`. B takes it in, points the routes at itself and sends a `Fence` to everybody, who pass it on
+//! to A as `Fenced`. Whatever was routed by the old version of the index was sent to A before that, so when
+//! A has heard from all it sends B what has come in the meantime, in `Settle`. Until then B keeps what
+//! comes directly behind it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::limits::Limits;
+use crate::message::Message;
+use crate::node::{Epoch, ShardId};
+use crate::routes::Target;
+use crate::session::{Session, SessionKey};
+use crate::shard::{ConnectionKey, Pending, Receiver};
+
+/// A message from one shard to another.
+#[derive(Debug)]
+pub struct Envelope(pub(crate) Letter);
+
+impl Envelope {
+    /// Bytes that the envelope makes its receiver hold, for the bound of its mailbox.
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Letter::Deliver { message, receivers } => {
+                message.size() + size_of_val::<[Receiver]>(receivers)
+            }
+            _ => 64,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// Deliver the message to these sessions of yours.
+    Deliver {
+        message: Arc<Message>,
+        receivers: Arc<[Receiver]>,
+    },
+    /// A client of your session has connected to shard `to`.
+    Release { client_id: Box<str>, to: ShardId },
+    /// The answer to `Release`; `None` when the session ended in the meantime.
+    HandOver {
+        client_id: Box<str>,
+        session: Option<Box<Moving>>,
+    },
+    /// The session `from` has moved: tell its old shard that you have routed the last message there.
+    Fence { from: Target, to: Target },
+    /// The answer to `Fence`, for the shard that the session has left.
+    Fenced { from: SessionKey, to: Target },
+    /// The last messages that went to the old place of your session.
+    Settle {
+        session: SessionKey,
+        backlog: Backlog,
+    },
+}
+
+/// A session on its way, with the place that it left.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    pub(crate) session: Session,
+    pub(crate) from: Target,
+}
+
+/// Messages that wait for a session that is on its way, within the bounds of its queue.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    deliveries: Vec<(Arc<Message>, Receiver)>,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Keeps a message; false if the bounds do not allow it.
+    pub(crate) fn push(
+        &mut self,
+        message: &Arc<Message>,
+        receiver: &Receiver,
+        limits: &Limits,
+    ) -> bool {
+        let bytes = self.bytes + message.size();
+        if self.deliveries.len() >= limits.queued_messages_max || bytes > limits.queued_bytes_max {
+            return false;
+        }
+        self.bytes = bytes;
+        self.deliveries
+            .push((Arc::clone(message), receiver.clone()));
+        true
+    }
+
+    pub(crate) fn into_deliveries(self) -> impl Iterator<Item = (Arc<Message>, Receiver)> {
+        self.deliveries.into_iter()
+    }
+}
+
+/// What remains of a session that has left, until nothing can come for it any more.
+#[derive(Debug)]
+pub(crate) struct Departed {
+    pub(crate) backlog: Backlog,
+    /// Shards that may still route to the old place.
+    pub(crate) unfenced: u16,
+}
+
+/// A session that is on its way to this shard, once for each claim that was made for it here.
+#[derive(Debug, Default)]
+pub(crate) struct Awaited {
+    /// Each `HandOver` that comes answers the first.
+    pub(crate) claims: VecDeque<AwaitedBy>,
+}
+
+/// What becomes of an awaited session when it comes.
+#[derive(Debug)]
+pub(crate) enum AwaitedBy {
+    /// A client's connection goes on with it.
+    Connection(ConnectionKey, Box<Pending>),
+    /// The connection is gone: the session waits here for the next one.
+    Nobody(Epoch),
+    /// Another shard has claimed it in the meantime.
+    Shard(ShardId),
+}

@@ -1,0 +1,211 @@
+//! Retained messages of the node: the last one of each topic.
+//!
+//! One lock, held for one insertion or one bounded step of a replay. A replay is a cursor over the
+//! topics in their order: it holds no messages, and what it finds is what is retained at that moment.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wigwag_proto::{Time, TopicFilter, TopicName};
+
+use crate::message::Message;
+
+/// Topics that one step of a replay looks at before it lets others have the lock.
+const STEP_TOPICS: usize = 512;
+
+/// The retained messages of a node.
+#[derive(Debug, Default)]
+pub struct Retained {
+    messages: Mutex<BTreeMap<Box<str>, Arc<Message>>>,
+}
+
+/// Where a replay goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cursor {
+    /// Behind this topic; `None` at the beginning.
+    After(Option<Box<str>>),
+    End,
+}
+
+impl Cursor {
+    pub(crate) const START: Cursor = Cursor::After(None);
+}
+
+impl Retained {
+    /// Keeps the message for its topic, or removes what is kept if its payload is empty. `[MQTT-3.3.1-6]`
+    ///
+    /// False if the topic is new and there are `max` others.
+    pub(crate) fn set(&self, message: &Arc<Message>, max: usize) -> bool {
+        let view = message.view();
+        let topic = view.topic.as_str();
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        if view.payload.is_empty() {
+            messages.remove(topic);
+        } else if let Some(slot) = messages.get_mut(topic) {
+            *slot = Arc::clone(message);
+        } else if messages.len() < max {
+            messages.insert(topic.into(), Arc::clone(message));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Up to `max` messages behind the cursor that match the filter, and where to go on.
+    pub(crate) fn step(
+        &self,
+        filter: TopicFilter<'_>,
+        cursor: &Cursor,
+        max: usize,
+        now: Time,
+    ) -> (Vec<Arc<Message>>, Cursor) {
+        let Cursor::After(after) = cursor else {
+            return (Vec::new(), Cursor::End);
+        };
+        let prefix = literal_prefix(filter);
+        let start = match after {
+            Some(topic) => Bound::Excluded(&**topic),
+            None => Bound::Included(prefix),
+        };
+        let mut found = Vec::new();
+        let mut expired = Vec::new();
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Cursor::End;
+        for (looked_at, (topic, message)) in messages
+            .range::<str, _>((start, Bound::Unbounded))
+            .enumerate()
+        {
+            if !topic.starts_with(prefix) {
+                break;
+            }
+            if message.view().is_expired(now) {
+                expired.push(topic.clone());
+            } else if filter.matches(message.view().topic) {
+                found.push(Arc::clone(message));
+            }
+            if found.len() >= max || looked_at >= STEP_TOPICS {
+                next = Cursor::After(Some(topic.clone()));
+                break;
+            }
+        }
+        for topic in expired {
+            messages.remove(&topic);
+        }
+        (found, next)
+    }
+
+    /// The message retained for exactly this topic.
+    pub fn get(&self, topic: TopicName<'_>) -> Option<Arc<Message>> {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.get(topic.as_str()).cloned()
+    }
+}
+
+/// What every topic that matches the filter begins with: its levels before the first wildcard.
+fn literal_prefix(filter: TopicFilter<'_>) -> &str {
+    let text = filter.as_str();
+    match text.find(['+', '#']) {
+        // `a/#` matches `a` too, so the separator is not part of it.
+        Some(at) if text.as_bytes().get(at) == Some(&b'#') => {
+            text.get(..at.saturating_sub(1)).unwrap_or_default()
+        }
+        Some(at) => text.get(..at).unwrap_or_default(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use wigwag_proto::{Properties, Qos};
+
+    use super::*;
+    use crate::message::MessageRef;
+
+    fn message(topic: &str, payload: &[u8], expires_at: Option<Time>) -> Arc<Message> {
+        let topic = TopicName::new(topic).expect("valid");
+        MessageRef {
+            topic,
+            qos: Qos::AtMostOnce,
+            retain: true,
+            properties: Properties::EMPTY,
+            payload,
+            expires_at,
+        }
+        .to_message()
+    }
+
+    fn replay(retained: &Retained, filter: &str, max: usize, now: Time) -> Vec<String> {
+        let filter = TopicFilter::new(filter).expect("valid");
+        let mut cursor = Cursor::START;
+        let mut all = Vec::new();
+        while cursor != Cursor::End {
+            let (found, next) = retained.step(filter, &cursor, max, now);
+            all.extend(
+                found
+                    .iter()
+                    .map(|message| message.view().topic.as_str().to_owned()),
+            );
+            cursor = next;
+        }
+        all
+    }
+
+    #[test]
+    fn an_empty_payload_removes() {
+        let retained = Retained::default();
+        assert!(retained.set(&message("a", b"1", None), 10));
+        assert!(retained.set(&message("a", b"", None), 10));
+        assert!(replay(&retained, "#", 10, Time::ZERO).is_empty());
+    }
+
+    #[test]
+    fn the_bound_refuses_new_topics_only() {
+        let retained = Retained::default();
+        assert!(retained.set(&message("a", b"1", None), 1));
+        assert!(!retained.set(&message("b", b"1", None), 1));
+        assert!(retained.set(&message("a", b"2", None), 1));
+    }
+
+    #[test]
+    fn expired_messages_are_not_replayed_and_forgotten() {
+        let retained = Retained::default();
+        let later = Time::new(Duration::from_secs(1));
+        retained.set(&message("a", b"1", Some(later)), 10);
+        assert_eq!(replay(&retained, "a", 10, Time::ZERO), ["a"]);
+        assert!(replay(&retained, "a", 10, later).is_empty());
+        assert!(retained.get(TopicName::new("a").expect("valid")).is_none());
+    }
+
+    #[test]
+    fn a_long_replay_lets_go_of_the_lock_and_misses_nothing() {
+        let retained = Retained::default();
+        for n in 0..3_000 {
+            retained.set(&message(&format!("t/{n:04}"), b"1", None), 10_000);
+        }
+        assert_eq!(replay(&retained, "+/2999", 1, Time::ZERO), ["t/2999"]);
+        assert_eq!(replay(&retained, "#", 7, Time::ZERO).len(), 3_000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_replay_finds_what_matches(
+            topics in prop::collection::btree_set("[ab$]{0,2}(/[ab]{0,1}){0,2}", 1..20),
+            filter in prop_oneof!["[ab]{1,2}(/[ab]{0,1}){0,2}", "([ab]{1}/)?\\+(/[ab])?", "([ab]{0,1}/){0,2}#"],
+            max in 1_usize..4,
+        ) {
+            let retained = Retained::default();
+            let topics: Vec<String> = topics.into_iter().filter(|topic| !topic.is_empty()).collect();
+            for topic in &topics {
+                retained.set(&message(topic, b"1", None), 100);
+            }
+            let parsed = TopicFilter::new(&filter).expect("valid");
+            let expect: Vec<String> =
+                topics.into_iter().filter(|topic| parsed.matches(TopicName::new(topic).expect("valid"))).collect();
+            prop_assert_eq!(replay(&retained, &filter, max, Time::ZERO), expect);
+        }
+    }
+}

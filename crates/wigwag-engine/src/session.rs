@@ -1,0 +1,144 @@
+//! A session: what the broker keeps of a client between and during its connections.
+//!
+//! A session is a value with an owner and an epoch. It lives in the shard of its connection and is
+//! handed over whole; nothing in it refers to the shard, except what [`Session::local`] holds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use slotmap::new_key_type;
+use wigwag_proto::TopicFilterBuf;
+use wigwag_proto::inbound::Inbound;
+use wigwag_proto::inflight::Inflight;
+use wigwag_proto::packet::Qos;
+
+use crate::limits::Limits;
+use crate::message::Message;
+use crate::node::{Epoch, ShardId};
+use crate::peer::Backlog;
+use crate::policy::Identity;
+use crate::retained::Cursor;
+use crate::routes::Grant;
+use crate::shard::ConnectionKey;
+use crate::timers::Alarm;
+
+new_key_type! {
+    /// A session of one shard. A key never names a later session.
+    pub struct SessionKey;
+}
+
+/// What is kept of a client.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) identity: Identity,
+    pub(crate) epoch: Epoch,
+    /// Seconds that the session outlives its connection, within the limit; 0 ends it with the connection.
+    pub(crate) expiry_secs: u32,
+    pub(crate) subscriptions: BTreeMap<TopicFilterBuf, Grant>,
+    /// Sent and not acknowledged. A session that ends with its connection sends nothing again, so it
+    /// keeps Packet Identifiers but no messages.
+    pub(crate) inflight: Inflight<Option<Outgoing>>,
+    pub(crate) inbound: Inbound,
+    pub(crate) queue: Queue,
+    pub(crate) replays: VecDeque<Replay>,
+    pub(crate) will: Option<SessionWill>,
+    pub(crate) local: Local,
+}
+
+/// What belongs to the session's place in its shard and stays behind when it moves.
+#[derive(Debug, Default)]
+pub(crate) struct Local {
+    pub(crate) connection: Option<ConnectionKey>,
+    pub(crate) expiry_alarm: Alarm,
+    pub(crate) will_alarm: Alarm,
+    /// While the last shard may still have messages for the session: what came here directly, and must
+    /// come after them.
+    pub(crate) arriving: Option<Backlog>,
+    /// The shard that has claimed the session before it had arrived in full.
+    pub(crate) release_to: Option<ShardId>,
+}
+
+/// A message with what one subscriber's subscriptions make of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    pub(crate) identifiers: Arc<[NonZeroU32]>,
+}
+
+/// Retained messages on their way to a new subscription.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) filter: TopicFilterBuf,
+    pub(crate) grant: Grant,
+    pub(crate) cursor: Cursor,
+}
+
+/// The Will of a session.
+#[derive(Debug)]
+pub(crate) struct SessionWill {
+    pub(crate) message: Arc<Message>,
+    pub(crate) expiry_secs: Option<u32>,
+    pub(crate) delay_secs: u32,
+}
+
+/// Messages that wait for a session's connection, or for the quota of its Receive Maximum.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    messages: VecDeque<Outgoing>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Adds a message at the end; false if the bounds do not allow it.
+    pub(crate) fn push(&mut self, outgoing: Outgoing, limits: &Limits) -> bool {
+        let bytes = self.bytes + outgoing.message.size();
+        if self.messages.len() >= limits.queued_messages_max || bytes > limits.queued_bytes_max {
+            return false;
+        }
+        self.bytes = bytes;
+        self.messages.push_back(outgoing);
+        true
+    }
+
+    pub(crate) fn front(&self) -> Option<&Outgoing> {
+        self.messages.front()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Outgoing> {
+        let outgoing = self.messages.pop_front()?;
+        self.bytes -= outgoing.message.size();
+        if self.messages.is_empty() {
+            *self = Queue::default();
+        }
+        Some(outgoing)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(identity: Identity, epoch: Epoch) -> Session {
+        Session {
+            identity,
+            epoch,
+            expiry_secs: 0,
+            subscriptions: BTreeMap::new(),
+            inflight: Inflight::new(),
+            inbound: Inbound::new(),
+            queue: Queue::default(),
+            replays: VecDeque::new(),
+            will: None,
+            local: Local::default(),
+        }
+    }
+
+    /// Whether the session outlives its connection.
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.expiry_secs > 0
+    }
+}

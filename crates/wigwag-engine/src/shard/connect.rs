@@ -1,0 +1,362 @@
+//! From CONNECT to CONNACK, taking sessions over, and from DISCONNECT to the end of a session.
+
+use std::time::Duration;
+
+use wigwag_proto::packet::{ConnAck, Connect, Disconnect};
+use wigwag_proto::{Packet, PropertiesBuf, Property, ReasonCode, Time};
+
+use super::{ConnectionKey, Phase, Shard};
+use crate::event::{CloseReason, Event};
+use crate::message::Forwarded;
+use crate::node::Epoch;
+use crate::peer::{AwaitedBy, Letter};
+use crate::policy::Identity;
+use crate::session::{Session, SessionKey, SessionWill};
+use crate::timers::Timer;
+
+/// What a CONNECT asks for, until the session is at hand.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    identity: Identity,
+    pub(super) epoch: Epoch,
+    assigned: bool,
+    clean_start: bool,
+    wished_expiry_secs: u32,
+    keep_alive_secs: u16,
+    receive_maximum: u16,
+    will: Option<SessionWill>,
+}
+
+impl Shard {
+    pub(super) fn handle_connect(&mut self, now: Time, key: ConnectionKey, connect: &Connect<'_>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.receiving.version = connect.version;
+            connection.receiving.packet_size_max =
+                connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
+        }
+        // [MQTT-4.12.0-1]
+        if connect.properties.authentication_method().is_some() {
+            return self.refuse(now, key, ReasonCode::BadAuthenticationMethod);
+        }
+        // [MQTT-3.1.3-8]
+        if connect.client_id.len() > self.limits.client_id_len_max {
+            return self.refuse(now, key, ReasonCode::ClientIdentifierNotValid);
+        }
+        let assigned = connect.client_id.is_empty();
+        let client_id = if assigned {
+            self.assign_client_id()
+        } else {
+            connect.client_id.into()
+        };
+        let claim = self.node.directory.claim(&client_id, self.id);
+        let identity = Identity {
+            client_id: client_id.clone(),
+            user_name: connect.user_name.map(Into::into),
+        };
+        let pending = Pending {
+            identity,
+            epoch: claim.epoch,
+            assigned,
+            clean_start: connect.clean_start,
+            wished_expiry_secs: connect.session_expiry_interval_secs(),
+            keep_alive_secs: connect.keep_alive_secs,
+            receive_maximum: connect.properties.receive_maximum().unwrap_or(u16::MAX),
+            will: connect.will.as_ref().map(|will| SessionWill {
+                message: Forwarded::will(will),
+                expiry_secs: will.properties.message_expiry_interval(),
+                delay_secs: will.properties.will_delay_interval().unwrap_or(0),
+            }),
+        };
+        match claim.previous {
+            Some(shard) if shard != self.id => {
+                self.post(
+                    shard,
+                    Letter::Release {
+                        client_id,
+                        to: self.id,
+                    },
+                );
+                self.await_session(now, key, pending, true);
+            }
+            // The session that this shard owns may itself still be on its way here.
+            Some(_) if self.awaited.contains_key(&client_id) => {
+                self.await_session(now, key, pending, false)
+            }
+            Some(_) | None => {
+                let session = self.clients.get(&client_id).copied();
+                self.accept(now, key, pending, session);
+            }
+        }
+    }
+
+    /// Refuses a CONNECT. `[MQTT-3.2.2-7]`
+    fn refuse(&mut self, now: Time, key: ConnectionKey, reason: ReasonCode) {
+        self.send_connack_refusal(key, reason);
+        self.events.push(Event::Refused {
+            connection: key,
+            reason,
+        });
+        self.close(now, key, CloseReason::Disconnect(reason), None);
+    }
+
+    /// Parks a CONNECT until another shard has handed the session over. `anew`: a hand-over has been asked
+    /// for; else the connection takes the place of the one that waits.
+    fn await_session(&mut self, now: Time, key: ConnectionKey, pending: Pending, anew: bool) {
+        let client_id = pending.identity.client_id.clone();
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.phase = Phase::AwaitSession(client_id.clone());
+        }
+        let awaited = self.awaited.entry(client_id).or_default();
+        let earlier = if anew {
+            None
+        } else {
+            awaited.claims.pop_back()
+        };
+        awaited
+            .claims
+            .push_back(AwaitedBy::Connection(key, Box::new(pending)));
+        if let Some(AwaitedBy::Connection(earlier, _)) = earlier {
+            self.close(now, earlier, CloseReason::TakenOver, None);
+        }
+    }
+
+    /// The connection is gone before its session came.
+    pub(super) fn abandon_claim(&mut self, key: ConnectionKey, client_id: &str) {
+        let Some(awaited) = self.awaited.get_mut(client_id) else {
+            return;
+        };
+        for claim in &mut awaited.claims {
+            if let AwaitedBy::Connection(waiting, pending) = claim
+                && *waiting == key
+            {
+                *claim = AwaitedBy::Nobody(pending.epoch);
+            }
+        }
+    }
+
+    /// The connection gets the session, if there is one to go on with, and a CONNACK.
+    pub(super) fn accept(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        pending: Pending,
+        old: Option<SessionKey>,
+    ) {
+        let old = old.filter(|&session| self.take_over(now, session, pending.clean_start));
+        let session_present = old.is_some();
+        let session_key =
+            old.unwrap_or_else(|| self.new_session(pending.identity.clone(), pending.epoch));
+        let expiry_secs = pending
+            .wished_expiry_secs
+            .min(self.limits.session_expiry_secs_max);
+        if let Some(session) = self.sessions.get_mut(session_key) {
+            self.timers.cancel(
+                &mut session.local.expiry_alarm,
+                Timer::SessionExpiry(session_key),
+            );
+            self.timers
+                .cancel(&mut session.local.will_alarm, Timer::Will(session_key));
+            session.local.connection = Some(key);
+            session.identity = pending.identity.clone();
+            session.epoch = pending.epoch;
+            session.expiry_secs = expiry_secs;
+            // [MQTT-3.1.3-9]: a Will that was waiting is replaced, not published.
+            session.will = pending.will;
+            session
+                .inflight
+                .resume(pending.receive_maximum.min(self.limits.inflight_max));
+        }
+        let silence_max = match pending.keep_alive_secs {
+            0 => None,
+            secs => Some(Duration::from_millis(u64::from(secs) * 1_500)),
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let version = connection.receiving.version;
+        connection.phase = Phase::Online(session_key);
+        connection.silence_max = silence_max;
+        match silence_max {
+            Some(silence_max) => self.set_connection_timer(key, now + silence_max),
+            None => self
+                .timers
+                .cancel(&mut connection.alarm, Timer::Connection(key)),
+        }
+        let assigned = pending.assigned.then_some(&*pending.identity.client_id);
+        let properties = self.offer(
+            assigned,
+            (pending.wished_expiry_secs != expiry_secs).then_some(expiry_secs),
+        );
+        let reason = ReasonCode::Success;
+        self.send(
+            key,
+            &Packet::ConnAck(ConnAck {
+                session_present,
+                reason,
+                properties: properties.as_properties(),
+            }),
+        );
+        let client_id = pending.identity.client_id;
+        self.events.push(Event::Connected {
+            connection: key,
+            client_id,
+            version,
+            session_present,
+        });
+        self.send_waiting(now, session_key);
+    }
+
+    /// What the server offers and demands, for the CONNACK.
+    fn offer(&self, assigned: Option<&str>, expiry_secs: Option<u32>) -> PropertiesBuf {
+        let limits = &self.limits;
+        let mut properties = PropertiesBuf::new();
+        let wanted = [
+            expiry_secs.map(Property::SessionExpiryInterval),
+            Some(Property::ReceiveMaximum(limits.receive_maximum)),
+            Some(Property::MaximumPacketSize(limits.packet_size_max)),
+            assigned.map(Property::AssignedClientIdentifier),
+            Some(Property::TopicAliasMaximum(limits.topic_alias_maximum)),
+            Some(Property::SharedSubscriptionAvailable(false)),
+        ];
+        for property in wanted.into_iter().flatten() {
+            properties
+                .push(property)
+                .expect("numbers, and a Client Identifier that was made here");
+        }
+        properties
+    }
+
+    /// Ends what the session has of another connection. False if nothing is left to go on with.
+    fn take_over(&mut self, now: Time, session: SessionKey, clean_start: bool) -> bool {
+        if let Some(connection) = self
+            .sessions
+            .get(session)
+            .and_then(|session| session.local.connection)
+        {
+            // [MQTT-3.1.4-3]
+            self.close(
+                now,
+                connection,
+                CloseReason::TakenOver,
+                Some(ReasonCode::SessionTakenOver),
+            );
+        }
+        // [MQTT-3.1.2-4]
+        if clean_start {
+            self.end_session(now, session);
+        }
+        self.sessions.contains_key(session)
+    }
+
+    fn new_session(&mut self, identity: Identity, epoch: Epoch) -> SessionKey {
+        let client_id = identity.client_id.clone();
+        let session = self.sessions.insert(Session::new(identity, epoch));
+        self.clients.insert(client_id, session);
+        session
+    }
+
+    /// A DISCONNECT of the client.
+    pub(super) fn handle_disconnect(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        session: SessionKey,
+        disconnect: &Disconnect<'_>,
+    ) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            match disconnect.properties.session_expiry_interval() {
+                Some(secs) if secs > 0 && session.expiry_secs == 0 => {
+                    let what = CloseReason::Protocol(
+                        "a Session Expiry Interval that was 0 cannot be changed",
+                    );
+                    return self.close(now, key, what, Some(ReasonCode::ProtocolError));
+                }
+                Some(secs) => session.expiry_secs = secs.min(self.limits.session_expiry_secs_max),
+                None => {}
+            }
+            // [MQTT-3.14.4-3]
+            if disconnect.reason == ReasonCode::Success {
+                session.will = None;
+            }
+        }
+        self.close(now, key, CloseReason::Disconnect(disconnect.reason), None);
+    }
+
+    /// The session has lost its connection: its Will and its end come now or are set for later.
+    pub(super) fn part_from_connection(&mut self, now: Time, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.local.connection = None;
+        let expiry_secs = session.expiry_secs;
+        if expiry_secs == 0 {
+            return self.end_session(now, key);
+        }
+        let secs = |secs: u32| now + Duration::from_secs(secs.into());
+        if expiry_secs < u32::MAX {
+            self.timers.set(
+                &mut session.local.expiry_alarm,
+                Timer::SessionExpiry(key),
+                secs(expiry_secs),
+            );
+        }
+        match session.will.as_ref().map(|will| will.delay_secs) {
+            None => {}
+            Some(0) => self.publish_will(now, key),
+            Some(delay_secs) => {
+                self.timers.set(
+                    &mut session.local.will_alarm,
+                    Timer::Will(key),
+                    secs(delay_secs),
+                );
+            }
+        }
+    }
+
+    /// Publishes the Will, if it is still there. `[MQTT-3.1.2-8]`, `[MQTT-3.1.2-10]`
+    pub(super) fn publish_will(&mut self, now: Time, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        self.timers
+            .cancel(&mut session.local.will_alarm, Timer::Will(key));
+        let Some(will) = session.will.take() else {
+            return;
+        };
+        let mut message = will.message.view();
+        if !self.policy.may_publish(&session.identity, message.topic) {
+            return;
+        }
+        message.expires_at = will
+            .expiry_secs
+            .map(|secs| now + Duration::from_secs(secs.into()));
+        let publisher = self.target(key);
+        self.distribute(now, message, Some(publisher));
+    }
+
+    /// Ends a session: its Will is published, its subscriptions go, its client is forgotten.
+    pub(super) fn end_session(&mut self, now: Time, key: SessionKey) {
+        self.publish_will(now, key);
+        let Some(mut session) = self.sessions.remove(key) else {
+            return;
+        };
+        self.timers
+            .cancel(&mut session.local.expiry_alarm, Timer::SessionExpiry(key));
+        let target = self.target(key);
+        if !session.subscriptions.is_empty() {
+            self.node.routes.change(|change| {
+                session
+                    .subscriptions
+                    .keys()
+                    .for_each(|filter| change.unsubscribe(filter.as_filter(), target));
+            });
+        }
+        let client_id = &session.identity.client_id;
+        if self.clients.get(client_id) == Some(&key) {
+            self.clients.remove(client_id);
+        }
+        self.node
+            .directory
+            .release(client_id, self.id, session.epoch);
+    }
+}

@@ -1,0 +1,536 @@
+//! A shard: connections, their sessions, and all that happens to them, on one thread.
+//!
+//! The caller owns sockets and clock. It tells of them with `handle_*` and asks with `poll_*` what is to
+//! be done; the bytes that it is to write it finds in the out-buffers of the connections. The files of
+//! this module follow a connection's life: [`connect`], [`publish`], [`subscribe`], and [`peers`] for
+//! what concerns other shards.
+
+mod connect;
+mod peers;
+mod publish;
+mod receivers;
+mod subscribe;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use slotmap::{SecondaryMap, SlotMap, new_key_type};
+use wigwag_proto::alias::InboundAliases;
+use wigwag_proto::codec::{decode, encode, frame, protocol_level};
+use wigwag_proto::packet::{ConnAck, Disconnect, Version};
+use wigwag_proto::{
+    DecodeError, OutBuf, Packet, Properties, PropertiesBuf, Property, ReasonCode, Time,
+};
+
+use crate::delivery::{Receiving, Writer};
+use crate::event::{CloseReason, Event, Events};
+use crate::limits::Limits;
+use crate::node::{Hasher, Node, ShardId};
+use crate::peer::{Awaited, Departed, Envelope, Letter};
+use crate::policy::Policy;
+use crate::routes::Target;
+use crate::session::{Session, SessionKey};
+use crate::timers::{Alarm, Timer, Timers};
+
+pub(crate) use connect::Pending;
+pub use receivers::Receiver;
+
+new_key_type! {
+    /// A connection of one shard. A key never names a later connection.
+    pub struct ConnectionKey;
+}
+
+/// A shard of a node.
+pub struct Shard {
+    id: ShardId,
+    node: Arc<Node>,
+    limits: Limits,
+    policy: Box<dyn Policy>,
+    connections: SlotMap<ConnectionKey, Connection>,
+    sessions: SlotMap<SessionKey, Session>,
+    clients: HashMap<Box<str>, SessionKey, Hasher>,
+    awaited: HashMap<Box<str>, Awaited, Hasher>,
+    departed: SecondaryMap<SessionKey, Departed>,
+    cache: receivers::Cache,
+    writer: Writer,
+    timers: Timers,
+    events: Events,
+    touched: Vec<ConnectionKey>,
+    outboxes: Vec<Vec<Envelope>>,
+    assigned_ids: u64,
+}
+
+/// A connection as the engine sees it.
+struct Connection {
+    phase: Phase,
+    receiving: Receiving,
+    out: OutBuf,
+    /// Whether it is in the list of connections that have something to write.
+    touched: bool,
+    last_packet: Time,
+    /// One and a half times the Keep Alive.
+    silence_max: Option<Duration>,
+    alarm: Alarm,
+    aliases: InboundAliases,
+}
+
+/// How far a connection has got.
+enum Phase {
+    /// Nothing but a CONNECT is allowed.
+    AwaitConnect,
+    /// CONNECT has come; the session is on its way from another shard.
+    AwaitSession(Box<str>),
+    /// CONNACK has been sent.
+    Online(SessionKey),
+    /// What is in the out-buffer is the last that is sent.
+    Closing,
+}
+
+impl Shard {
+    /// A shard of the node that decides on access by `policy`.
+    pub fn new(id: ShardId, node: Arc<Node>, limits: Limits, policy: Box<dyn Policy>) -> Shard {
+        let hasher = Hasher::with_seed(node.seed);
+        Shard {
+            connections: SlotMap::with_key(),
+            sessions: SlotMap::with_key(),
+            clients: HashMap::with_hasher(hasher.clone()),
+            awaited: HashMap::with_hasher(hasher),
+            departed: SecondaryMap::new(),
+            cache: receivers::Cache::new(node.seed, limits.cached_topics_max),
+            writer: Writer::default(),
+            timers: Timers::default(),
+            events: Events::default(),
+            touched: Vec::new(),
+            outboxes: (0..node.shards).map(|_| Vec::new()).collect(),
+            assigned_ids: 0,
+            id,
+            node,
+            limits,
+            policy,
+        }
+    }
+
+    /// A peer has connected.
+    pub fn handle_opened(&mut self, now: Time) -> ConnectionKey {
+        let key = self.connections.insert(Connection {
+            phase: Phase::AwaitConnect,
+            receiving: Receiving {
+                version: Version::V5,
+                packet_size_max: u32::MAX,
+            },
+            out: OutBuf::new(),
+            touched: false,
+            last_packet: now,
+            silence_max: None,
+            alarm: Alarm::default(),
+            aliases: InboundAliases::new(
+                self.limits.topic_alias_maximum,
+                self.limits.topic_alias_bytes_max,
+            ),
+        });
+        self.set_connection_timer(key, now + self.limits.connect_timeout);
+        key
+    }
+
+    /// Bytes have come from a peer: returns how many have been used. The rest is the beginning of a
+    /// packet, or must wait, see [`Shard::is_reading`]; hand it in again with what follows.
+    pub fn handle_bytes(&mut self, now: Time, key: ConnectionKey, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while let Some(connection) = self.connections.get_mut(key) {
+            let packet_size_max = match connection.phase {
+                Phase::AwaitConnect => self.limits.connect_packet_size_max,
+                Phase::Online(_) => self.limits.packet_size_max,
+                Phase::AwaitSession(_) => break,
+                Phase::Closing => return bytes.len(),
+            };
+            let rest = bytes.get(used..).unwrap_or_default();
+            let frame = match frame(rest, packet_size_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    self.refuse_bytes(now, key, rest, error);
+                    continue;
+                }
+            };
+            used += frame.len;
+            connection.last_packet = now;
+            match decode(frame, connection.receiving.version, &self.limits.decode) {
+                Ok(packet) => self.handle_packet(now, key, packet),
+                Err(error) => self.refuse_bytes(now, key, rest, error),
+            }
+        }
+        used
+    }
+
+    /// Whether bytes of the peer can be used now. While they cannot, do not read on; ask again when the
+    /// connection has been touched.
+    pub fn is_reading(&self, key: ConnectionKey) -> bool {
+        self.connections
+            .get(key)
+            .is_some_and(|connection| !matches!(connection.phase, Phase::AwaitSession(_)))
+    }
+
+    fn handle_packet(&mut self, now: Time, key: ConnectionKey, packet: Packet<'_>) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let session = match (&connection.phase, &packet) {
+            (Phase::Online(session), _) => *session,
+            (Phase::AwaitConnect, Packet::Connect(connect)) => {
+                return self.handle_connect(now, key, connect);
+            }
+            // [MQTT-3.1.0-1]
+            _ => {
+                return self.close(
+                    now,
+                    key,
+                    CloseReason::Protocol("the first packet must be CONNECT"),
+                    None,
+                );
+            }
+        };
+        let protocol_error = |what| (CloseReason::Protocol(what), Some(ReasonCode::ProtocolError));
+        let (reason, code) = match packet {
+            Packet::Publish(publish) => return self.handle_publish(now, key, session, &publish),
+            Packet::PubAck(ack) => return self.handle_puback(now, session, ack.packet_id),
+            Packet::PubRec(ack) => return self.handle_pubrec(now, key, session, &ack),
+            Packet::PubRel(ack) => return self.handle_pubrel(key, session, ack.packet_id),
+            Packet::PubComp(ack) => return self.handle_pubcomp(now, session, ack.packet_id),
+            Packet::Subscribe(subscribe) => {
+                return self.handle_subscribe(now, key, session, &subscribe);
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                return self.handle_unsubscribe(key, session, &unsubscribe);
+            }
+            Packet::PingReq => return self.send(key, &Packet::PingResp),
+            Packet::Disconnect(disconnect) => {
+                return self.handle_disconnect(now, key, session, &disconnect);
+            }
+            // [MQTT-3.1.0-2]
+            Packet::Connect(_) => protocol_error("a second CONNECT"),
+            // [MQTT-4.12.0-7]
+            Packet::Auth(_) => protocol_error("AUTH without an Authentication Method in CONNECT"),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                protocol_error("a packet that only servers send")
+            }
+        };
+        self.close(now, key, reason, code);
+    }
+
+    /// The peer has closed the connection, or it broke. Also to be called for a connection that the
+    /// engine has closed, once its last bytes are written or lost.
+    pub fn handle_closed(&mut self, now: Time, key: ConnectionKey) {
+        self.close(now, key, CloseReason::Lost, None);
+        if let Some(mut connection) = self.connections.remove(key) {
+            self.timers
+                .cancel(&mut connection.alarm, Timer::Connection(key));
+        }
+    }
+
+    /// Everything in the connection's out-buffer has been written: what waits for room may follow.
+    pub fn handle_drained(&mut self, now: Time, key: ConnectionKey) {
+        if let Some(Connection {
+            phase: Phase::Online(session),
+            ..
+        }) = self.connections.get(key)
+        {
+            self.send_waiting(now, *session);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Connection(key) => self.handle_silence(now, key),
+                Timer::Will(session) => self.publish_will(now, session),
+                Timer::SessionExpiry(session) => {
+                    if let Some(session) = self.sessions.get(session) {
+                        self.events.push(Event::SessionExpired {
+                            client_id: session.identity.client_id.clone(),
+                        });
+                    }
+                    self.end_session(now, session);
+                }
+            }
+        }
+    }
+
+    /// The broker stops: clients are told, and sessions stay as they are.
+    pub fn handle_shutdown(&mut self, now: Time) {
+        let keys: Vec<ConnectionKey> = self.connections.keys().collect();
+        for key in keys {
+            // The server ends the connection, not the client's failure: its Will has no cause.
+            if let Some(Connection {
+                phase: Phase::Online(session),
+                ..
+            }) = self.connections.get(key)
+                && let Some(session) = self.sessions.get_mut(*session)
+            {
+                session.will = None;
+            }
+            self.close(
+                now,
+                key,
+                CloseReason::ShuttingDown,
+                Some(ReasonCode::ServerShuttingDown),
+            );
+        }
+    }
+
+    /// When [`Shard::handle_timeout`] is to be called next.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// A connection that has been touched since this was asked last: it has bytes to write, is closing,
+    /// or can be read again.
+    pub fn poll_touched(&mut self) -> Option<ConnectionKey> {
+        let key = self.touched.pop()?;
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.touched = false;
+        }
+        Some(key)
+    }
+
+    /// What waits to be written to the peer.
+    pub fn out(&mut self, key: ConnectionKey) -> Option<&mut OutBuf> {
+        self.connections
+            .get_mut(key)
+            .map(|connection| &mut connection.out)
+    }
+
+    /// Whether the connection is to be closed once its out-buffer is empty.
+    pub fn is_closing(&self, key: ConnectionKey) -> bool {
+        self.connections
+            .get(key)
+            .is_none_or(|connection| matches!(connection.phase, Phase::Closing))
+    }
+
+    /// Connections that the shard has.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Takes what waits for another shard; deliver it there in this order.
+    pub fn poll_outbox(&mut self, to: ShardId) -> Option<Vec<Envelope>> {
+        let outbox = self.outboxes.get_mut(usize::from(to.0))?;
+        if outbox.is_empty() {
+            None
+        } else {
+            Some(std::mem::take(outbox))
+        }
+    }
+
+    /// Takes what happened since this was asked last.
+    pub fn poll_events(&mut self) -> Vec<Event> {
+        self.events.take()
+    }
+
+    fn post(&mut self, to: ShardId, letter: Letter) {
+        if let Some(outbox) = self.outboxes.get_mut(usize::from(to.0)) {
+            outbox.push(Envelope(letter));
+        }
+    }
+
+    fn target(&self, session: SessionKey) -> Target {
+        Target {
+            shard: self.id,
+            session,
+        }
+    }
+
+    fn touch(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.touched
+        {
+            connection.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    /// Sends a packet of the broker's own making. One above the client's Maximum Packet Size, or unknown
+    /// to its version, is left out. `[MQTT-3.1.2-24]`
+    fn send(&mut self, key: ConnectionKey, packet: &Packet<'_>) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Receiving {
+            version,
+            packet_size_max,
+        } = connection.receiving;
+        let mut bytes = Vec::new();
+        if encode(packet, version, &mut bytes).is_ok() && bytes.len() <= packet_size_max as usize {
+            connection.out.copy(&bytes);
+            self.touch(key);
+        }
+    }
+
+    fn set_connection_timer(&mut self, key: ConnectionKey, at: Time) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            self.timers
+                .set(&mut connection.alarm, Timer::Connection(key), at);
+        }
+    }
+
+    /// The timer of a connection is due: it has been silent, unless a packet came since it was set.
+    fn handle_silence(&mut self, now: Time, key: ConnectionKey) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        match (&connection.phase, connection.silence_max) {
+            (Phase::AwaitConnect | Phase::AwaitSession(_), _) => {
+                self.close(now, key, CloseReason::ConnectTimeout, None);
+            }
+            (Phase::Closing, _) => {
+                // The peer does not read its last bytes.
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.out.clear();
+                }
+                self.touch(key);
+            }
+            (Phase::Online(_), Some(silence_max)) => {
+                let due = connection.last_packet + silence_max;
+                if due <= now {
+                    // [MQTT-3.1.2-22]
+                    self.close(
+                        now,
+                        key,
+                        CloseReason::KeepAliveTimeout,
+                        Some(ReasonCode::KeepAliveTimeout),
+                    );
+                } else {
+                    self.set_connection_timer(key, due);
+                }
+            }
+            (Phase::Online(_), None) => {}
+        }
+    }
+
+    /// Bytes that are no packet: says why, as far as the peer can be told, and closes. `[MQTT-4.13.1-1]`
+    fn refuse_bytes(&mut self, now: Time, key: ConnectionKey, bytes: &[u8], error: DecodeError) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if matches!(connection.phase, Phase::AwaitConnect) {
+            let level = frame(bytes, u32::MAX)
+                .ok()
+                .flatten()
+                .and_then(|frame| protocol_level(&frame));
+            if let Some(level) = level {
+                // Servers of MQTT 3.x close without a word but for two reasons. [MQTT-3.1.4-1] of 3.1.1
+                let told = match error {
+                    DecodeError::ProtocolVersion(_) | DecodeError::ClientIdMissing => true,
+                    _ => level >= 5,
+                };
+                if told {
+                    connection.receiving.version = if level >= 5 {
+                        Version::V5
+                    } else {
+                        Version::V3_1_1
+                    };
+                    self.send_connack_refusal(key, error.reason_code());
+                }
+            }
+            return self.close(now, key, CloseReason::Malformed(error), None);
+        }
+        self.close(
+            now,
+            key,
+            CloseReason::Malformed(error),
+            Some(error.reason_code()),
+        );
+    }
+
+    fn send_connack_refusal(&mut self, key: ConnectionKey, reason: ReasonCode) {
+        self.send(
+            key,
+            &Packet::ConnAck(ConnAck {
+                session_present: false,
+                reason,
+                properties: Properties::EMPTY,
+            }),
+        );
+    }
+
+    /// Ends a connection: tells the client if it can be told, and parts it from its session.
+    fn close(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        reason: CloseReason,
+        code: Option<ReasonCode>,
+    ) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let version = connection.receiving.version;
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let session = match phase {
+            Phase::Closing => return,
+            Phase::Online(session) => Some(session),
+            Phase::AwaitConnect => None,
+            Phase::AwaitSession(client_id) => {
+                self.abandon_claim(key, &client_id);
+                None
+            }
+        };
+        // [MQTT-3.14.0-1]: only after a CONNACK, and clients of MQTT 3.x know no such packet.
+        if let (Some(code), Some(_), Version::V5) = (code, session, version) {
+            self.send_disconnect(key, code, &reason);
+        }
+        let client_id = session
+            .and_then(|session| self.sessions.get(session))
+            .map(|s| s.identity.client_id.clone());
+        self.events.push(Event::Closed {
+            connection: key,
+            client_id,
+            reason,
+        });
+        self.set_connection_timer(key, now + self.limits.linger);
+        self.touch(key);
+        if let Some(session) = session {
+            self.part_from_connection(now, session);
+        }
+    }
+
+    /// A DISCONNECT with the reason in words, or without if that would be too large. `[MQTT-3.14.2-3]`
+    fn send_disconnect(&mut self, key: ConnectionKey, reason: ReasonCode, words: &CloseReason) {
+        let words = words.to_string();
+        let properties = PropertiesBuf::new()
+            .with(Property::ReasonString(&words))
+            .unwrap_or_default();
+        let packet_size_max = self
+            .connections
+            .get(key)
+            .map_or(0, |c| c.receiving.packet_size_max);
+        // Type, length, Reason Code, property length, property and its length.
+        let fits = words.len() + 8 <= packet_size_max as usize;
+        let properties = if fits {
+            properties.as_properties()
+        } else {
+            Properties::EMPTY
+        };
+        self.send(key, &Packet::Disconnect(Disconnect { reason, properties }));
+    }
+
+    /// Names a client that did not name itself: unguessable without the seed, and never given twice.
+    fn assign_client_id(&mut self) -> Box<str> {
+        use std::hash::BuildHasher as _;
+
+        self.assigned_ids += 1;
+        let number = (self.id, self.assigned_ids);
+        let hasher = Hasher::with_seed(self.node.seed);
+        format!(
+            "auto-{:016x}-{:x}-{:x}",
+            hasher.hash_one(number),
+            self.id.0,
+            self.assigned_ids
+        )
+        .into()
+    }
+}

@@ -1,0 +1,223 @@
+//! What other shards send: deliveries, and sessions on the move. The protocol is told in [`crate::peer`].
+
+use wigwag_proto::{ReasonCode, Time};
+
+use super::Shard;
+use crate::event::CloseReason;
+use crate::node::{Epoch, ShardId};
+use crate::peer::{AwaitedBy, Backlog, Departed, Envelope, Letter, Moving};
+use crate::routes::Target;
+use crate::session::{Local, SessionKey};
+use crate::timers::Timer;
+
+impl Shard {
+    /// Another shard has sent something. Envelopes of one shard must come in the order of sending.
+    pub fn handle_envelope(&mut self, now: Time, envelope: Envelope) {
+        match envelope.0 {
+            Letter::Deliver { message, receivers } => {
+                self.writer.begin();
+                for receiver in receivers.iter() {
+                    self.deliver_shared(now, &message, receiver);
+                }
+            }
+            Letter::Release { client_id, to } => self.handle_release(now, client_id, to),
+            Letter::HandOver { client_id, session } => {
+                self.handle_hand_over(now, client_id, session)
+            }
+            Letter::Fence { from, to } => self.handle_fence(from, to),
+            Letter::Fenced { from, to } => self.handle_fenced(from, to),
+            Letter::Settle { session, backlog } => self.handle_settle(now, session, backlog),
+        }
+    }
+
+    /// Another shard has claimed a session of this one.
+    fn handle_release(&mut self, now: Time, client_id: Box<str>, to: ShardId) {
+        if let Some(awaited) = self.awaited.get_mut(&client_id) {
+            // It is not here yet: whoever waits for it has been overtaken.
+            let overtaken = awaited.claims.pop_back();
+            awaited.claims.push_back(AwaitedBy::Shard(to));
+            if let Some(AwaitedBy::Connection(connection, _)) = overtaken {
+                self.close(now, connection, CloseReason::TakenOver, None);
+            }
+            return;
+        }
+        let Some(&key) = self.clients.get(&client_id) else {
+            return self.post(
+                to,
+                Letter::HandOver {
+                    client_id,
+                    session: None,
+                },
+            );
+        };
+        if let Some(connection) = self
+            .sessions
+            .get(key)
+            .and_then(|session| session.local.connection)
+        {
+            self.close(
+                now,
+                connection,
+                CloseReason::TakenOver,
+                Some(ReasonCode::SessionTakenOver),
+            );
+        }
+        match self.sessions.get_mut(key) {
+            Some(session) if session.local.arriving.is_some() => {
+                session.local.release_to = Some(to)
+            }
+            _ => self.hand_over(key, client_id, to),
+        }
+    }
+
+    /// Sends a session away and remembers where it was.
+    fn hand_over(&mut self, key: SessionKey, client_id: Box<str>, to: ShardId) {
+        self.clients.remove(&client_id);
+        let session = self.sessions.remove(key).map(|mut session| {
+            let mut local = std::mem::take(&mut session.local);
+            self.timers
+                .cancel(&mut local.expiry_alarm, Timer::SessionExpiry(key));
+            self.timers.cancel(&mut local.will_alarm, Timer::Will(key));
+            let unfenced = self.node.shards;
+            self.departed.insert(
+                key,
+                Departed {
+                    backlog: Backlog::default(),
+                    unfenced,
+                },
+            );
+            Box::new(Moving {
+                session,
+                from: self.target(key),
+            })
+        });
+        self.post(to, Letter::HandOver { client_id, session });
+    }
+
+    /// The session that was asked for.
+    fn handle_hand_over(&mut self, now: Time, client_id: Box<str>, session: Option<Box<Moving>>) {
+        let Some(awaited) = self.awaited.get_mut(&client_id) else {
+            return;
+        };
+        let claim = awaited.claims.pop_front();
+        if awaited.claims.is_empty() {
+            self.awaited.remove(&client_id);
+        }
+        match claim {
+            Some(AwaitedBy::Connection(connection, pending)) => {
+                let session = session.map(|moving| self.take_in(*moving, pending.epoch));
+                self.accept(now, connection, *pending, session);
+            }
+            Some(AwaitedBy::Shard(to)) => {
+                // It was never taken in, so its routes still point at where it came from.
+                self.post(to, Letter::HandOver { client_id, session });
+            }
+            Some(AwaitedBy::Nobody(epoch)) => match session {
+                Some(moving) => {
+                    let key = self.take_in(*moving, epoch);
+                    self.part_from_connection(now, key);
+                }
+                None => self.node.directory.release(&client_id, self.id, epoch),
+            },
+            None => {}
+        }
+    }
+
+    /// Makes a session one of this shard, and everybody route to it here.
+    fn take_in(&mut self, moving: Moving, epoch: Epoch) -> SessionKey {
+        let Moving { mut session, from } = moving;
+        session.epoch = epoch;
+        session.local = Local {
+            arriving: Some(Backlog::default()),
+            ..Local::default()
+        };
+        let client_id = session.identity.client_id.clone();
+        let key = self.sessions.insert(session);
+        self.clients.insert(client_id, key);
+        let to = self.target(key);
+        if let Some(session) = self.sessions.get(key) {
+            self.node.routes.change(|change| {
+                for (filter, grant) in &session.subscriptions {
+                    change.unsubscribe(filter.as_filter(), from);
+                    change.subscribe(filter.as_filter(), to, *grant);
+                }
+            });
+        }
+        let here = self.id;
+        for shard in (0..self.node.shards)
+            .map(ShardId)
+            .filter(|&shard| shard != here)
+        {
+            self.post(shard, Letter::Fence { from, to });
+        }
+        self.post(
+            from.shard,
+            Letter::Fenced {
+                from: from.session,
+                to,
+            },
+        );
+        key
+    }
+
+    /// A session has moved. What this shard sent to its old place is in the outbox before the answer, and
+    /// the version of the index that it routes by from here on knows the new one.
+    fn handle_fence(&mut self, from: Target, to: Target) {
+        if from.shard == self.id {
+            self.handle_fenced(from.session, to);
+        } else {
+            self.post(
+                from.shard,
+                Letter::Fenced {
+                    from: from.session,
+                    to,
+                },
+            );
+        }
+    }
+
+    fn handle_fenced(&mut self, from: SessionKey, to: Target) {
+        let Some(departed) = self.departed.get_mut(from) else {
+            return;
+        };
+        departed.unfenced -= 1;
+        if departed.unfenced == 0
+            && let Some(departed) = self.departed.remove(from)
+        {
+            self.post(
+                to.shard,
+                Letter::Settle {
+                    session: to.session,
+                    backlog: departed.backlog,
+                },
+            );
+        }
+    }
+
+    /// All that went to the session's old place has come: first that, then what came here meanwhile.
+    fn handle_settle(&mut self, now: Time, key: SessionKey, backlog: Backlog) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let direct = session.local.arriving.take().unwrap_or_default();
+        for (message, receiver) in backlog.into_deliveries() {
+            self.writer.begin();
+            let receiver = super::Receiver {
+                session: key,
+                ..receiver
+            };
+            self.deliver_shared(now, &message, &receiver);
+        }
+        for (message, receiver) in direct.into_deliveries() {
+            self.writer.begin();
+            self.deliver_shared(now, &message, &receiver);
+        }
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if let Some(to) = session.local.release_to.take() {
+            let client_id = session.identity.client_id.clone();
+            self.hand_over(key, client_id, to);
+        }
+    }
+}

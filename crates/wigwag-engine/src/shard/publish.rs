@@ -1,0 +1,498 @@
+//! A PUBLISH from the socket it came from to the out-buffers it goes to, and its acknowledgements.
+
+use std::sync::Arc;
+
+use wigwag_proto::inflight::{Received, Resend};
+use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
+use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
+
+use super::{ConnectionKey, Phase, Receiver, Shard};
+use crate::delivery::{Authorised, Delivery};
+use crate::event::{CloseReason, DropReason};
+use crate::message::{Forwarded, Message, MessageRef};
+use crate::peer::Letter;
+use crate::retained::Cursor;
+use crate::routes::Target;
+use crate::session::{Outgoing, Session, SessionKey};
+
+/// With this many bytes in the out-buffer, messages that can wait do wait until it has been written.
+const ROOM: usize = 256 * 1024;
+
+/// Retained messages that are fetched in one step.
+const REPLAY_STEP: usize = 64;
+
+/// A message that is copied into shared memory when the first one needs to keep it.
+struct Carried<'a> {
+    view: MessageRef<'a>,
+    shared: Option<Arc<Message>>,
+}
+
+impl<'a> Carried<'a> {
+    fn new(view: MessageRef<'a>) -> Carried<'a> {
+        Carried { view, shared: None }
+    }
+
+    fn share(&mut self) -> &Arc<Message> {
+        self.shared.get_or_insert_with(|| self.view.to_message())
+    }
+}
+
+impl Shard {
+    pub(super) fn handle_publish(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        session: SessionKey,
+        publish: &Publish<'_>,
+    ) {
+        match self.resolve_alias(key, publish) {
+            Ok(None) => {
+                let topic = publish
+                    .topic
+                    .expect("a PUBLISH has a Topic Name or an alias");
+                self.publish_to(now, key, session, publish, topic);
+            }
+            Ok(Some(name)) => {
+                let topic =
+                    TopicName::new(&name).expect("it was a Topic Name when the alias was set");
+                self.publish_to(now, key, session, publish, topic);
+            }
+            Err(error) => {
+                let reason = error.reason_code();
+                self.close(
+                    now,
+                    key,
+                    CloseReason::Protocol("Topic Alias invalid"),
+                    Some(reason),
+                );
+            }
+        }
+    }
+
+    /// Sets the alias of a PUBLISH, or finds the name that it stands for.
+    fn resolve_alias(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+    ) -> Result<Option<Box<str>>, wigwag_proto::alias::AliasError> {
+        let Some(alias) = publish.properties.topic_alias() else {
+            return Ok(None);
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Ok(None);
+        };
+        match publish.topic {
+            Some(name) => connection.aliases.set(alias, name).map(|()| None),
+            None => connection.aliases.name(alias).map(|name| Some(name.into())),
+        }
+    }
+
+    fn publish_to(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+    ) {
+        let Some(session) = self.sessions.get_mut(session_key) else {
+            return;
+        };
+        if let Guarantee::ExactlyOnce { packet_id, .. } = publish.delivery {
+            if session.inbound.contains(packet_id) {
+                // [MQTT-4.3.3-10]
+                return self.send(
+                    key,
+                    &Packet::PubRec(PublishAck::new(packet_id, ReasonCode::Success)),
+                );
+            }
+            // [MQTT-3.3.4-7]; clients that overstep a little are common, and forgiven.
+            if session.inbound.len() >= 2 * usize::from(self.limits.receive_maximum) {
+                let what = CloseReason::Quota(
+                    "more unreleased QoS 2 messages than the Receive Maximum allows",
+                );
+                return self.close(now, key, what, Some(ReasonCode::ReceiveMaximumExceeded));
+            }
+        }
+        let reason = if self.policy.may_publish(&session.identity, topic) {
+            let forwarded = Forwarded::new(publish.properties, now);
+            let publisher = self.target(session_key);
+            self.distribute(now, forwarded.publish(publish, topic), Some(publisher))
+        } else {
+            ReasonCode::NotAuthorized
+        };
+        match publish.delivery {
+            Guarantee::AtMostOnce => {}
+            Guarantee::AtLeastOnce { packet_id, .. } => {
+                self.send(key, &Packet::PubAck(PublishAck::new(packet_id, reason)));
+            }
+            Guarantee::ExactlyOnce { packet_id, .. } => {
+                // [MQTT-4.3.3-9]: a refused identifier is free again.
+                if !reason.is_error()
+                    && let Some(session) = self.sessions.get_mut(session_key)
+                {
+                    session.inbound.receive(packet_id);
+                }
+                self.send(key, &Packet::PubRec(PublishAck::new(packet_id, reason)));
+            }
+        }
+    }
+
+    /// Retains the message if it asks for that, and gives it to everybody who wants it.
+    pub(super) fn distribute(
+        &mut self,
+        now: Time,
+        message: MessageRef<'_>,
+        publisher: Option<Target>,
+    ) -> ReasonCode {
+        let mut carried = Carried::new(message);
+        if message.retain
+            && !self
+                .node
+                .retained
+                .set(carried.share(), self.limits.retained_messages_max)
+        {
+            return ReasonCode::QuotaExceeded;
+        }
+        let receivers = {
+            let index = self.node.routes.snapshot();
+            self.cache
+                .receivers(&index, message.topic, self.id, publisher)
+        };
+        self.writer.begin();
+        for receiver in &receivers.local {
+            let retain = message.retain && receiver.retain_as_published;
+            self.deliver(now, &mut carried, receiver, retain);
+        }
+        for (shard, receivers) in &receivers.remote {
+            let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(receivers));
+            self.post(*shard, Letter::Deliver { message, receivers });
+        }
+        if receivers.is_empty() {
+            ReasonCode::NoMatchingSubscribers
+        } else {
+            ReasonCode::Success
+        }
+    }
+
+    /// Delivers a message that another shard has routed here.
+    pub(super) fn deliver_shared(
+        &mut self,
+        now: Time,
+        message: &Arc<Message>,
+        receiver: &Receiver,
+    ) {
+        let view = message.view();
+        let mut carried = Carried {
+            view,
+            shared: Some(Arc::clone(message)),
+        };
+        self.deliver(
+            now,
+            &mut carried,
+            receiver,
+            view.retain && receiver.retain_as_published,
+        );
+    }
+
+    /// Gives a message to one session: writes it, or keeps it for later, or drops it.
+    fn deliver(&mut self, now: Time, carried: &mut Carried<'_>, receiver: &Receiver, retain: bool) {
+        let key = receiver.session;
+        let limits = &self.limits;
+        let Some(session) = self.sessions.get_mut(key) else {
+            if let Some(departed) = self.departed.get_mut(key)
+                && !departed.backlog.push(carried.share(), receiver, limits)
+            {
+                self.events.dropped(DropReason::QueueFull);
+            }
+            return;
+        };
+        if let Some(backlog) = &mut session.local.arriving {
+            if !backlog.push(carried.share(), receiver, limits) {
+                self.events.dropped(DropReason::QueueFull);
+            }
+            return;
+        }
+        // [MQTT-3.8.4-8]
+        let qos = receiver.qos.min(carried.view.qos);
+        let connection = session
+            .local
+            .connection
+            .and_then(|key| self.connections.get_mut(key));
+        let waits = match (&connection, qos) {
+            (None, Qos::AtMostOnce) => return,
+            (None, _) => true,
+            (Some(connection), Qos::AtMostOnce) => {
+                if connection.out.len() > limits.out_buffer_max {
+                    return self.events.dropped(DropReason::SlowConsumer);
+                }
+                false
+            }
+            (Some(connection), _) => {
+                !session.queue.is_empty()
+                    || !session.inflight.has_quota()
+                    || connection.out.len() > limits.out_buffer_max
+            }
+        };
+        let keep = waits || (qos > Qos::AtMostOnce && session.is_persistent());
+        let outgoing = keep.then(|| Outgoing {
+            message: Arc::clone(carried.share()),
+            qos,
+            retain,
+            identifiers: Arc::clone(&receiver.identifiers),
+        });
+        match (waits, outgoing) {
+            (true, Some(outgoing)) => {
+                if !session.queue.push(outgoing, limits) {
+                    self.events.dropped(DropReason::QueueFull);
+                }
+            }
+            (_, outgoing) => {
+                let Some(connection) = session.local.connection else {
+                    return;
+                };
+                let Ok(guarantee) = take_into_flight(session, qos, outgoing) else {
+                    return;
+                };
+                let delivery = Delivery {
+                    message: carried.view,
+                    shared: carried.shared.as_deref().map(Message::payload),
+                    guarantee,
+                    retain,
+                    identifiers: &receiver.identifiers,
+                };
+                self.write(now, connection, key, delivery);
+            }
+        }
+    }
+
+    /// Writes a delivery into the connection's out-buffer, if the client may have it and can take it.
+    fn write(
+        &mut self,
+        now: Time,
+        connection_key: ConnectionKey,
+        key: SessionKey,
+        delivery: Delivery<'_>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(connection_key) else {
+            return;
+        };
+        let written =
+            Authorised::check(delivery, &*self.policy, &session.identity).and_then(|delivery| {
+                self.writer
+                    .write(&delivery, connection.receiving, now, &mut connection.out)
+            });
+        match written {
+            Ok(()) => self.touch(connection_key),
+            Err(reason) => {
+                // Nobody will acknowledge it. [MQTT-3.1.2-25]
+                if let Some(packet_id) = delivery.guarantee.packet_id() {
+                    session.inflight.cancel(packet_id);
+                }
+                self.events.dropped(reason);
+            }
+        }
+    }
+
+    /// Sends what waits for the session, as far as its quota and its out-buffer allow: what was in flight
+    /// on the last connection, what is queued, then retained messages for new subscriptions.
+    pub(super) fn send_waiting(&mut self, now: Time, key: SessionKey) {
+        while let Some(connection) = self.connection_with_room(key) {
+            let Some(session) = self.sessions.get_mut(key) else {
+                return;
+            };
+            self.writer.begin();
+            match session.inflight.poll_resend() {
+                Some(Resend::Release(packet_id)) => {
+                    self.send(
+                        connection,
+                        &Packet::PubRel(PublishAck::new(packet_id, ReasonCode::Success)),
+                    );
+                    continue;
+                }
+                Some(Resend::Publish {
+                    packet_id,
+                    qos,
+                    message,
+                }) => {
+                    let guarantee = guarantee(qos, packet_id, true);
+                    let outgoing = message.clone();
+                    if let Some(outgoing) = outgoing {
+                        self.write_outgoing(now, connection, key, &outgoing, guarantee);
+                    }
+                    continue;
+                }
+                None => {}
+            }
+            let sendable = match session.queue.front() {
+                Some(outgoing) => outgoing.qos == Qos::AtMostOnce || session.inflight.has_quota(),
+                None => false,
+            };
+            if sendable && let Some(outgoing) = session.queue.pop() {
+                let kept = session.is_persistent().then(|| outgoing.clone());
+                let Ok(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
+                    return;
+                };
+                self.write_outgoing(now, connection, key, &outgoing, guarantee);
+                continue;
+            }
+            if !session.queue.is_empty()
+                || !session.inflight.has_quota()
+                || !self.replay_step(now, key)
+            {
+                return;
+            }
+        }
+    }
+
+    fn write_outgoing(
+        &mut self,
+        now: Time,
+        connection: ConnectionKey,
+        key: SessionKey,
+        outgoing: &Outgoing,
+        guarantee: Guarantee,
+    ) {
+        let delivery = Delivery {
+            message: outgoing.message.view(),
+            shared: Some(outgoing.message.payload()),
+            guarantee,
+            retain: outgoing.retain,
+            identifiers: &outgoing.identifiers,
+        };
+        self.write(now, connection, key, delivery);
+    }
+
+    /// The session's connection, if it is online and its out-buffer has room.
+    fn connection_with_room(&self, key: SessionKey) -> Option<ConnectionKey> {
+        let connection_key = self.sessions.get(key)?.local.connection?;
+        let connection = self.connections.get(connection_key)?;
+        let online = matches!(connection.phase, Phase::Online(_));
+        (online && connection.out.len() < ROOM).then_some(connection_key)
+    }
+
+    /// Sends the next few retained messages that a new subscription asked for. False if there are none.
+    fn replay_step(&mut self, now: Time, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return false;
+        };
+        let Some(replay) = session.replays.front_mut() else {
+            return false;
+        };
+        let filter = replay.filter.as_filter();
+        let (found, cursor) = self
+            .node
+            .retained
+            .step(filter, &replay.cursor, REPLAY_STEP, now);
+        let receiver = Receiver::new(key, &replay.grant);
+        replay.cursor = cursor;
+        if replay.cursor == Cursor::End {
+            session.replays.pop_front();
+        }
+        for message in found {
+            self.writer.begin();
+            let mut carried = Carried {
+                view: message.view(),
+                shared: Some(Arc::clone(&message)),
+            };
+            self.deliver(now, &mut carried, &receiver, true);
+        }
+        true
+    }
+
+    pub(super) fn handle_puback(&mut self, now: Time, key: SessionKey, packet_id: PacketId) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        // An acknowledgement of something unknown is a leftover of an earlier connection.
+        if session.inflight.handle_puback(packet_id).is_ok() {
+            self.send_waiting(now, key);
+        }
+    }
+
+    pub(super) fn handle_pubrec(
+        &mut self,
+        now: Time,
+        connection: ConnectionKey,
+        key: SessionKey,
+        ack: &PublishAck<'_>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let reason = match session
+            .inflight
+            .handle_pubrec(ack.packet_id, !ack.reason.is_error())
+        {
+            // The message has arrived: only its identifier is still needed.
+            Ok(Received::Accepted(message)) => {
+                *message = None;
+                ReasonCode::Success
+            }
+            Ok(Received::Rejected(_)) => return self.send_waiting(now, key),
+            Err(_) if ack.reason.is_error() => return,
+            Err(_) => ReasonCode::PacketIdentifierNotFound,
+        };
+        self.send(
+            connection,
+            &Packet::PubRel(PublishAck::new(ack.packet_id, reason)),
+        );
+    }
+
+    pub(super) fn handle_pubcomp(&mut self, now: Time, key: SessionKey, packet_id: PacketId) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if session.inflight.handle_pubcomp(packet_id).is_ok() {
+            self.send_waiting(now, key);
+        }
+    }
+
+    pub(super) fn handle_pubrel(
+        &mut self,
+        connection: ConnectionKey,
+        key: SessionKey,
+        packet_id: PacketId,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let known = session.inbound.release(packet_id);
+        let reason = if known {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        };
+        // [MQTT-4.3.3-11]
+        self.send(
+            connection,
+            &Packet::PubComp(PublishAck::new(packet_id, reason)),
+        );
+    }
+}
+
+/// Gives the message a Packet Identifier if its QoS needs one.
+fn take_into_flight(
+    session: &mut Session,
+    qos: Qos,
+    kept: Option<Outgoing>,
+) -> Result<Guarantee, Option<Outgoing>> {
+    if qos == Qos::AtMostOnce {
+        return Ok(Guarantee::AtMostOnce);
+    }
+    session
+        .inflight
+        .publish(qos, kept)
+        .map(|packet_id| guarantee(qos, packet_id, false))
+}
+
+fn guarantee(qos: Qos, packet_id: PacketId, dup: bool) -> Guarantee {
+    match qos {
+        Qos::AtMostOnce => Guarantee::AtMostOnce,
+        Qos::AtLeastOnce => Guarantee::AtLeastOnce { packet_id, dup },
+        Qos::ExactlyOnce => Guarantee::ExactlyOnce { packet_id, dup },
+    }
+}
