@@ -70,9 +70,12 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "web-lint",
-        what: "lint of the web UI",
+        what: "format and lint of the web UI",
         needs: &["web-install"],
-        run: |workspace, _| npm(workspace, "lint"),
+        run: |workspace, _| {
+            npm(workspace, "format:check")?;
+            npm(workspace, "lint")
+        },
     },
     Step {
         name: "web-types",

@@ -1,5 +1,5 @@
-//! Counts tests from the closing lines of the runners that the steps use:
-//! cargo test, vitest, and the plain `N passed, N failed`.
+//! Counts tests from the closing lines of the runners that the steps use: cargo test, vitest,
+//! Node's test runner, and the plain `N passed, N failed`.
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,14 @@ impl Tally {
     pub(crate) fn read(&mut self, line: &str) {
         let line = without_colour(line);
         let line = line.trim();
+        if let Some((outcome, count)) = node_count(line) {
+            match outcome {
+                "pass" => self.passed += count,
+                "fail" => self.failed += count,
+                _ => {}
+            }
+            return;
+        }
         let counts = if let Some(rest) = line.strip_prefix("test result:") {
             rest
         } else if let Some(rest) = line.strip_prefix("Tests ") {
@@ -29,6 +37,15 @@ impl Tally {
     pub(crate) fn total(self) -> usize {
         self.passed + self.failed
     }
+}
+
+/// Node's runner closes with a line per outcome: `# pass 3`, or `ℹ pass 3` on a terminal.
+fn node_count(line: &str) -> Option<(&str, usize)> {
+    let rest = line
+        .strip_prefix("# ")
+        .or_else(|| line.strip_prefix("ℹ "))?;
+    let (outcome, count) = rest.split_once(' ')?;
+    Some((outcome, count.parse().ok()?))
 }
 
 /// `3 passed, 0 failed`, with nothing but one `word:` before it and `, N skipped` after it.
@@ -95,6 +112,8 @@ mod tests {
             7,
             0,
         );
+        check("# pass 14", 14, 0);
+        check("ℹ fail 2", 0, 2);
         check("9 passed, 1 failed", 9, 1);
         check("e2e: 9 passed, 0 failed, 2 skipped", 9, 0);
     }
@@ -103,6 +122,8 @@ mod tests {
     fn other_lines_are_not() {
         check("test will_is_sent ... ok", 0, 0);
         check("running 12 tests", 0, 0);
+        check("# tests 14", 0, 0);
+        check("# pass the salt", 0, 0);
         check(" Test Files  3 passed (3)", 0, 0);
         check("we say that 3 passed, 0 failed", 0, 0);
         check("", 0, 0);

@@ -35,7 +35,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("wigwag-ui", &[]),
-    ("wigwag", &["wigwag-broker", "wigwag-client", "wigwag-ui"]),
+    // Straight to proto for the load generator alone: see the table of places.
+    (
+        "wigwag",
+        &[
+            "wigwag-broker",
+            "wigwag-client",
+            "wigwag-ui",
+            "wigwag-proto",
+        ],
+    ),
     ("sim", &["wigwag-proto", "wigwag-engine", "wigwag-client"]),
     ("fuzz", &["wigwag-proto", "wigwag-engine"]),
     ("xtask", &[]),

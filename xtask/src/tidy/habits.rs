@@ -66,6 +66,10 @@ fn finding(
 }
 
 fn header(file: &SourceFile) -> Option<Finding> {
+    // `health.test.ts` is about `health.ts`, whose header says the rest.
+    if file.name().contains(".test.") {
+        return None;
+    }
     let (_, opening) = HEADERS
         .iter()
         .find(|(extension, _)| *extension == file.extension())?;
@@ -189,6 +193,7 @@ mod tests {
             []
         );
         assert_eq!(found("a.py", "import sys\n"), [(1, HEADER)]);
+        assert_eq!(found("web/a.test.tsx", "import x from 'y';\n"), []);
         assert_eq!(found("README.md", "Hello\n"), []);
     }
 

@@ -40,6 +40,12 @@ const PLACES: &[Place] = &[
         why: "a single node must not know that clusters exist",
     },
     Place {
+        name: "wigwag_proto",
+        within: "crates/wigwag/",
+        homes: &["crates/wigwag/src/bench"],
+        why: "the binary holds no protocol; only the load generator measures below the client",
+    },
+    Place {
         name: "anyhow",
         within: "crates/",
         homes: &["crates/wigwag/"],

@@ -305,12 +305,20 @@ def second_connection_takes_over(broker):
     client_id, topic = unique("twin"), unique("twin")
     first = Peer(broker, client_id=client_id)
     with Peer(broker, client_id=client_id) as second:
-        code = first.await_in(first.disconnected, "end of the first connection")
-        if broker.is_v5:
-            equal(code.value, 0x8E, "Reason Code of the first connection's DISCONNECT")
+        first.await_in(first.disconnected, "end of the first connection")
         second.subscribe(topic, 1)
         second.publish(topic, b"alive", 1)
         equal(second.receive().payload, b"alive", "message on the second connection")
+    first.client.loop_stop()
+
+
+@case("5")
+def reason_code_of_a_take_over_is_told(broker):
+    client_id = unique("twin")
+    first = Peer(broker, client_id=client_id)
+    with Peer(broker, client_id=client_id):
+        code = first.await_in(first.disconnected, "end of the first connection")
+        equal(code.value, 0x8E, "Reason Code of the end")
     first.client.loop_stop()
 
 

@@ -134,7 +134,8 @@ fn collect(stream: impl Read + Send + 'static, output: &Arc<Output>) {
             .read_until(b'\n', &mut line)
             .is_ok_and(|count| count > 0)
         {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
             output.state.lock().unwrap().lines.push(text);
             output.changed.notify_all();
             line.clear();
