@@ -146,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn the_codec_is_for_the_load_generator_alone() {
+        let text = "use wigwag_proto::Qos;\n";
+        assert_eq!(lines("crates/wigwag/src/bench/wire.rs", text), [0; 0]);
+        assert_eq!(lines("crates/wigwag/src/up.rs", text), [1]);
+    }
+
+    #[test]
     fn a_name_in_a_comment_is_fine() {
         assert_eq!(
             lines(
