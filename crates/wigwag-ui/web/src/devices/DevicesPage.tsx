@@ -7,12 +7,18 @@ import { useStation } from '../station.ts';
 import { useNow } from '../ui/clock.ts';
 import { formatCount } from '../ui/format.ts';
 import { useStore } from '../ui/frame-store.ts';
+import { WhenNear } from '../ui/WhenNear.tsx';
 import type { Action } from './contract.ts';
 import { DeviceCard } from './DeviceCard.tsx';
 import type { DevicesView } from './device-store.ts';
 import { EmptyState } from './EmptyState.tsx';
 import type { LinkView } from './health.ts';
 import { health } from './health.ts';
+
+/** So many cards may all be in the document; of more, only those near the screen are drawn. */
+const DRAWN_ALWAYS_MAX = 24;
+/** The height of a card, so that the page does not jump while it is scrolled. */
+const SLOT_CLASS = 'grid min-h-70 min-w-0';
 
 export function DevicesPage() {
   const station = useStation();
@@ -35,15 +41,20 @@ export function DevicesPage() {
           {view.devices.length === 0 ? (
             <EmptyState link={link} />
           ) : (
-            <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,20rem),1fr))] gap-4">
+            <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,17.5rem),1fr))] gap-4">
               {view.devices.map((device) => (
-                <DeviceCard
+                <WhenNear
                   key={device.id}
-                  device={device}
-                  link={link}
-                  command={commands.get(device.id)}
-                  onCommand={send}
-                />
+                  always={view.devices.length <= DRAWN_ALWAYS_MAX}
+                  className={SLOT_CLASS}
+                >
+                  <DeviceCard
+                    device={device}
+                    link={link}
+                    command={commands.get(device.id)}
+                    onCommand={send}
+                  />
+                </WhenNear>
               ))}
             </div>
           )}

@@ -46,6 +46,8 @@ export class DeviceStore extends FrameStore<DevicesView> {
   /** Also holds devices that only told us they are offline; they are not shown until they have a state. */
   readonly #devices = new Map<string, Device>();
   readonly #overflow = new Set<string>();
+  /** Ids in the order of display; made again only when a device comes or goes, because comparing names is slow. */
+  #order: string[] | undefined;
 
   device(id: string): Device | undefined {
     return this.#devices.get(id);
@@ -78,9 +80,11 @@ export class DeviceStore extends FrameStore<DevicesView> {
   }
 
   protected override view(): DevicesView {
-    const devices = [...this.#devices.values()]
-      .filter(isWorthShowing)
-      .sort((a, b) => naturally.compare(a.id, b.id));
+    this.#order ??= [...this.#devices.keys()].sort((a, b) => naturally.compare(a, b));
+    const devices = this.#order
+      .map((id) => this.#devices.get(id))
+      .filter((device) => device !== undefined)
+      .filter(isWorthShowing);
     return { devices, overflow: this.#overflow.size };
   }
 
@@ -89,8 +93,12 @@ export class DeviceStore extends FrameStore<DevicesView> {
     const after = change(before);
     if (after.state === undefined && after.presence === undefined) {
       this.#devices.delete(id);
-    } else if (this.#devices.has(id) || this.#devices.size < DEVICES_MAX) {
+      this.#order = undefined;
+    } else if (this.#devices.has(id)) {
       this.#devices.set(id, after);
+    } else if (this.#devices.size < DEVICES_MAX) {
+      this.#devices.set(id, after);
+      this.#order = undefined;
     } else if (this.#overflow.size < DEVICES_MAX) {
       this.#overflow.add(id);
     }

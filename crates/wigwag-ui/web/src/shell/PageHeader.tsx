@@ -7,6 +7,7 @@ import { ConnectionPill } from './ConnectionPill.tsx';
 export function PageHeader({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <>
+      <title>{`${title} · Wigwag`}</title>
       <header className="flex flex-wrap items-center gap-x-4 gap-y-1">
         <h1 className="text-2xl font-semibold tracking-tight">{title}</h1>
         <div className="grow max-sm:order-last max-sm:basis-full sm:pt-1.5">{children}</div>
