@@ -1,4 +1,7 @@
-/** One line under the buttons of a card: what became of the last command. */
+/**
+ * One line: what became of the last command. Progress and success are short and pass by; a failure needs room and stays,
+ * so the card shows the two in different places.
+ */
 import { classNames } from '../ui/class-names.ts';
 import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
@@ -15,8 +18,11 @@ interface Line {
   text: string;
 }
 
-export function CommandResult({ command }: { command: Command | undefined }) {
-  if (command === undefined) return null;
+export function isFailure(command: Command): boolean {
+  return command.phase !== 'pending' && command.phase !== 'confirmed';
+}
+
+export function CommandResult({ command }: { command: Command }) {
   const { icon, className, text } = describe(command);
   return (
     <p className={classNames('nums flex min-w-0 items-start gap-1.5 text-xs', className)}>

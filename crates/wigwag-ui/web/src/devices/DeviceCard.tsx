@@ -10,7 +10,7 @@ import { useNow } from '../ui/clock.ts';
 import { formatAge, formatAgo, formatCount, formatTemperature, formatTime } from '../ui/format.ts';
 import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { CommandResult } from './CommandResult.tsx';
+import { CommandResult, isFailure } from './CommandResult.tsx';
 import type { Command } from './command-store.ts';
 import type { Action, DeviceState } from './contract.ts';
 import { stateTopic } from './contract.ts';
@@ -44,7 +44,10 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
           <h2 id={heading} className="truncate text-base font-semibold tracking-tight">
             Device {device.id}
           </h2>
-          <p className="truncate font-mono text-xs text-ink-faint">{stateTopic(device.id)}</p>
+          <p className="flex gap-2 text-xs text-ink-faint">
+            <span className="truncate font-mono">{stateTopic(device.id)}</span>
+            {device.invalid > 0 && <Invalid count={device.invalid} />}
+          </p>
         </div>
         <HealthBadge condition={condition} now={now} />
       </header>
@@ -55,31 +58,36 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
           <StatusWord state={device.state} muted={doubtful} />
         </div>
         <Sparkline samples={device.samples} muted={doubtful || device.state?.status !== 'running'} />
-        <p className="nums flex flex-wrap justify-between gap-x-3 text-xs text-ink-soft">
+        <div className="nums flex flex-wrap justify-between gap-x-3 text-xs text-ink-soft">
           <Age device={device} now={now} />
-          {device.invalid > 0 && (
-            <span className="flex items-center gap-1 text-warn">
-              <Icon name="warning" className="size-3.5" />
-              {formatCount(device.invalid)} invalid
-            </span>
-          )}
-        </p>
+          {command !== undefined && !isFailure(command) && <CommandResult command={command} />}
+        </div>
       </div>
 
-      <footer className="flex min-h-15 flex-wrap items-center gap-x-3 gap-y-2 border-t border-line px-4 py-3">
+      <footer className="flex flex-col gap-2 border-t border-line px-4 py-3">
         <Controls
           device={device}
           connected={link.status.phase === 'connected'}
           command={command}
           onCommand={onCommand}
         />
-        <div className="min-w-32 flex-1">
-          <CommandResult command={command} />
-        </div>
+        {command !== undefined && isFailure(command) && <CommandResult command={command} />}
       </footer>
     </article>
   );
 });
+
+function Invalid({ count }: { count: number }) {
+  return (
+    <span
+      className="nums flex shrink-0 items-center gap-1 text-warn"
+      title="Messages that could not be read; see the log"
+    >
+      <Icon name="warning" className="size-3.5" />
+      {formatCount(count)} invalid
+    </span>
+  );
+}
 
 function Temperature({ state, muted }: { state: DeviceState | undefined; muted: boolean }) {
   if (state === undefined) return <p className="text-base text-ink-faint">Waiting for a state</p>;

@@ -77,10 +77,10 @@ function Summary({ view, link }: { view: DevicesView; link: LinkView }) {
   const found = view.devices.length;
   const running = view.devices.filter((device) => device.state?.status === 'running').length;
   const online = view.devices.filter((device) => health(device, link, now).kind === 'online').length;
-  const parts = [
-    `${formatCount(found)} found`,
-    `${formatCount(online)} online`,
-    `${formatCount(running)} running`,
-  ];
+  const parts = [`${formatCount(found)} found`];
+  // What was online and running before the connection broke is anyone's guess.
+  if (link.status.phase === 'connected') {
+    parts.push(`${formatCount(online)} online`, `${formatCount(running)} running`);
+  }
   return <p className="nums text-ink-soft">{parts.join(' · ')}</p>;
 }

@@ -40,7 +40,7 @@ export function Sparkline({ samples, muted }: { samples: readonly Sample[]; mute
         aria-label={label}
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         preserveAspectRatio="none"
-        className={`h-13 min-w-0 grow ${muted ? 'text-ink-faint' : 'text-accent'}`}
+        className={`h-13 min-w-0 grow overflow-visible ${muted ? 'text-ink-faint' : 'text-accent'}`}
       >
         <line
           x1="0"

@@ -24,10 +24,10 @@ export function CopyLine({ text, label }: Props) {
   };
 
   return (
-    <div className="flex w-full items-stretch gap-2 rounded-lg border border-line bg-sunken p-1.5 text-left">
+    <div className="flex w-full flex-col items-stretch gap-2 sm:flex-row sm:items-center rounded-lg border border-line bg-sunken p-1.5 text-left">
       <code
         ref={line}
-        className="min-w-0 grow self-center px-2 py-1.5 font-mono text-xs leading-relaxed break-all"
+        className="min-w-0 grow self-center px-2 py-1.5 font-mono text-xs leading-relaxed wrap-anywhere"
         tabIndex={0}
       >
         {text}
