@@ -1,1 +1,30 @@
-//! An embeddable MQTT broker: listeners, shards and everything that touches the outside world
+//! An embeddable MQTT broker.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use wigwag_broker::{Broker, Listener};
+//!
+//! let broker = Broker::builder()
+//!     .listener(Listener::tcp("127.0.0.1:1883".parse()?))
+//!     .listener(Listener::websocket("127.0.0.1:9001".parse()?))
+//!     .start()?;
+//! println!("{:?}", broker.listeners());
+//! broker.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The decisions are made in `wigwag-engine`. This crate gives it sockets, time and threads: [`broker`]
+//! starts and stops everything, the acceptor hands sockets to workers, and each worker is one thread that
+//! drives one shard.
+#![warn(missing_docs)]
+
+pub mod broker;
+
+mod acceptor;
+mod events;
+mod mailbox;
+mod worker;
+
+pub use broker::{BoundListener, Broker, Builder, Listener, StartError, Transport};
+pub use wigwag_engine::Limits;

@@ -128,6 +128,10 @@ impl Events {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.dropped.iter().all(|&count| count == 0)
+    }
+
     pub(crate) fn take(&mut self) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.events);
         for (reason, count) in DropReason::ALL.into_iter().zip(&mut self.dropped) {

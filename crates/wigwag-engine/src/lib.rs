@@ -28,4 +28,5 @@ mod timers;
 pub use event::{CloseReason, Event};
 pub use limits::Limits;
 pub use node::{Node, ShardId};
-pub use shard::{ConnectionKey, Shard};
+pub use shard::{ConnectionKey, Ending, Shard};
+pub use wigwag_proto::Time;

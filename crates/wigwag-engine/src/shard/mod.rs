@@ -78,6 +78,16 @@ struct Connection {
     aliases: InboundAliases,
 }
 
+/// How a connection is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Write what is in its out-buffer, close it, and read until the peer has closed it too: bytes that
+    /// nobody reads would make the system throw away what has been written.
+    Close,
+    /// At once: its time is up.
+    Drop,
+}
+
 /// How far a connection has got.
 enum Phase {
     /// Nothing but a CONNECT is allowed.
@@ -88,6 +98,8 @@ enum Phase {
     Online(SessionKey),
     /// What is in the out-buffer is the last that is sent.
     Closing,
+    /// The peer did not take its last bytes in time.
+    Over,
 }
 
 impl Shard {
@@ -145,7 +157,7 @@ impl Shard {
                 Phase::AwaitConnect => self.limits.connect_packet_size_max,
                 Phase::Online(_) => self.limits.packet_size_max,
                 Phase::AwaitSession(_) => break,
-                Phase::Closing => return bytes.len(),
+                Phase::Closing | Phase::Over => return bytes.len(),
             };
             let rest = bytes.get(used..).unwrap_or_default();
             let frame = match frame(rest, packet_size_max) {
@@ -304,11 +316,24 @@ impl Shard {
             .map(|connection| &mut connection.out)
     }
 
-    /// Whether the connection is to be closed once its out-buffer is empty.
-    pub fn is_closing(&self, key: ConnectionKey) -> bool {
-        self.connections
+    /// Whether there is anything to ask for with `poll_touched`, `poll_outbox` or `poll_events`.
+    pub fn has_outputs(&self) -> bool {
+        !self.touched.is_empty()
+            || !self.events.is_empty()
+            || self.outboxes.iter().any(|outbox| !outbox.is_empty())
+    }
+
+    /// How the connection is to be ended, if it is.
+    pub fn ending(&self, key: ConnectionKey) -> Option<Ending> {
+        match self
+            .connections
             .get(key)
-            .is_none_or(|connection| matches!(connection.phase, Phase::Closing))
+            .map(|connection| &connection.phase)
+        {
+            Some(Phase::AwaitConnect | Phase::AwaitSession(_) | Phase::Online(_)) => None,
+            Some(Phase::Closing) => Some(Ending::Close),
+            Some(Phase::Over) | None => Some(Ending::Drop),
+        }
     }
 
     /// Connections that the shard has.
@@ -387,9 +412,8 @@ impl Shard {
                 self.close(now, key, CloseReason::ConnectTimeout, None);
             }
             (Phase::Closing, _) => {
-                // The peer does not read its last bytes.
                 if let Some(connection) = self.connections.get_mut(key) {
-                    connection.out.clear();
+                    connection.phase = Phase::Over;
                 }
                 self.touch(key);
             }
@@ -407,7 +431,7 @@ impl Shard {
                     self.set_connection_timer(key, due);
                 }
             }
-            (Phase::Online(_), None) => {}
+            (Phase::Online(_), None) | (Phase::Over, _) => {}
         }
     }
 
@@ -468,12 +492,14 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        if matches!(connection.phase, Phase::Closing | Phase::Over) {
+            return;
+        }
         let version = connection.receiving.version;
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let session = match phase {
-            Phase::Closing => return,
             Phase::Online(session) => Some(session),
-            Phase::AwaitConnect => None,
+            Phase::AwaitConnect | Phase::Closing | Phase::Over => None,
             Phase::AwaitSession(client_id) => {
                 self.abandon_claim(key, &client_id);
                 None

@@ -1,0 +1,229 @@
+//! Starting and stopping: sockets are bound, then one thread per shard and one for the listeners begin.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use wigwag_engine::{Limits, Node, ShardId};
+use wigwag_net::accept;
+
+use crate::acceptor;
+use crate::mailbox::Mailbox;
+use crate::worker::Worker;
+
+/// How MQTT is carried on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Plain TCP.
+    Tcp,
+    /// WebSocket over TCP, with the subprotocol `mqtt` and any path.
+    WebSocket,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Tcp => "MQTT",
+            Transport::WebSocket => "MQTT over WebSocket",
+        })
+    }
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    transport: Transport,
+    addr: SocketAddr,
+}
+
+impl Listener {
+    /// MQTT over TCP. Port 0 takes a free one.
+    pub const fn tcp(addr: SocketAddr) -> Listener {
+        Listener {
+            transport: Transport::Tcp,
+            addr,
+        }
+    }
+
+    /// MQTT over WebSocket. Port 0 takes a free one.
+    pub const fn websocket(addr: SocketAddr) -> Listener {
+        Listener {
+            transport: Transport::WebSocket,
+            addr,
+        }
+    }
+}
+
+/// A listener that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say it")]
+pub struct BoundListener {
+    pub transport: Transport,
+    pub addr: SocketAddr,
+}
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is in use, not this machine's, or needs more rights.
+    #[error("cannot listen on {addr} for {transport}")]
+    Listen {
+        /// What was to be carried.
+        transport: Transport,
+        /// Where.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread or its runtime could not be made.
+    #[error("cannot start a thread")]
+    Thread(#[from] io::Error),
+}
+
+/// What a broker is to be like.
+#[derive(Debug, Default)]
+pub struct Builder {
+    listeners: Vec<Listener>,
+    shards: Option<NonZeroU16>,
+    limits: Limits,
+}
+
+impl Builder {
+    /// Adds a listener.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Builder {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Sets the number of shards, each a thread. Default: one per core.
+    #[must_use]
+    pub fn shards(mut self, shards: NonZeroU16) -> Builder {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// Sets the bounds.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Builder {
+        self.limits = limits;
+        self
+    }
+
+    /// Opens the listeners and starts the broker. Nothing is left behind if that fails.
+    pub fn start(self) -> Result<Broker, StartError> {
+        let sockets = self
+            .listeners
+            .iter()
+            .map(bind)
+            .collect::<Result<Vec<_>, _>>()?;
+        let listeners: Vec<BoundListener> = sockets.iter().map(|(_, bound)| *bound).collect();
+
+        let shards = self.shards.map_or_else(one_per_core, NonZeroU16::get);
+        let node = Arc::new(Node::new(shards, fastrand::u64(..)));
+        let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
+        let (running, all_stopped) = mpsc::channel(1);
+        let (stop, stopping) = watch::channel(());
+        // Dropped when something below fails, which stops what has been started.
+        let broker = Broker {
+            listeners,
+            mailboxes: Arc::clone(&mailboxes),
+            stop: Some(stop),
+            all_stopped,
+        };
+
+        let origin = Instant::now();
+        for id in (0..shards).map(ShardId) {
+            let (node, limits) = (Arc::clone(&node), self.limits.clone());
+            let (mailboxes, running) = (Arc::clone(&mailboxes), running.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            thread::Builder::new()
+                .name(format!("wigwag-shard-{id}"))
+                .spawn(move || {
+                    Worker::new(id, node, limits, mailboxes, origin).run(&runtime);
+                    drop(running);
+                })?;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::Builder::new()
+            .name("wigwag-accept".to_owned())
+            .spawn(move || {
+                runtime.block_on(acceptor::run(sockets, &mailboxes, stopping));
+                drop(running);
+            })?;
+        Ok(broker)
+    }
+}
+
+fn bind(listener: &Listener) -> Result<(std::net::TcpListener, BoundListener), StartError> {
+    let Listener { transport, addr } = *listener;
+    accept::listen(addr)
+        .and_then(|socket| {
+            let addr = socket.local_addr()?;
+            Ok((socket, BoundListener { transport, addr }))
+        })
+        .map_err(|source| StartError::Listen {
+            transport,
+            addr,
+            source,
+        })
+}
+
+fn one_per_core() -> u16 {
+    thread::available_parallelism()
+        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
+}
+
+/// A running broker. Dropping it stops it without waiting; [`Broker::shutdown`] waits.
+#[derive(Debug)]
+pub struct Broker {
+    listeners: Vec<BoundListener>,
+    mailboxes: Arc<[Mailbox]>,
+    stop: Option<watch::Sender<()>>,
+    all_stopped: mpsc::Receiver<()>,
+}
+
+impl Broker {
+    /// The beginning of a broker.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The listeners, with the ports that they got, in the order in which they were added.
+    pub fn listeners(&self) -> &[BoundListener] {
+        &self.listeners
+    }
+
+    /// Stops: no new connections are taken, clients are told with DISCONNECT 0x8B, and what is on its way
+    /// to them has the time of [`Limits::linger`] to get there.
+    ///
+    /// Dropping the future lets the broker stop without waiting for it.
+    pub async fn shutdown(mut self) {
+        self.begin_to_stop();
+        // Nobody ever sends: the channel closes when the last thread has ended.
+        let ended = self.all_stopped.recv().await;
+        debug_assert_eq!(ended, None);
+    }
+
+    fn begin_to_stop(&mut self) {
+        self.stop = None;
+        self.mailboxes.iter().for_each(Mailbox::stop);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.begin_to_stop();
+    }
+}

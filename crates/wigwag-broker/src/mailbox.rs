@@ -1,0 +1,97 @@
+//! What comes to a worker from other threads: sockets, envelopes, and the wish to stop.
+//!
+//! A batch costs one lock and at most one wake-up. The bytes that wait are counted, so that whoever fills
+//! a mailbox faster than it is emptied can be held back.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use futures_util::task::AtomicWaker;
+use wigwag_engine::peer::Envelope;
+
+use crate::broker::Transport;
+
+/// From this many bytes on, a mailbox is congested.
+const CONGESTED: usize = 16 * 1024 * 1024;
+
+/// The mailbox of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    inbox: Mutex<Inbox>,
+    bytes: AtomicUsize,
+    owner: AtomicWaker,
+}
+
+/// What has come since the mailbox was emptied last.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) sockets: Vec<(TcpStream, Transport)>,
+    pub(crate) envelopes: Vec<Envelope>,
+    pub(crate) stop: bool,
+    /// Connections of other workers that wait until the mailbox is no longer congested.
+    held_back: Vec<Waker>,
+}
+
+impl Mailbox {
+    pub(crate) fn send_socket(&self, socket: TcpStream, transport: Transport) {
+        self.lock().sockets.push((socket, transport));
+        self.owner.wake();
+    }
+
+    pub(crate) fn send_envelopes(&self, envelopes: Vec<Envelope>) {
+        let bytes = envelopes.iter().map(Envelope::size).sum();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.lock().envelopes.extend(envelopes);
+        self.owner.wake();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.owner.wake();
+    }
+
+    /// Empties the mailbox; the task is woken when something has come.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Inbox {
+        self.owner.register(cx.waker());
+        let mut inbox = self.lock();
+        let stop = inbox.stop;
+        let taken = std::mem::replace(
+            &mut *inbox,
+            Inbox {
+                stop,
+                ..Inbox::default()
+            },
+        );
+        drop(inbox);
+        let bytes = taken.envelopes.iter().map(Envelope::size).sum();
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        taken
+    }
+
+    /// Whether so much waits that publishers have to; then the task is woken when that has changed.
+    pub(crate) fn holds_back(&self, cx: &Context<'_>) -> bool {
+        if self.bytes.load(Ordering::Relaxed) < CONGESTED {
+            return false;
+        }
+        let mut inbox = self.lock();
+        // The owner may have emptied it between the two looks, and would not wake anybody any more.
+        let congested = !inbox.envelopes.is_empty();
+        if congested {
+            inbox.held_back.push(cx.waker().clone());
+        }
+        congested
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    /// Lets those who were held back go on.
+    pub(crate) fn release(&mut self) {
+        self.held_back.drain(..).for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,389 @@
+//! A worker: one thread that drives one shard of the engine.
+//!
+//! Everything on the thread works in turns. Connections that have become readable are read one after the
+//! other, each into the same buffer, and the engine fills the out-buffers of whoever gets something. Then
+//! the housekeeper has its turn: it writes every touched connection once, posts what other shards get as
+//! one batch each, and looks after mail and timers. A connection whose peer does not read writes the rest
+//! itself.
+//!
+//! **Invariant:** the engine is borrowed for one call and never across an await.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use slotmap::SecondaryMap;
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
+use tokio::time::{Sleep, sleep_until, timeout};
+use tracing::{debug, error};
+use wigwag_engine::policy::AllowAll;
+use wigwag_engine::{ConnectionKey, Ending, Event, Limits, Node, Shard, ShardId, Time};
+use wigwag_net::{Pump, Stream, accept};
+
+use crate::broker::Transport;
+use crate::events;
+use crate::mailbox::{Inbox, Mailbox};
+
+/// Bytes that are read at once, from whichever connection is readable.
+const SCRATCH_LEN: usize = 64 * 1024;
+
+/// Reads of one connection before the others have their turn.
+const READS_PER_TURN: usize = 4;
+
+/// A timer that is due sooner than this would keep the thread awake for nothing.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What all tasks of the thread share.
+pub(crate) struct Worker {
+    id: ShardId,
+    origin: Instant,
+    shards: u16,
+    limits: Limits,
+    mailboxes: Arc<[Mailbox]>,
+    shard: RefCell<Shard>,
+    links: RefCell<SecondaryMap<ConnectionKey, Rc<Link>>>,
+    scratch: RefCell<Box<[u8]>>,
+    housekeeper: RefCell<Waker>,
+    /// Whether the housekeeper has been woken for this turn.
+    turn_is_due: Cell<bool>,
+    stopping: Cell<bool>,
+}
+
+/// A connection's socket and its task.
+struct Link {
+    peer: Option<SocketAddr>,
+    pump: RefCell<Pump>,
+    task: RefCell<Waker>,
+    state: Cell<LinkState>,
+}
+
+/// What the connection's task has to do besides reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LinkState {
+    /// Nothing: the housekeeper writes.
+    Idle,
+    /// The peer reads too slowly: write the rest.
+    Blocked,
+    /// The connection is broken.
+    Broken,
+    /// This side is closed: read until the peer has closed its own.
+    Draining,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        id: ShardId,
+        node: Arc<Node>,
+        limits: Limits,
+        mailboxes: Arc<[Mailbox]>,
+        origin: Instant,
+    ) -> Worker {
+        let shards = u16::try_from(mailboxes.len()).unwrap_or(u16::MAX);
+        Worker {
+            id,
+            origin,
+            shards,
+            mailboxes,
+            shard: RefCell::new(Shard::new(id, node, limits.clone(), Box::new(AllowAll))),
+            limits,
+            links: RefCell::new(SecondaryMap::new()),
+            scratch: RefCell::new(vec![0; SCRATCH_LEN].into()),
+            housekeeper: RefCell::new(Waker::noop().clone()),
+            turn_is_due: Cell::new(false),
+            stopping: Cell::new(false),
+        }
+    }
+
+    /// Drives the shard until it is told to stop and its connections are closed.
+    pub(crate) fn run(self, runtime: &Runtime) {
+        let worker = Rc::new(self);
+        let tasks = LocalSet::new();
+        // As a task among the others, it has its turn behind those that were ready before it.
+        let housekeeper = tasks.spawn_local(worker.keep_house());
+        if let Err(error) = tasks.block_on(runtime, housekeeper) {
+            error!(%error, "a shard has failed; its clients are disconnected");
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::new(self.origin.elapsed())
+    }
+
+    /// The housekeeper: mail, timers, and the end of each turn.
+    async fn keep_house(self: Rc<Worker>) {
+        let mut alarm = std::pin::pin!(sleep_until((Instant::now() + IDLE).into()));
+        poll_fn(|cx| {
+            self.housekeeper.replace(cx.waker().clone());
+            self.turn_is_due.set(false);
+            if let Some(mailbox) = self.mailboxes.get(usize::from(self.id.0)) {
+                let mail = mailbox.poll_take(cx);
+                self.handle_mail(mail);
+            }
+            if alarm.as_mut().poll(cx).is_ready() {
+                self.shard.borrow_mut().handle_timeout(self.now());
+            }
+            self.end_turn();
+            if self.stopping.get() && self.shard.borrow().connections() == 0 {
+                return Poll::Ready(());
+            }
+            self.set_alarm(alarm.as_mut(), cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Sets the alarm to the engine's next timer.
+    fn set_alarm(&self, mut alarm: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+        let next = self.shard.borrow().poll_timeout();
+        let at = next.map_or_else(
+            || Instant::now() + IDLE,
+            |at| self.origin + at.since_origin(),
+        );
+        if alarm.deadline() != at.into() {
+            alarm.as_mut().reset(at.into());
+        }
+        if alarm.poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn handle_mail(self: &Rc<Worker>, mut mail: Inbox) {
+        for (socket, transport) in mail.sockets.drain(..) {
+            tokio::task::spawn_local(Rc::clone(self).take_socket(socket, transport));
+        }
+        let now = self.now();
+        for envelope in mail.envelopes.drain(..) {
+            self.shard.borrow_mut().handle_envelope(now, envelope);
+        }
+        mail.release();
+        if mail.stop && !self.stopping.replace(true) {
+            self.shard.borrow_mut().handle_shutdown(now);
+        }
+    }
+
+    /// Writes what this turn has brought to everybody, here and in other shards.
+    fn end_turn(&self) {
+        let now = self.now();
+        // What is touched while this goes on has its turn next.
+        let mut touched = Vec::new();
+        while let Some(key) = self.shard.borrow_mut().poll_touched() {
+            touched.push(key);
+        }
+        for key in touched {
+            self.write(now, key);
+        }
+        for to in (0..self.shards).map(ShardId) {
+            let outbox = self.shard.borrow_mut().poll_outbox(to);
+            if let (Some(envelopes), Some(mailbox)) =
+                (outbox, self.mailboxes.get(usize::from(to.0)))
+            {
+                mailbox.send_envelopes(envelopes);
+            }
+        }
+        let events = self.shard.borrow_mut().poll_events();
+        events
+            .iter()
+            .for_each(|event| events::log(event, self.peer_of(event)));
+        self.begin_turn_if_due();
+    }
+
+    fn begin_turn_if_due(&self) {
+        if self.shard.borrow().has_outputs() && !self.turn_is_due.replace(true) {
+            self.housekeeper.borrow().wake_by_ref();
+        }
+    }
+
+    /// Writes a touched connection, or has its task do what the housekeeper cannot.
+    fn write(&self, now: Time, key: ConnectionKey) {
+        let Some(link) = self.links.borrow().get(key).cloned() else {
+            return;
+        };
+        let mut shard = self.shard.borrow_mut();
+        if link.state.get() == LinkState::Idle
+            && let Some(out) = shard.out(key)
+            && !out.is_empty()
+        {
+            // The task registers its own interest when the socket is full.
+            let mut cx = Context::from_waker(Waker::noop());
+            match link.pump.borrow_mut().poll_transmit(&mut cx, out) {
+                Poll::Ready(Ok(())) => shard.handle_drained(now, key),
+                Poll::Ready(Err(_)) => link.state.set(LinkState::Broken),
+                Poll::Pending => link.state.set(LinkState::Blocked),
+            }
+        }
+        if link.state.get() != LinkState::Idle
+            || shard.ending(key).is_some()
+            || link.pump.borrow().carried() > 0
+        {
+            link.task.borrow().wake_by_ref();
+        }
+    }
+
+    fn peer_of(&self, event: &Event) -> Option<SocketAddr> {
+        match event {
+            Event::Connected { connection, .. }
+            | Event::Refused { connection, .. }
+            | Event::Closed { connection, .. } => self
+                .links
+                .borrow()
+                .get(*connection)
+                .and_then(|link| link.peer),
+            _ => None,
+        }
+    }
+
+    /// A connection from its socket to its end.
+    async fn take_socket(self: Rc<Worker>, socket: TcpStream, transport: Transport) {
+        let Some(stream) = self.shake_hands(socket, transport).await else {
+            return;
+        };
+        if self.stopping.get() {
+            return;
+        }
+        let peer = stream.peer_addr().ok();
+        let key = self.shard.borrow_mut().handle_opened(self.now());
+        let link = Rc::new(Link {
+            peer,
+            pump: RefCell::new(Pump::new(stream)),
+            task: RefCell::new(Waker::noop().clone()),
+            state: Cell::new(LinkState::Idle),
+        });
+        self.links.borrow_mut().insert(key, Rc::clone(&link));
+        // Also when the task panics: one connection is lost then, not its session.
+        let _end = EndOfConnection { worker: &self, key };
+        poll_fn(|cx| self.poll_connection(cx, key, &link)).await;
+    }
+
+    async fn shake_hands(&self, socket: TcpStream, transport: Transport) -> Option<Stream> {
+        let socket = tokio::net::TcpStream::from_std(socket).ok()?;
+        match transport {
+            Transport::Tcp => Stream::tcp(socket).ok(),
+            Transport::WebSocket => {
+                let handshake =
+                    accept::accept_websocket(socket, self.limits.packet_size_max as usize);
+                match timeout(self.limits.connect_timeout, handshake).await {
+                    Ok(Ok(stream)) => Some(stream),
+                    Ok(Err(error)) => {
+                        debug!(%error, "no WebSocket");
+                        None
+                    }
+                    Err(_) => None,
+                }
+            }
+        }
+    }
+
+    /// Reads what has come, writes what the housekeeper could not, closes. Ready when it is over.
+    fn poll_connection(&self, cx: &mut Context<'_>, key: ConnectionKey, link: &Link) -> Poll<()> {
+        if !link.task.borrow().will_wake(cx.waker()) {
+            link.task.replace(cx.waker().clone());
+        }
+        for _ in 0..READS_PER_TURN {
+            match link.state.get() {
+                LinkState::Broken => return Poll::Ready(()),
+                LinkState::Blocked => self.poll_write_rest(cx, key, link),
+                LinkState::Idle | LinkState::Draining => {}
+            }
+            let ending = self.shard.borrow().ending(key);
+            match ending {
+                Some(Ending::Drop) => return Poll::Ready(()),
+                Some(Ending::Close) => ready!(self.poll_close(cx, key, link)),
+                None if self.is_held_back(cx) || !self.shard.borrow().is_reading(key) => {
+                    return Poll::Pending;
+                }
+                None => {}
+            }
+            if !ready!(self.poll_read(cx, key, link)) {
+                return Poll::Ready(());
+            }
+        }
+        // There may be more, but others come first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads once; false if the peer has closed the connection.
+    fn poll_read(&self, cx: &mut Context<'_>, key: ConnectionKey, link: &Link) -> Poll<bool> {
+        let now = self.now();
+        let mut shard = self.shard.borrow_mut();
+        let mut pump = link.pump.borrow_mut();
+        let mut consume = |bytes: &[u8]| shard.handle_bytes(now, key, bytes);
+        let carried = pump.carried();
+        pump.consume_carried(&mut consume);
+        let read = if pump.carried() < carried {
+            Poll::Ready(Ok(true))
+        } else {
+            pump.poll_receive(cx, &mut self.scratch.borrow_mut(), &mut consume)
+        };
+        drop((shard, pump));
+        self.begin_turn_if_due();
+        read.map(|read| read.unwrap_or(false))
+    }
+
+    fn poll_write_rest(&self, cx: &mut Context<'_>, key: ConnectionKey, link: &Link) {
+        let mut shard = self.shard.borrow_mut();
+        let Some(out) = shard.out(key) else { return };
+        match link.pump.borrow_mut().poll_transmit(cx, out) {
+            Poll::Ready(Ok(())) => {
+                link.state.set(LinkState::Idle);
+                shard.handle_drained(self.now(), key);
+                drop(shard);
+                self.begin_turn_if_due();
+            }
+            Poll::Ready(Err(_)) => link.state.set(LinkState::Broken),
+            Poll::Pending => {}
+        }
+    }
+
+    /// Writes the last bytes and closes this side; ready when that is done or has failed.
+    fn poll_close(&self, cx: &mut Context<'_>, key: ConnectionKey, link: &Link) -> Poll<()> {
+        if link.state.get() == LinkState::Draining {
+            return Poll::Ready(());
+        }
+        let mut shard = self.shard.borrow_mut();
+        let mut pump = link.pump.borrow_mut();
+        let written = match shard.out(key) {
+            Some(out) => ready!(pump.poll_transmit(cx, out)),
+            None => Ok(()),
+        };
+        let closed = match written {
+            Ok(()) => ready!(pump.poll_close(cx)),
+            Err(error) => Err(error),
+        };
+        link.state.set(if closed.is_ok() {
+            LinkState::Draining
+        } else {
+            LinkState::Broken
+        });
+        Poll::Ready(())
+    }
+
+    /// Whether other shards have so much mail that this one must not make more.
+    fn is_held_back(&self, cx: &Context<'_>) -> bool {
+        self.mailboxes.iter().any(|mailbox| mailbox.holds_back(cx))
+    }
+}
+
+/// Takes a connection out of engine and worker when its task ends.
+struct EndOfConnection<'a> {
+    worker: &'a Worker,
+    key: ConnectionKey,
+}
+
+impl Drop for EndOfConnection<'_> {
+    fn drop(&mut self) {
+        self.worker
+            .shard
+            .borrow_mut()
+            .handle_closed(self.worker.now(), self.key);
+        self.worker.end_turn();
+        self.worker.links.borrow_mut().remove(self.key);
+        self.worker.housekeeper.borrow().wake_by_ref();
+    }
+}
