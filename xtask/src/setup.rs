@@ -168,6 +168,8 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
         "install",
         "-y",
         "-qq",
+        "-o",
+        "Dpkg::Use-Pty=0",
         "--no-install-recommends",
     ];
     words.extend(packages);
@@ -297,7 +299,20 @@ fn node_modules(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn npm_ci(folder: &Path) -> anyhow::Result<()> {
+/// Installs the web UI's node modules, unless those there are younger than the lock file.
+pub(crate) fn web_modules(workspace: &Workspace) -> anyhow::Result<()> {
+    let web = workspace.web();
+    let modified = |file: &str| web.join(file).metadata().and_then(|meta| meta.modified());
+    // npm writes this file last.
+    let installed = modified("node_modules/.package-lock.json").ok();
+    if installed >= Some(modified("package-lock.json").context("no package-lock.json")?) {
+        println!("node modules of the web UI are up to date");
+        return Ok(());
+    }
+    npm_ci(&web)
+}
+
+fn npm_ci(folder: &Path) -> anyhow::Result<()> {
     run(Command::new("npm")
         .args(["ci", "--no-audit", "--no-fund"])
         .current_dir(folder))

@@ -64,9 +64,9 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "web-install",
-        what: "npm ci for the web UI",
+        what: "node modules of the web UI",
         needs: &[],
-        run: |workspace, _| setup::npm_ci(&workspace.web()),
+        run: |workspace, _| setup::web_modules(workspace),
     },
     Step {
         name: "web-lint",

@@ -301,7 +301,7 @@ fn dashboard_serves_the_page(kind: Kind) {
 }
 
 #[test]
-fn broker_address_that_cannot_be_is_refused_in_one_line() {
+fn broker_address_that_cannot_be_is_refused_by_name() {
     for url in [
         "127.0.0.1:1883",
         "http://127.0.0.1:1883",
