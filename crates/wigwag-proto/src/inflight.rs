@@ -150,6 +150,14 @@ impl<M> Inflight<M> {
         }
     }
 
+    /// The message that is in flight under this Packet Identifier.
+    pub fn message(&self, packet_id: PacketId) -> Option<&M> {
+        match self.slots.get(index_of(packet_id)) {
+            Some(Slot::Publish(entry)) => Some(&entry.message),
+            Some(Slot::Free | Slot::Request) | None => None,
+        }
+    }
+
     /// Takes a Packet Identifier for a SUBSCRIBE or UNSUBSCRIBE; `None` when all 65,535 are in use.
     pub fn request(&mut self) -> Option<PacketId> {
         self.occupy(Slot::Request).ok()
