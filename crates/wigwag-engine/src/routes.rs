@@ -182,7 +182,7 @@ impl Index {
         let mut all = |grants: &Grants| {
             grants
                 .iter()
-                .for_each(|(&target, grant)| found(target, grant))
+                .for_each(|(&target, grant)| found(target, grant));
         };
         if let Some(grants) = self.exact.get(topic.as_str()) {
             all(grants);

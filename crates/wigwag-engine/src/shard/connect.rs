@@ -80,7 +80,7 @@ impl Shard {
             }
             // The session that this shard owns may itself still be on its way here.
             Some(_) if self.awaited.contains_key(&client_id) => {
-                self.await_session(now, key, pending, false)
+                self.await_session(now, key, pending, false);
             }
             Some(_) | None => {
                 let session = self.clients.get(&client_id).copied();

@@ -22,7 +22,7 @@ impl Shard {
             }
             Letter::Release { client_id, to } => self.handle_release(now, client_id, to),
             Letter::HandOver { client_id, session } => {
-                self.handle_hand_over(now, client_id, session)
+                self.handle_hand_over(now, client_id, session);
             }
             Letter::Fence { from, to } => self.handle_fence(from, to),
             Letter::Fenced { from, to } => self.handle_fenced(from, to),
@@ -64,7 +64,7 @@ impl Shard {
         }
         match self.sessions.get_mut(key) {
             Some(session) if session.local.arriving.is_some() => {
-                session.local.release_to = Some(to)
+                session.local.release_to = Some(to);
             }
             _ => self.hand_over(key, client_id, to),
         }

@@ -1,0 +1,246 @@
+//! `wigwag device`: a simulated device against any broker, by the contract in [`contract`].
+
+mod contract;
+mod simulator;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{info, warn};
+use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
+
+use self::contract::{Reply, State, Status, check_id, parse_command};
+use self::simulator::Simulator;
+use crate::shutdown::Shutdown;
+
+/// Time between two states while the device is running.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// How long a new device waits for the state that it had in an earlier life.
+const RESTORE_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a device that stops waits for its last messages to leave.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Options of `wigwag device`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Broker to connect to: mqtt://HOST[:PORT] or ws://HOST[:PORT]/PATH
+    #[arg(long, value_name = "URL", default_value = "mqtt://localhost:1883")]
+    broker: String,
+
+    /// Id of the device, a level of its topics: device/ID/state, device/ID/command, device/ID/online
+    #[arg(long, value_name = "ID", value_parser = check_id)]
+    id: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut shutdown = Shutdown::listen()?;
+    let mut device = Device::start(&args.broker, &args.id)?;
+    println!("device    {}", args.id);
+    println!("broker    {}", args.broker);
+    tokio::select! {
+        () = shutdown.requested() => {}
+        online = device.online() => {
+            online?;
+            println!("ready     Ctrl-C stops");
+            tokio::select! {
+                () = shutdown.requested() => {}
+                ended = device.ended() => ended?,
+            }
+        }
+    }
+    device.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A simulated device that runs in a task of its own.
+pub(crate) struct Device {
+    inner: Arc<Inner>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Inner {
+    id: String,
+    client: Client,
+    simulator: Mutex<Simulator>,
+}
+
+impl Device {
+    /// Starts the device; it connects in the background and for as long as it lives.
+    pub(crate) fn start(broker: &str, id: &str) -> anyhow::Result<Device> {
+        let client = Client::builder(broker)
+            .client_id(format!("wigwag-device-{id}"))
+            .clean_start(false)
+            .session_expiry(Duration::from_secs(60))
+            .keep_alive(Duration::from_secs(30))
+            .will(Will::new(format!("device/{id}/online"), "false").qos(Qos::AtLeastOnce).retain())
+            .build()
+            .with_context(|| format!("--broker {broker}"))?;
+        let simulator = Mutex::new(Simulator::new(fastrand::Rng::new()));
+        let inner = Arc::new(Inner { id: id.to_owned(), client, simulator });
+        inner.listen_for_commands();
+        let task = tokio::spawn(Arc::clone(&inner).live());
+        Ok(Device { inner, task })
+    }
+
+    /// Waits until the broker has accepted the device, or has refused it for good.
+    async fn online(&self) -> anyhow::Result<()> {
+        self.inner.client.await_connection().await.context("the broker does not accept the device")
+    }
+
+    /// Waits for the end of the device's task, which has no reason to end but a refusal.
+    async fn ended(&mut self) -> anyhow::Result<()> {
+        (&mut self.task).await.context("the device has failed")?;
+        self.online().await
+    }
+
+    /// Publishes the last state, says goodbye and disconnects.
+    pub(crate) async fn stop(self) {
+        self.task.abort();
+        self.inner.say_goodbye().await;
+    }
+}
+
+impl Inner {
+    /// Declares the subscription to commands; the client makes it with the connection and whenever the
+    /// broker has lost it.
+    fn listen_for_commands(self: &Arc<Inner>) {
+        let inner = Arc::downgrade(self);
+        let subscribing = self.client.subscribe(self.topic("command"), Qos::AtLeastOnce, move |message: Message| {
+            let inner = inner.upgrade();
+            async move {
+                if let Some(inner) = inner {
+                    inner.handle_command(&message).await;
+                }
+            }
+        });
+        drop(subscribing);
+    }
+
+    async fn live(self: Arc<Inner>) {
+        self.client.start();
+        let mut connection = self.client.state();
+        if self.client.await_connection().await.is_err() {
+            return;
+        }
+        self.restore().await;
+        let mut ticker = interval(PERIOD);
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        connection.mark_changed();
+        loop {
+            tokio::select! {
+                changed = connection.changed() => {
+                    let now = connection.borrow_and_update().clone();
+                    match now {
+                        _ if changed.is_err() => return,
+                        Connection::Online { .. } => self.announce().await,
+                        Connection::Offline { reason, retry_in } => match retry_in {
+                            Some(wait) => warn!(device = self.id, %reason, ?wait, "offline"),
+                            None => return warn!(device = self.id, %reason, "the broker refuses the device"),
+                        },
+                        Connection::Connecting { .. } => {}
+                    }
+                }
+                _ = ticker.tick() => {
+                    if self.simulator().status() == Status::Running {
+                        self.publish_state().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with what the device did before it was restarted: its own retained state tells.
+    async fn restore(&self) {
+        let (found, state) = oneshot::channel();
+        let found = Mutex::new(Some(found));
+        let subscribing = self.client.subscribe(self.topic("state"), Qos::AtMostOnce, move |message: Message| {
+            let state: Option<State> = serde_json::from_slice(message.payload()).ok();
+            let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let (Some(found), Some(state)) = (found, state) {
+                // Nobody waits any more when the state came too late.
+                let _ = found.send(state);
+            }
+        });
+        drop(subscribing);
+        if let Ok(Ok(state)) = timeout(RESTORE_WAIT, state).await {
+            info!(device = self.id, status = ?state.status, "going on from the last known state");
+            self.simulator().restore(state.status, state.temperature);
+        }
+        drop(self.client.unsubscribe(self.topic("state")));
+    }
+
+    /// Tells everybody that the device is there, and how it is.
+    async fn announce(&self) {
+        info!(device = self.id, "online");
+        let online = Publish::new(self.topic("online"), "true").qos(Qos::AtLeastOnce).retain();
+        self.publish(online).await;
+        self.publish_state().await;
+    }
+
+    async fn handle_command(&self, message: &Message) {
+        let result = parse_command(message.payload()).map(|action| self.simulator().apply(action));
+        match &result {
+            Ok(status) => info!(device = self.id, ?status, "command"),
+            Err(error) => warn!(device = self.id, topic = message.topic(), %error, "command refused"),
+        }
+        if result.is_ok() {
+            self.publish_state().await;
+        }
+        let reply = serde_json::to_vec(&Reply::new(&self.id, &result)).expect("a reply is plain data");
+        if let Some(publishing) = message.reply(&self.client, reply) {
+            // The answer is queued; whether it arrives must not hold up the next command.
+            drop(publishing);
+        }
+    }
+
+    async fn publish_state(&self) {
+        let state = self.read_state();
+        let payload = serde_json::to_vec(&state).expect("a state is plain data");
+        self.publish(Publish::new(self.topic("state"), payload).retain()).await;
+    }
+
+    fn read_state(&self) -> State {
+        let mut simulator = self.simulator();
+        let timestamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        State {
+            device_id: self.id.clone(),
+            status: simulator.status(),
+            temperature: simulator.read_temperature(),
+            timestamp,
+        }
+    }
+
+    /// Publishes; a state that cannot be sent now is out of date by the time it could.
+    async fn publish(&self, publish: Publish) {
+        if let Err(error) = self.client.publish(publish).await {
+            info!(device = self.id, %error, "not published");
+        }
+    }
+
+    async fn say_goodbye(&self) {
+        let farewell = async {
+            self.publish_state().await;
+            let offline = Publish::new(self.topic("online"), "false").qos(Qos::AtLeastOnce).retain();
+            self.publish(offline).await;
+        };
+        if self.client.state().borrow().is_online() && timeout(FAREWELL, farewell).await.is_err() {
+            warn!(device = self.id, "the broker did not take the last messages in time");
+        }
+        self.client.disconnect_within(FAREWELL).await;
+    }
+
+    fn topic(&self, leaf: &str) -> String {
+        format!("device/{}/{leaf}", self.id)
+    }
+
+    fn simulator(&self) -> MutexGuard<'_, Simulator> {
+        self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,64 @@
+//! `wigwag up`: broker, simulated devices and web UI in one process.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use wigwag_broker::Transport;
+
+use crate::dashboard::{HttpArgs, WebServer};
+use crate::device::Device;
+use crate::listen::{AddressArgs, BrokerArgs, port_of, print_broker, start_broker};
+use crate::shutdown::Shutdown;
+
+/// Options of `wigwag up`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Simulated devices to start, with the ids 1, 2, …
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    devices: u32,
+    #[command(flatten)]
+    address: AddressArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
+    #[command(flatten)]
+    http: HttpArgs,
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut shutdown = Shutdown::listen()?;
+    let broker = start_broker(args.address, &args.broker)?;
+    let web = WebServer::bind(args.address, &args.http).await?;
+    let url = mqtt_url(&args, &broker);
+    let devices = (1..=args.devices)
+        .map(|id| Device::start(&url, &id.to_string()))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let host = args.address.host();
+    print_broker(&broker, &host);
+    println!("web ui    {}", web.url(args.address));
+    println!("devices   {}", args.devices);
+    let mqtt_port = port_of(&broker, Transport::Tcp);
+    println!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");
+    println!("ready     Ctrl-C stops");
+
+    let mqtt = json!({ "port": port_of(&broker, Transport::WebSocket) });
+    let served = web.serve(mqtt, shutdown.requested()).await;
+    let mut farewells = tokio::task::JoinSet::new();
+    for device in devices {
+        farewells.spawn(device.stop());
+    }
+    farewells.join_all().await;
+    broker.shutdown().await;
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The address at which the devices of this process reach its broker.
+fn mqtt_url(args: &Args, broker: &wigwag_broker::Broker) -> String {
+    let ip = match args.address.listen {
+        ip if !ip.is_unspecified() => ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("mqtt://{}", std::net::SocketAddr::new(ip, port_of(broker, Transport::Tcp)))
+}
