@@ -4,7 +4,9 @@
  * user's afternoon does.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { createServer, get as httpGet } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -210,6 +212,28 @@ test('a deep link opens its page', async () => {
   await isConnected();
   await page.getByRole('link', { name: 'Go to the devices' }).click();
   await card('1').waitFor();
+});
+
+test('behind a proxy that adds a prefix, pages and deep links work', async () => {
+  const proxy = createServer((request, response) => {
+    const target = url(request.url.replace(/^\/lab\/north/, ''));
+    httpGet(target, (answer) => answer.pipe(response.writeHead(answer.statusCode, answer.headers)));
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const prefix = `http://127.0.0.1:${proxy.address().port}/lab/north`;
+  try {
+    for (const path of ['/', '/devices', '/no/such/page']) {
+      await page.goto(prefix + path);
+      await isConnected();
+    }
+    await page.getByRole('link', { name: 'Go to the devices' }).click();
+    await card('1').waitFor();
+    assert.equal(page.url(), `${prefix}/devices`);
+  } finally {
+    await page.goto(url('/devices'));
+    proxy.closeAllConnections();
+    proxy.close();
+  }
 });
 
 test('the theme is kept over a reload', async () => {

@@ -29,7 +29,7 @@ export function ThemeToggle() {
           value={value}
           aria-label={FACES[value].name}
           title={FACES[value].name}
-          className="grid size-11 place-items-center rounded-[0.625rem] text-ink-faint hover:text-ink data-[state=checked]:bg-surface data-[state=checked]:text-ink data-[state=checked]:shadow-card md:size-9"
+          className="grid size-11 place-items-center rounded-[0.625rem] text-ink-faint hover:text-ink data-[state=checked]:bg-surface data-[state=checked]:text-ink data-[state=checked]:shadow-card md:size-9 pointer-coarse:size-11"
         >
           <Icon name={FACES[value].icon} />
         </RadioGroup.Item>

@@ -40,7 +40,7 @@ export function Button({
       aria-label={label}
       onClick={disabled ? undefined : onClick}
       className={classNames(
-        'inline-flex h-11 items-center justify-center gap-1.5 rounded-lg border px-3.5 font-medium whitespace-nowrap select-none md:h-9',
+        'inline-flex h-11 items-center justify-center gap-1.5 rounded-lg border px-3.5 font-medium whitespace-nowrap select-none md:h-9 pointer-coarse:h-11',
         LOOKS[look],
         disabled && 'pointer-events-none opacity-45',
         pressed === true && 'bg-accent-soft text-accent',
