@@ -1,1 +1,28 @@
-//! An MQTT 5.0 and 3.1.1 client that keeps its connection, its subscriptions and its promises
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod client;
+mod config;
+mod message;
+mod outcome;
+mod state;
+
+mod core;
+mod lane;
+mod task;
+
+pub use bytes::Bytes;
+pub use wigwag_proto::packet::{RetainHandling, SubscriptionOptions};
+pub use wigwag_proto::{Qos, ReasonCode, TopicError, Version};
+
+pub use client::{Client, Publishing, Subscribing, Unsubscribing};
+pub use config::{
+    Backoff, BuildError, Builder, Limits, OfflineQos0, RefusalPolicy, TakeOverPolicy, Will,
+};
+pub use lane::{Handled, handled};
+pub use message::{Message, Publish};
+pub use outcome::{
+    DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
+};
+pub use state::{Event, Fatal, OfflineReason, State};

@@ -1,0 +1,489 @@
+//! The handle: what a program holds of its client.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::sync::{AcquireError, Semaphore, broadcast, mpsc, oneshot, watch};
+use wigwag_proto::packet::SubscriptionOptions;
+use wigwag_proto::{Qos, TopicFilter};
+
+use crate::config::{Builder, Config};
+use crate::core::Core;
+use crate::lane::{self, Handled, Handler};
+use crate::message::{Message, Outgoing, Publish};
+use crate::state::{Event, Fatal, OfflineReason, State};
+use crate::task::{Channels, Command, Receipt, Task};
+use crate::{DrainReport, Granted, Outcome, PublishError, SubscribeError, UnsubscribeError};
+
+/// Events that a slow listener may lag behind before it misses some.
+const EVENTS: usize = 32;
+
+/// A client of an MQTT server.
+///
+/// Clones are cheap and stand for the same client. One background task, spawned by [`Client::start`],
+/// owns the connection; no method here has to be called for it to make progress.
+///
+/// The task ends after [`Client::disconnect`], when the server refuses the client for good, or when the
+/// last clone is dropped: then the connection ends without a DISCONNECT, and the server publishes the
+/// Will. A handler that owns a clone keeps the client alive.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    commands: mpsc::UnboundedSender<Command>,
+    state: watch::Receiver<State>,
+    events: broadcast::Sender<Event>,
+    room: Room,
+    drain_timeout: Duration,
+    /// The task before it is started.
+    parked: Mutex<Option<Box<Task>>>,
+}
+
+/// What is left of the bounds of the outgoing queue.
+struct Room {
+    messages: Arc<Semaphore>,
+    messages_max: usize,
+    bytes: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+impl Client {
+    /// Describes a client of the server at `address`: `mqtt://host:1883` or `tcp://…`, or
+    /// `ws://host:9001/path` for MQTT over WebSocket. The address may carry `user:password@`.
+    pub fn builder(address: &str) -> Builder {
+        Builder::new(address)
+    }
+
+    pub(crate) fn new(config: Config, fallback: Option<Arc<dyn Handler>>) -> Client {
+        let limits = config.limits;
+        let drain_timeout = config.drain_timeout;
+        let core = Core::new(config, fastrand::u64(..));
+        let (commands, commands_receiver) = mpsc::unbounded_channel();
+        let (state_sender, state) = watch::channel(core.state().clone());
+        let (events, _) = broadcast::channel(EVENTS);
+        let channels = Channels {
+            commands: commands_receiver,
+            state: state_sender,
+            events: events.clone(),
+        };
+        let task = Box::new(Task::new(core, channels, fallback));
+        Client {
+            shared: Arc::new(Shared {
+                commands,
+                state,
+                events,
+                room: Room::new(limits.queue_messages, limits.queue_bytes),
+                drain_timeout,
+                parked: Mutex::new(Some(task)),
+            }),
+        }
+    }
+
+    /// Begins to connect, and to reconnect whenever that is needed, in a task on the current runtime.
+    /// Calls after the first do nothing.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(&self) {
+        if let Some(task) = self.take_parked() {
+            tokio::spawn(task.run());
+        }
+    }
+
+    fn take_parked(&self) -> Option<Box<Task>> {
+        let mut parked = self.shared.parked.lock();
+        // The lock is held for a move only: no panic can leave it half done.
+        parked
+            .as_mut()
+            .map_or_else(|poisoned| poisoned.get_mut().take(), |task| task.take())
+    }
+
+    /// Waits until the server has accepted the connection; at once if it has.
+    ///
+    /// Attempts that fail are repeated. An error means that there will be no other: the server refuses
+    /// the client for good, or the client has been disconnected.
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn await_connection(&self) -> Result<(), Fatal> {
+        let mut states = self.state();
+        loop {
+            match &*states.borrow_and_update() {
+                State::Online { .. } => return Ok(()),
+                State::Offline {
+                    reason,
+                    retry_in: None,
+                } if *reason != OfflineReason::NotStarted => {
+                    return Err(Fatal {
+                        reason: reason.clone(),
+                    });
+                }
+                State::Connecting { .. } | State::Offline { .. } => {}
+            }
+            if states.changed().await.is_err() {
+                return Err(Fatal {
+                    reason: OfflineReason::Stopped,
+                });
+            }
+        }
+    }
+
+    /// The state, to look at or to wait on.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.shared.state.clone()
+    }
+
+    /// What happens from here on. A listener that falls behind misses events and is told how many.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// Publishes a message.
+    ///
+    /// If the outgoing queue has room, this call hands the message over: it will be sent whether or not
+    /// the future is awaited or dropped. If not, the future waits for room, and dropping it before it
+    /// got any withdraws the message.
+    ///
+    /// The future resolves when the fate of the message is known: for QoS 0 when it has been handed to
+    /// the connection, for QoS 1 and 2 when the server has answered, over however many connections that
+    /// takes.
+    pub fn publish(&self, publish: Publish) -> Publishing {
+        let message = match publish.into_outgoing() {
+            Ok(message) => message,
+            Err(error) => return Publishing::done(error),
+        };
+        match self.shared.try_send(message) {
+            Ok(answer) => Publishing(Stage::Sent(answer)),
+            Err((PublishError::Full, message)) => {
+                let shared = self.shared.clone();
+                Publishing(Stage::Waiting(Box::pin(async move {
+                    shared.send(message).await
+                })))
+            }
+            Err((error, _)) => Publishing::done(error),
+        }
+    }
+
+    /// Publishes a message if that is possible at once; nobody will learn what becomes of it.
+    ///
+    /// Fails with [`PublishError::Full`] when the outgoing queue is full and, for QoS 0, with
+    /// [`PublishError::Offline`] when there is no connection to hand it to.
+    pub fn try_publish(&self, publish: Publish) -> Result<(), PublishError> {
+        let message = publish.into_outgoing()?;
+        let shared = &self.shared;
+        if message.qos == Qos::AtMostOnce && !shared.state.borrow().is_online() {
+            return Err(PublishError::Offline);
+        }
+        shared
+            .try_send(message)
+            .map(drop)
+            .map_err(|(error, _)| error)
+    }
+
+    /// Subscribes at `qos`: from here on, `handler` gets the messages that match `filter`.
+    ///
+    /// The subscription is desired state. Declared before [`Client::start`], its handler is there when a
+    /// resumed session delivers; and when the server loses the session, the client subscribes again. A
+    /// second subscription with the same filter replaces the first.
+    ///
+    /// The handler returns `()` or a future of it, and runs on one message at a time, in the order of
+    /// arrival. A message is acknowledged after its handlers have finished. They may publish and wait
+    /// for the outcome.
+    ///
+    /// The returned future resolves with the server's answer, which may take until there is a
+    /// connection. Dropping it changes nothing.
+    pub fn subscribe<F, H, M>(&self, filter: impl Into<String>, qos: Qos, handler: F) -> Subscribing
+    where
+        F: Fn(Message) -> H + Send + Sync + 'static,
+        H: Handled<M>,
+        M: 'static,
+    {
+        let options = SubscriptionOptions {
+            qos,
+            ..SubscriptionOptions::default()
+        };
+        self.subscribe_with(filter, options, handler)
+    }
+
+    /// [`Client::subscribe`] with all options. Those other than the QoS exist in MQTT 5 only.
+    pub fn subscribe_with<F, H, M>(
+        &self,
+        filter: impl Into<String>,
+        options: SubscriptionOptions,
+        handler: F,
+    ) -> Subscribing
+    where
+        F: Fn(Message) -> H + Send + Sync + 'static,
+        H: Handled<M>,
+        M: 'static,
+    {
+        let filter = filter.into();
+        match TopicFilter::new(&filter) {
+            Err(error) => return Subscribing::done(SubscribeError::Filter(error)),
+            // [MQTT-3.8.3-4]
+            Ok(parsed) if options.no_local && parsed.share().is_some() => {
+                return Subscribing::done(SubscribeError::NoLocalShared);
+            }
+            Ok(_) => {}
+        }
+        let (answer, receiver) = oneshot::channel();
+        let handler = lane::erase(handler);
+        // If the task is gone, so is the sender of the answer, and the future says so.
+        let _ = self.shared.commands.send(Command::Subscribe {
+            filter: filter.into(),
+            options,
+            handler,
+            answer,
+        });
+        Subscribing(Answer::Waiting(receiver))
+    }
+
+    /// Removes the subscription with this filter, whether or not this process has made it.
+    ///
+    /// Its handler gets no further message from now on. The returned future resolves with the server's
+    /// answer; dropping it changes nothing.
+    pub fn unsubscribe(&self, filter: impl Into<String>) -> Unsubscribing {
+        let filter = filter.into();
+        if let Err(error) = TopicFilter::new(&filter) {
+            return Unsubscribing(Answer::Done(Some(UnsubscribeError::Filter(error))));
+        }
+        let (answer, receiver) = oneshot::channel();
+        let _ = self.shared.commands.send(Command::Unsubscribe {
+            filter: filter.into(),
+            answer,
+        });
+        Unsubscribing(Answer::Waiting(receiver))
+    }
+
+    /// Stops the client after everything under way has been finished: queued messages sent and
+    /// acknowledged, received ones handled and acknowledged. Then a DISCONNECT leaves, so that the
+    /// server does not publish the Will. What could not be finished within
+    /// [`Builder::drain_timeout`] is reported.
+    ///
+    /// New messages are refused from the first poll on. Dropping the future after that does not keep the
+    /// client from stopping.
+    pub async fn disconnect(&self) -> DrainReport {
+        self.disconnect_within(self.shared.drain_timeout).await
+    }
+
+    /// [`Client::disconnect`] with a deadline of its own.
+    pub async fn disconnect_within(&self, within: Duration) -> DrainReport {
+        if let Some(task) = self.take_parked() {
+            // Never started: nothing has been sent, and nothing will be.
+            let report = DrainReport {
+                queued: self.shared.room.taken(),
+                ..DrainReport::default()
+            };
+            drop(task);
+            return report;
+        }
+        let (answer, receiver) = oneshot::channel();
+        let _ = self
+            .shared
+            .commands
+            .send(Command::Disconnect { within, answer });
+        // The task may have ended before, with nothing left to report.
+        receiver.await.unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("state", &*self.shared.state.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+type PublishAnswer = oneshot::Receiver<Result<Outcome, PublishError>>;
+
+impl Shared {
+    /// Hands a message over if there is room; gives it back if not.
+    fn try_send(&self, message: Outgoing) -> Result<PublishAnswer, (PublishError, Outgoing)> {
+        let bytes = match self.room.bytes_for(&message) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err((error, message)),
+        };
+        let Ok(message_permit) = self.room.messages.clone().try_acquire_owned() else {
+            return Err((PublishError::Full, message));
+        };
+        let Ok(bytes_permit) = self.room.bytes.clone().try_acquire_many_owned(bytes) else {
+            return Err((PublishError::Full, message));
+        };
+        let (answer, receiver) = oneshot::channel();
+        let receipt = Receipt {
+            answer: Some(answer),
+            _message: message_permit,
+            _bytes: bytes_permit,
+        };
+        match self.commands.send(Command::Publish { message, receipt }) {
+            Ok(()) => Ok(receiver),
+            Err(mpsc::error::SendError(Command::Publish { message, .. })) => {
+                Err((PublishError::Stopped, message))
+            }
+            Err(_) => unreachable!("the command comes back as it was given"),
+        }
+    }
+
+    /// Hands a message over as soon as there is room.
+    async fn send(&self, message: Outgoing) -> Result<PublishAnswer, PublishError> {
+        let stopped = |_: AcquireError| PublishError::Stopped;
+        let bytes = self.room.bytes_for(&message)?;
+        // Always in this order, so that two messages cannot wait for each other.
+        let message_permit = self.room.messages.clone().acquire_owned().await;
+        let message_permit = message_permit.map_err(stopped)?;
+        let bytes_permit = self.room.bytes.clone().acquire_many_owned(bytes).await;
+        let bytes_permit = bytes_permit.map_err(stopped)?;
+        let (answer, receiver) = oneshot::channel();
+        let receipt = Receipt {
+            answer: Some(answer),
+            _message: message_permit,
+            _bytes: bytes_permit,
+        };
+        self.commands
+            .send(Command::Publish { message, receipt })
+            .map_err(|_| PublishError::Stopped)?;
+        Ok(receiver)
+    }
+}
+
+impl Room {
+    fn new(messages_max: usize, bytes_max: usize) -> Room {
+        let messages_max = messages_max.min(Semaphore::MAX_PERMITS);
+        let bytes_max = bytes_max.min(u32::MAX as usize);
+        Room {
+            messages: Arc::new(Semaphore::new(messages_max)),
+            messages_max,
+            bytes: Arc::new(Semaphore::new(bytes_max)),
+            bytes_max,
+        }
+    }
+
+    fn bytes_for(&self, message: &Outgoing) -> Result<u32, PublishError> {
+        let (size, max) = (message.size(), self.bytes_max);
+        u32::try_from(size)
+            .ok()
+            .filter(|_| size <= max)
+            .ok_or(PublishError::ExceedsQueue { size, max })
+    }
+
+    /// Messages that have room.
+    fn taken(&self) -> usize {
+        self.messages_max - self.messages.available_permits()
+    }
+}
+
+/// The fate of a message; returned by [`Client::publish`].
+pub struct Publishing(Stage);
+
+enum Stage {
+    /// For room in the outgoing queue.
+    Waiting(Pin<Box<dyn Future<Output = Result<PublishAnswer, PublishError>> + Send>>),
+    Sent(PublishAnswer),
+    Done(Option<PublishError>),
+}
+
+impl Publishing {
+    const fn done(error: PublishError) -> Publishing {
+        Publishing(Stage::Done(Some(error)))
+    }
+}
+
+impl Future for Publishing {
+    type Output = Result<Outcome, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            self.0 = match &mut self.0 {
+                Stage::Waiting(waiting) => match ready!(waiting.as_mut().poll(cx)) {
+                    Ok(answer) => Stage::Sent(answer),
+                    Err(error) => Stage::Done(Some(error)),
+                },
+                Stage::Sent(answer) => {
+                    let result = ready!(Pin::new(answer).poll(cx));
+                    self.0 = Stage::Done(None);
+                    // Without an answer the task has been dropped, and with it what it knew.
+                    let unknown = Outcome::Indeterminate(crate::Indeterminate::Stopped);
+                    return Poll::Ready(result.unwrap_or(Ok(unknown)));
+                }
+                Stage::Done(error) => {
+                    return Poll::Ready(Err(error.take().unwrap_or(PublishError::Stopped)));
+                }
+            };
+        }
+    }
+}
+
+/// The server's answer to a request, or why there was none.
+enum Answer<T, E> {
+    Waiting(oneshot::Receiver<Result<T, E>>),
+    Done(Option<E>),
+}
+
+impl<T, E> Answer<T, E> {
+    /// `None` stands for a client that has stopped.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Option<E>>>
+    where
+        E: Unpin,
+    {
+        match self {
+            Answer::Waiting(receiver) => {
+                let answer = ready!(Pin::new(receiver).poll(cx));
+                *self = Answer::Done(None);
+                Poll::Ready(
+                    answer
+                        .map_err(|_| None)
+                        .and_then(|result| result.map_err(Some)),
+                )
+            }
+            Answer::Done(error) => Poll::Ready(Err(error.take())),
+        }
+    }
+}
+
+/// The server's answer to a subscription; returned by [`Client::subscribe`].
+pub struct Subscribing(Answer<Granted, SubscribeError>);
+
+impl Subscribing {
+    const fn done(error: SubscribeError) -> Subscribing {
+        Subscribing(Answer::Done(Some(error)))
+    }
+}
+
+impl Future for Subscribing {
+    type Output = Result<Granted, SubscribeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.0.poll(cx));
+        Poll::Ready(answer.map_err(|error| error.unwrap_or(SubscribeError::Stopped)))
+    }
+}
+
+/// The server's answer to the removal of a subscription; returned by [`Client::unsubscribe`].
+pub struct Unsubscribing(Answer<(), UnsubscribeError>);
+
+impl Future for Unsubscribing {
+    type Output = Result<(), UnsubscribeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.0.poll(cx));
+        Poll::Ready(answer.map_err(|error| error.unwrap_or(UnsubscribeError::Stopped)))
+    }
+}
+
+macro_rules! opaque_debug {
+    ($($name:ident)*) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+opaque_debug!(Publishing Subscribing Unsubscribing);

@@ -1,0 +1,143 @@
+//! Received messages between arrival and acknowledgement.
+//!
+//! Handlers finish in any order; acknowledgements leave in the order of arrival.
+
+use std::collections::VecDeque;
+
+use wigwag_proto::{PacketId, Qos};
+
+use crate::config::Limits;
+
+/// Names one message for one handler; comes back when the handler has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    serial: u64,
+    size: usize,
+}
+
+/// What waits for handlers, and what waits for its turn to be acknowledged.
+#[derive(Default)]
+pub(super) struct Arrivals {
+    next_serial: u64,
+    /// Messages with handlers, one count for each handler.
+    messages: usize,
+    bytes: usize,
+    /// Messages of QoS 1 and 2 on this connection, in the order of arrival.
+    acks: VecDeque<Ack>,
+    /// Messages of QoS 2 of an earlier connection whose handlers have not finished: if the server sends
+    /// them again they are not handled again, but the acknowledgement waits.
+    stale: Vec<Ack>,
+}
+
+#[derive(Debug)]
+struct Ack {
+    serial: u64,
+    packet_id: PacketId,
+    qos: Qos,
+    /// Handlers that have not finished.
+    remaining: usize,
+}
+
+impl Arrivals {
+    /// Received messages that wait for handlers.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages
+    }
+
+    /// Whether more are waiting than `factor` times what the limits allow.
+    pub(super) fn is_full(&self, limits: &Limits, factor: usize) -> bool {
+        self.messages >= limits.handler_messages.saturating_mul(factor)
+            || self.bytes >= limits.handler_bytes.saturating_mul(factor)
+    }
+
+    /// Messages of QoS 1 and 2 that have not been acknowledged at this QoS.
+    pub(super) fn unacknowledged(&self, qos: Qos) -> usize {
+        self.acks.iter().filter(|ack| ack.qos == qos).count()
+    }
+
+    pub(super) fn has_acks(&self) -> bool {
+        !self.acks.is_empty()
+    }
+
+    /// A message of `size` bytes for `handlers` handlers; each gets a copy of the token.
+    pub(super) fn arrive(
+        &mut self,
+        size: usize,
+        handlers: usize,
+        ack: Option<(PacketId, Qos)>,
+    ) -> Token {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.messages += handlers;
+        self.bytes += size * handlers;
+        if let Some((packet_id, qos)) = ack {
+            self.acks.push_back(Ack {
+                serial,
+                packet_id,
+                qos,
+                remaining: handlers,
+            });
+        }
+        Token { serial, size }
+    }
+
+    /// A message of QoS 2 that has been received before: only its acknowledgement is due.
+    pub(super) fn arrive_again(&mut self, packet_id: PacketId) {
+        let earlier = self
+            .stale
+            .iter()
+            .position(|ack| ack.packet_id == packet_id)
+            .map(|index| self.stale.swap_remove(index));
+        if earlier.is_none() && self.acks.iter().any(|ack| ack.packet_id == packet_id) {
+            // The first copy came on this connection; its acknowledgement answers both.
+            return;
+        }
+        let serial = self.next_serial;
+        self.next_serial += u64::from(earlier.is_none());
+        self.acks.push_back(earlier.unwrap_or(Ack {
+            serial,
+            packet_id,
+            qos: Qos::ExactlyOnce,
+            remaining: 0,
+        }));
+    }
+
+    /// A handler has finished.
+    pub(super) fn finish(&mut self, token: Token) {
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(token.size);
+        let mut acks = self.acks.iter_mut().chain(&mut self.stale);
+        if let Some(ack) = acks.find(|ack| ack.serial == token.serial) {
+            ack.remaining = ack.remaining.saturating_sub(1);
+        }
+        self.stale.retain(|ack| ack.remaining > 0);
+    }
+
+    /// The next acknowledgement whose turn has come.
+    pub(super) fn poll_ack(&mut self) -> Option<(PacketId, Qos)> {
+        if self.acks.front()?.remaining > 0 {
+            return None;
+        }
+        let ack = self.acks.pop_front()?;
+        if self.acks.is_empty() {
+            // An idle client keeps no memory of a burst.
+            self.acks = VecDeque::new();
+        }
+        Some((ack.packet_id, ack.qos))
+    }
+
+    /// The connection has ended: nothing of it can be acknowledged any more. The server sends messages
+    /// of QoS 1 again, and they are handled again.
+    pub(super) fn leave_connection(&mut self) {
+        self.stale.extend(
+            self.acks
+                .drain(..)
+                .filter(|ack| ack.qos == Qos::ExactlyOnce && ack.remaining > 0),
+        );
+    }
+
+    /// The session has ended: Packet Identifiers have lost their meaning.
+    pub(super) fn leave_session(&mut self) {
+        self.stale.clear();
+    }
+}

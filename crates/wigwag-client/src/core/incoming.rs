@@ -1,0 +1,465 @@
+//! Packets on their way in: what each means for the session, and what the server gets told.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use wigwag_proto::codec::{Frame, decode, frame};
+use wigwag_proto::inflight::Received;
+use wigwag_proto::packet::{
+    ConnAck, Delivery, Disconnect, Packet, PacketType, Publish, PublishAck, SubscribeAck,
+};
+use wigwag_proto::{
+    DecodeError, DecodeLimits, PacketId, Properties, Qos, ReasonCode, Time, TopicName, Version,
+};
+
+use super::subscriptions::{Answered, FALLBACK, Key};
+use super::{Core, Output, Phase, Queued};
+use crate::message::Message;
+use crate::state::{Event, OfflineReason};
+use crate::{Granted, Outcome, SubscribeError, UnsubscribeError};
+
+/// How many times the bound on waiting messages is the last one, where messages are dropped. Between
+/// the two, the client goes on reading only because it waits for an acknowledgement.
+const OVERRUN: usize = 16;
+
+/// Why the connection has to end, and what the server is told.
+struct Violation {
+    code: ReasonCode,
+    text: String,
+}
+
+impl Violation {
+    fn new(code: ReasonCode, text: impl Into<String>) -> Violation {
+        Violation {
+            code,
+            text: text.into(),
+        }
+    }
+
+    fn unexpected(packet: PacketType) -> Violation {
+        Violation::new(
+            ReasonCode::ProtocolError,
+            format!("{packet} was not expected"),
+        )
+    }
+}
+
+impl From<DecodeError> for Violation {
+    fn from(error: DecodeError) -> Violation {
+        Violation::new(error.reason_code(), error.to_string())
+    }
+}
+
+impl<R> Core<R> {
+    /// Bytes from the server. Returns how many have been used: whole packets. The rest belongs in front
+    /// of what arrives next.
+    pub(crate) fn handle_bytes(&mut self, now: Time, bytes: &[u8]) -> usize {
+        self.keep_alive.handle_received(now);
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let skipped = self.skip.min(rest.len());
+            self.skip -= skipped;
+            used += skipped;
+            let rest = rest.get(skipped..).unwrap_or_default();
+            if !matches!(self.phase, Phase::Handshaking { .. } | Phase::Online { .. }) {
+                // Nobody waits for it any more.
+                return bytes.len();
+            }
+            if rest.is_empty() || self.skip > 0 || !self.is_receiving() {
+                break;
+            }
+            match self.handle_front(now, rest) {
+                Ok(0) => break,
+                Ok(len) => used += len,
+                Err(violation) => {
+                    let reason = OfflineReason::Protocol {
+                        reason: violation.code,
+                        text: violation.text.into(),
+                    };
+                    self.close(now, reason, violation.code);
+                    used = bytes.len();
+                    break;
+                }
+            }
+        }
+        self.settle(now);
+        used
+    }
+
+    /// The packet at the front of `bytes`; 0 if it has not arrived in full.
+    fn handle_front(&mut self, now: Time, bytes: &[u8]) -> Result<usize, Violation> {
+        let found = match frame(bytes, self.config.limits.packet_size_max) {
+            Ok(found) => found,
+            Err(DecodeError::PacketTooLarge { size, .. }) if self.may_skip(bytes) => {
+                return self.handle_oversized(bytes, size);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(found) = found else {
+            return Ok(0);
+        };
+        let len = found.len;
+        self.handle_frame(now, found)?;
+        Ok(len)
+    }
+
+    fn handle_frame(&mut self, now: Time, found: Frame<'_>) -> Result<(), Violation> {
+        // The packet's size is bounded already, and with it everything inside.
+        let packet = decode(found, self.config.version, &DecodeLimits::UNLIMITED)?;
+        if matches!(self.phase, Phase::Handshaking { .. }) {
+            return match packet {
+                Packet::ConnAck(connack) => {
+                    self.handle_connack(now, &connack);
+                    Ok(())
+                }
+                other => Err(Violation::unexpected(other.packet_type())),
+            };
+        }
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(&publish),
+            Packet::PubAck(ack) => {
+                self.handle_puback(&ack);
+                Ok(())
+            }
+            Packet::PubRec(ack) => {
+                self.handle_pubrec(&ack);
+                Ok(())
+            }
+            Packet::PubRel(ack) => {
+                self.handle_pubrel(ack.packet_id);
+                Ok(())
+            }
+            Packet::PubComp(ack) => {
+                if let Ok(queued) = self.inflight.handle_pubcomp(ack.packet_id) {
+                    self.finish(queued, Outcome::Delivered);
+                }
+                Ok(())
+            }
+            Packet::SubAck(ack) => self.handle_suback(&ack),
+            Packet::UnsubAck(ack) => self.handle_unsuback(&ack),
+            Packet::PingResp => Ok(()),
+            Packet::Disconnect(disconnect) if self.config.version.has_properties() => {
+                self.handle_disconnect(now, &disconnect);
+                Ok(())
+            }
+            other => Err(Violation::unexpected(other.packet_type())),
+        }
+    }
+
+    fn handle_connack(&mut self, now: Time, connack: &ConnAck<'_>) {
+        if connack.reason == ReasonCode::Success {
+            self.go_online(now, connack);
+        } else {
+            let reason = OfflineReason::Refused {
+                reason: connack.reason,
+                text: reason_string(connack.properties),
+            };
+            self.fail(now, reason);
+        }
+    }
+
+    fn handle_disconnect(&mut self, now: Time, disconnect: &Disconnect<'_>) {
+        let reason = OfflineReason::Disconnected {
+            reason: disconnect.reason,
+            text: reason_string(disconnect.properties),
+        };
+        self.fail(now, reason);
+    }
+
+    // Received messages.
+
+    fn handle_publish(&mut self, publish: &Publish<'_>) -> Result<(), Violation> {
+        let name = self.resolve_topic(publish)?;
+        let topic = TopicName::new(&name).map_err(DecodeError::from)?;
+        let ack = match publish.delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce { packet_id, .. } => Some((packet_id, Qos::AtLeastOnce)),
+            Delivery::ExactlyOnce { packet_id, .. } => Some((packet_id, Qos::ExactlyOnce)),
+        };
+        // [MQTT-4.3.3-10]
+        if let Some((packet_id, Qos::ExactlyOnce)) = ack
+            && !self.inbound.receive(packet_id)
+        {
+            self.arrivals.arrive_again(packet_id);
+            return Ok(());
+        }
+        if ack.is_some() {
+            self.check_receive_maximum()?;
+        }
+        if self.arrivals.is_full(&self.config.limits, OVERRUN) {
+            return self.overrun(topic, ack);
+        }
+        self.deliver(Message::new(topic, publish), topic, publish.properties, ack);
+        Ok(())
+    }
+
+    /// The Topic Name that the packet has, or that its Topic Alias stands for.
+    fn resolve_topic<'p>(
+        &mut self,
+        publish: &Publish<'p>,
+    ) -> Result<std::borrow::Cow<'p, str>, Violation> {
+        let violation = |error: wigwag_proto::alias::AliasError| {
+            Violation::new(error.reason_code(), error.to_string())
+        };
+        match (publish.topic, publish.properties.topic_alias()) {
+            (Some(topic), None) => Ok(topic.as_str().into()),
+            (Some(topic), Some(alias)) => {
+                self.aliases.set(alias, topic).map_err(violation)?;
+                Ok(topic.as_str().into())
+            }
+            (None, Some(alias)) => {
+                let name = self.aliases.name(alias).map_err(violation)?;
+                Ok(name.to_owned().into())
+            }
+            (None, None) => Err(DecodeError::TopicMissing.into()),
+        }
+    }
+
+    /// `[MQTT-3.3.4-7]`: counted are messages of QoS 1 that have not been acknowledged, and of QoS 2
+    /// that have not been released. An MQTT 3.x server has not been told a maximum.
+    fn check_receive_maximum(&self) -> Result<(), Violation> {
+        let max = self.config.limits.receive_maximum;
+        // The message at hand is among the unreleased if it is of QoS 2, else it is not counted yet.
+        let unacknowledged = self.arrivals.unacknowledged(Qos::AtLeastOnce) + self.inbound.len();
+        if self.config.version.has_properties() && unacknowledged > usize::from(max) {
+            return Err(Violation::new(
+                ReasonCode::ReceiveMaximumExceeded,
+                format!("more than {max} messages are unacknowledged"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// No room for another message. One of QoS 0 may be dropped; for the others the connection ends,
+    /// and the server sends them again.
+    fn overrun(
+        &mut self,
+        topic: TopicName<'_>,
+        ack: Option<(PacketId, Qos)>,
+    ) -> Result<(), Violation> {
+        if let Some((packet_id, qos)) = ack {
+            if qos == Qos::ExactlyOnce {
+                self.inbound.release(packet_id);
+            }
+            return Err(Violation::new(
+                ReasonCode::QuotaExceeded,
+                "messages arrive faster than their handlers finish",
+            ));
+        }
+        self.dropped += 1;
+        let total = self.dropped;
+        let topic = topic.as_str().into();
+        self.push(Output::Event(Event::Dropped { topic, total }));
+        Ok(())
+    }
+
+    fn deliver(
+        &mut self,
+        message: Message,
+        topic: TopicName<'_>,
+        properties: Properties<'_>,
+        ack: Option<(PacketId, Qos)>,
+    ) {
+        let mut keys = std::mem::take(&mut self.matched);
+        let identifiers = properties.subscription_identifiers();
+        self.subscriptions.matching(topic, identifiers, &mut keys);
+        if keys.is_empty() {
+            keys.push(FALLBACK);
+        }
+        let token = self.arrivals.arrive(message.size(), keys.len(), ack);
+        let last = keys.pop().unwrap_or(FALLBACK);
+        for key in keys.drain(..) {
+            let message = message.clone();
+            self.push(Output::Deliver {
+                key,
+                message,
+                token,
+            });
+        }
+        self.push(Output::Deliver {
+            key: last,
+            message,
+            token,
+        });
+        self.matched = keys;
+    }
+
+    fn handle_pubrel(&mut self, packet_id: PacketId) {
+        let reason = if self.inbound.release(packet_id) {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        };
+        self.send(&Packet::PubComp(PublishAck::new(packet_id, reason)));
+    }
+
+    // Oversized messages of MQTT 3.x, whose servers cannot be told a Maximum Packet Size: ending the
+    // connection would bring a retained message back for ever.
+
+    fn may_skip(&self, bytes: &[u8]) -> bool {
+        let is_publish = bytes.first().is_some_and(|byte| byte >> 4 == 3);
+        is_publish
+            && !self.config.version.has_properties()
+            && matches!(self.phase, Phase::Online { .. })
+    }
+
+    /// Skips a message of `size` bytes as soon as its topic and Packet Identifier are there, and
+    /// acknowledges it.
+    fn handle_oversized(&mut self, bytes: &[u8], size: u64) -> Result<usize, Violation> {
+        let Some(head) = OversizedHead::read(bytes) else {
+            return Ok(0);
+        };
+        let name = std::str::from_utf8(head.topic).map_err(|_| DecodeError::Utf8)?;
+        let topic = TopicName::new(name).map_err(DecodeError::from)?;
+        match (head.qos, PacketId::new(head.packet_id)) {
+            (0, _) => {}
+            (1, Some(id)) => {
+                self.arrivals.arrive(0, 0, Some((id, Qos::AtLeastOnce)));
+            }
+            (2, Some(id)) if self.inbound.receive(id) => {
+                self.arrivals.arrive(0, 0, Some((id, Qos::ExactlyOnce)));
+            }
+            (2, Some(id)) => self.arrivals.arrive_again(id),
+            _ => return Err(DecodeError::PacketIdZero.into()),
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let topic = topic.as_str().into();
+        self.push(Output::Event(Event::Oversized { topic, size }));
+        self.skip = size.saturating_sub(head.len);
+        Ok(head.len)
+    }
+
+    // Acknowledgements of our messages. One that nobody waits for is late, not wrong: the message may
+    // have been given up with its session.
+
+    fn handle_puback(&mut self, ack: &PublishAck<'_>) {
+        if let Ok(queued) = self.inflight.handle_puback(ack.packet_id) {
+            let outcome = if ack.reason.is_error() {
+                Outcome::Rejected(ack.reason)
+            } else {
+                Outcome::Delivered
+            };
+            self.finish(queued, outcome);
+        }
+    }
+
+    fn handle_pubrec(&mut self, ack: &PublishAck<'_>) {
+        let accepted = !ack.reason.is_error();
+        let reason = match self.inflight.handle_pubrec(ack.packet_id, accepted) {
+            Ok(Received::Rejected(queued)) => {
+                return self.finish(queued, Outcome::Rejected(ack.reason));
+            }
+            Ok(Received::Accepted(_)) => ReasonCode::Success,
+            Err(_) if !accepted => return,
+            Err(_) => ReasonCode::PacketIdentifierNotFound,
+        };
+        self.send(&Packet::PubRel(PublishAck::new(ack.packet_id, reason)));
+    }
+
+    fn finish(&mut self, queued: Queued<R>, outcome: Outcome) {
+        self.inflight_len -= 1;
+        self.push(Output::Published(queued.receipt, Ok(outcome)));
+    }
+
+    // Answers to our requests.
+
+    fn handle_suback(&mut self, ack: &SubscribeAck<'_>) -> Result<(), Violation> {
+        if self.inflight.handle_response(ack.packet_id).is_err() {
+            return Err(Violation::unexpected(PacketType::SubAck));
+        }
+        let reason = one_reason(ack)?;
+        let Some(Answered::Subscribe(key, filter)) =
+            self.subscriptions.handle_answer(ack.packet_id)
+        else {
+            return Ok(());
+        };
+        let qos = Qos::from_u8(reason as u8);
+        let result = match qos {
+            Some(qos) => Ok(Granted { qos }),
+            None => Err(SubscribeError::Rejected(reason)),
+        };
+        report_subscribed(&mut self.outputs, key, filter, result);
+        Ok(())
+    }
+
+    fn handle_unsuback(&mut self, ack: &SubscribeAck<'_>) -> Result<(), Violation> {
+        if self.inflight.handle_response(ack.packet_id).is_err() {
+            return Err(Violation::unexpected(PacketType::UnsubAck));
+        }
+        let reason = if self.config.version == Version::V5 {
+            one_reason(ack)?
+        } else {
+            ReasonCode::Success
+        };
+        if let Some(Answered::Unsubscribe(key)) = self.subscriptions.handle_answer(ack.packet_id) {
+            let result = if reason.is_error() {
+                Err(UnsubscribeError::Rejected(reason))
+            } else {
+                Ok(())
+            };
+            self.push(Output::Unsubscribed(key, result));
+        }
+        Ok(())
+    }
+}
+
+/// Tells the caller of `subscribe` and whoever listens to events.
+pub(super) fn report_subscribed<R>(
+    outputs: &mut VecDeque<Output<R>>,
+    key: Key,
+    filter: Arc<str>,
+    result: Result<Granted, SubscribeError>,
+) {
+    outputs.push_back(Output::Event(Event::Subscribed {
+        filter,
+        result: result.clone(),
+    }));
+    outputs.push_back(Output::Subscribed(key, result));
+}
+
+/// Every request of ours has one filter, so its answer has one code. `[MQTT-3.8.4-6]`
+fn one_reason(ack: &SubscribeAck<'_>) -> Result<ReasonCode, Violation> {
+    match ack.reasons.as_slice() {
+        [reason] => Ok(*reason),
+        reasons => Err(Violation::new(
+            ReasonCode::ProtocolError,
+            format!("{} Reason Codes answer one Topic Filter", reasons.len()),
+        )),
+    }
+}
+
+fn reason_string(properties: Properties<'_>) -> Option<Arc<str>> {
+    properties.reason_string().map(Arc::from)
+}
+
+/// What must be known of a PUBLISH of MQTT 3.x to skip the rest of it.
+struct OversizedHead<'a> {
+    topic: &'a [u8],
+    qos: u8,
+    packet_id: u16,
+    /// Bytes up to the payload.
+    len: usize,
+}
+
+impl<'a> OversizedHead<'a> {
+    /// `None` when it has not arrived in full.
+    fn read(bytes: &'a [u8]) -> Option<OversizedHead<'a>> {
+        let (first, rest) = bytes.split_first()?;
+        let length_len = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
+        let (topic_len, rest) = rest.get(length_len..)?.split_first_chunk()?;
+        let topic_len = usize::from(u16::from_be_bytes(*topic_len));
+        let (topic, rest) = rest.split_at_checked(topic_len)?;
+        let qos = first >> 1 & 0b11;
+        let (packet_id, packet_id_len) = match qos {
+            0 => (0, 0),
+            _ => (u16::from_be_bytes(*rest.first_chunk()?), 2),
+        };
+        Some(OversizedHead {
+            topic,
+            qos,
+            packet_id,
+            len: 1 + length_len + 2 + topic_len + packet_id_len,
+        })
+    }
+}

@@ -1,0 +1,621 @@
+//! The client's decisions, without I/O: what to send, what to deliver, when to connect, when to stop.
+//!
+//! The world tells it what happened through `handle_*` and the user's commands, each with the time;
+//! it answers with bytes in [`Core::transmit`], [`Output`]s and one point in time to be woken at.
+//! It reads no clock and opens nothing, and it draws its jitter from a given seed, so a test runs a
+//! day of reconnects in no time and the same way twice.
+//!
+//! `incoming` reads packets, `outgoing` writes them; this file has the life of the connection.
+
+mod arrivals;
+mod incoming;
+mod keep_alive;
+mod outgoing;
+mod subscriptions;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wigwag_proto::alias::InboundAliases;
+use wigwag_proto::inbound::Inbound;
+use wigwag_proto::inflight::Inflight;
+use wigwag_proto::packet::{self, Disconnect, Packet, SubscriptionOptions};
+use wigwag_proto::{OutBuf, Qos, ReasonCode, Time};
+
+use crate::config::{Config, OfflineQos0, RefusalPolicy, TakeOverPolicy};
+use crate::message::{Message, Outgoing};
+use crate::state::{Event, OfflineReason, State};
+use crate::{
+    DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
+};
+
+pub(crate) use arrivals::Token;
+pub(crate) use subscriptions::{FALLBACK, Key};
+
+use arrivals::Arrivals;
+use keep_alive::{KeepAlive, Verdict};
+use outgoing::Queued;
+use subscriptions::Subscriptions;
+
+/// Bytes that the Topic Names behind the server's aliases may have.
+const ALIAS_BYTES_MAX: usize = 64 * 1024;
+
+/// The time that the last packet of a connection has to leave.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What the task has to do. `R` is what it wants back with the outcome of a publish.
+#[derive(Debug)]
+pub(crate) enum Output<R> {
+    /// Open a connection and report with [`Core::handle_connected`] or [`Core::handle_failed`].
+    Dial,
+    /// Drop the connection, or the attempt to make one, with whatever waits to be written.
+    Close,
+    /// Run the handler of `key` and report with [`Core::handle_handled`].
+    Deliver {
+        key: Key,
+        message: Message,
+        token: Token,
+    },
+    /// A publish is done.
+    Published(R, Result<Outcome, PublishError>),
+    /// A subscription has been answered.
+    Subscribed(Key, Result<Granted, SubscribeError>),
+    /// The subscription is not wanted any more: its handler is not needed.
+    Forget(Key),
+    /// The removal of a subscription has been answered.
+    Unsubscribed(Key, Result<(), UnsubscribeError>),
+    /// Tell whoever listens.
+    Event(Event),
+    /// The client has stopped for good.
+    Stopped(DrainReport),
+}
+
+/// One client.
+pub(crate) struct Core<R> {
+    config: Config,
+    random: fastrand::Rng,
+    phase: Phase,
+    state: State,
+    /// Failures in a row without a stable connection between them.
+    failures: u32,
+    /// When to stop waiting for what is under way; set by [`Core::disconnect`].
+    drain_until: Option<Time>,
+    /// The name that the server knows this client by.
+    client_id: String,
+    /// The first connection of this process has been made.
+    was_online: bool,
+
+    // The session.
+    inflight: Inflight<Queued<R>>,
+    inflight_len: usize,
+    inbound: Inbound,
+    subscriptions: Subscriptions,
+
+    queue: VecDeque<Queued<R>>,
+    arrivals: Arrivals,
+    dropped: u64,
+
+    // The connection.
+    server: ServerOffer,
+    aliases: InboundAliases,
+    keep_alive: KeepAlive,
+    /// Bytes of an oversized packet that are still to be skipped.
+    skip: usize,
+    out: OutBuf,
+
+    outputs: VecDeque<Output<R>>,
+    matched: Vec<Key>,
+}
+
+/// The life of a connection.
+enum Phase {
+    /// Not started.
+    Idle,
+    /// Between two attempts.
+    Waiting { until: Time },
+    /// The transport is being opened.
+    Dialling { deadline: Time },
+    /// CONNECT has been sent.
+    Handshaking { deadline: Time },
+    /// CONNACK has been received.
+    Online { since: Time },
+    /// The last packet is leaving; then the connection ends for `reason`.
+    Closing {
+        deadline: Time,
+        online_since: Option<Time>,
+        reason: OfflineReason,
+    },
+    /// For good.
+    Stopped,
+}
+
+/// What the server offers on this connection.
+struct ServerOffer {
+    receive_maximum: u16,
+    qos_max: Qos,
+    retain_available: bool,
+    packet_size_max: u32,
+    wildcards: bool,
+    shared: bool,
+    identifiers: bool,
+}
+
+impl ServerOffer {
+    fn new(version: packet::Version, connack: &packet::ConnAck<'_>) -> ServerOffer {
+        let properties = connack.properties;
+        ServerOffer {
+            receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
+            qos_max: match properties.maximum_qos() {
+                None => Qos::ExactlyOnce,
+                Some(true) => Qos::AtLeastOnce,
+                Some(false) => Qos::AtMostOnce,
+            },
+            retain_available: properties.retain_available().unwrap_or(true),
+            packet_size_max: properties.maximum_packet_size().unwrap_or(u32::MAX),
+            wildcards: properties.wildcard_subscription_available().unwrap_or(true),
+            shared: properties.shared_subscription_available().unwrap_or(true),
+            identifiers: version.has_properties()
+                && (properties.subscription_identifier_available()).unwrap_or(true),
+        }
+    }
+}
+
+impl<R> Core<R> {
+    pub(crate) fn new(config: Config, seed: u64) -> Core<R> {
+        let nothing = packet::ConnAck {
+            session_present: false,
+            reason: ReasonCode::Success,
+            properties: wigwag_proto::Properties::EMPTY,
+        };
+        Core {
+            random: fastrand::Rng::with_seed(seed),
+            phase: Phase::Idle,
+            state: State::Offline {
+                reason: OfflineReason::NotStarted,
+                retry_in: None,
+            },
+            failures: 0,
+            drain_until: None,
+            client_id: config.client_id.clone(),
+            was_online: false,
+            inflight: Inflight::new(),
+            inflight_len: 0,
+            inbound: Inbound::new(),
+            subscriptions: Subscriptions::default(),
+            queue: VecDeque::new(),
+            arrivals: Arrivals::default(),
+            dropped: 0,
+            server: ServerOffer::new(config.version, &nothing),
+            aliases: InboundAliases::new(config.limits.topic_alias_maximum, ALIAS_BYTES_MAX),
+            keep_alive: KeepAlive::new(Time::ZERO, 0),
+            skip: 0,
+            out: OutBuf::new(),
+            outputs: VecDeque::new(),
+            matched: Vec::new(),
+            config,
+        }
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    // The user's commands.
+
+    /// Begins to connect.
+    pub(crate) fn start(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Idle) {
+            self.dial(now);
+        }
+    }
+
+    /// Takes a message over.
+    pub(crate) fn publish(&mut self, now: Time, message: Outgoing, receipt: R) {
+        let refusal = match self.phase {
+            Phase::Stopped => Some(PublishError::Stopped),
+            _ if self.drain_until.is_some() => Some(PublishError::Stopped),
+            Phase::Online { .. } => None,
+            _ if message.qos > Qos::AtMostOnce => None,
+            _ if self.config.offline_qos0 == OfflineQos0::Queue => None,
+            _ => Some(PublishError::Offline),
+        };
+        if let Some(error) = refusal {
+            self.push(Output::Published(receipt, Err(error)));
+            return;
+        }
+        self.queue.push_back(Queued::new(now, message, receipt));
+        self.settle(now);
+    }
+
+    /// Wants a subscription, from the next possible moment on and in every session.
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Time,
+        key: Key,
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+    ) {
+        if matches!(self.phase, Phase::Stopped) {
+            self.push(Output::Subscribed(key, Err(SubscribeError::Stopped)));
+            return;
+        }
+        let replaced = self.subscriptions.subscribe(key, filter, options);
+        self.forget(replaced);
+        self.settle(now);
+    }
+
+    /// Wants a subscription no more.
+    pub(crate) fn unsubscribe(&mut self, now: Time, key: Key, filter: Arc<str>) {
+        if matches!(self.phase, Phase::Stopped) {
+            self.push(Output::Unsubscribed(key, Err(UnsubscribeError::Stopped)));
+            return;
+        }
+        let removed = self.subscriptions.unsubscribe(key, filter);
+        self.forget(removed);
+        self.settle(now);
+    }
+
+    fn forget(&mut self, key: Option<Key>) {
+        if let Some(key) = key {
+            self.push(Output::Subscribed(key, Err(SubscribeError::Replaced)));
+            self.push(Output::Forget(key));
+        }
+    }
+
+    /// Stops, after what is under way has been finished or `within` has passed.
+    pub(crate) fn disconnect(&mut self, now: Time, within: Duration) {
+        self.drain_until = Some(now + within);
+        if matches!(self.phase, Phase::Idle) {
+            self.stop(OfflineReason::Stopped, false);
+        }
+        self.settle(now);
+    }
+
+    /// A handler has finished.
+    pub(crate) fn handle_handled(&mut self, now: Time, token: Token) {
+        let was_receiving = self.is_receiving();
+        self.arrivals.finish(token);
+        if !was_receiving && self.is_receiving() {
+            // The silence was ours.
+            self.keep_alive.handle_received(now);
+        }
+        self.settle(now);
+    }
+
+    // The transport.
+
+    /// The transport is open.
+    pub(crate) fn handle_connected(&mut self) {
+        if let Phase::Dialling { deadline } = self.phase {
+            self.phase = Phase::Handshaking { deadline };
+            self.send_connect();
+        }
+    }
+
+    /// The transport could not be opened, or has ended.
+    pub(crate) fn handle_failed(&mut self, now: Time, reason: OfflineReason) {
+        match &self.phase {
+            Phase::Dialling { .. } | Phase::Handshaking { .. } | Phase::Online { .. } => {
+                self.fail(now, reason);
+            }
+            Phase::Closing { .. } => self.finish_closing(now),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Stopped => {}
+        }
+    }
+
+    /// Everything in [`Core::transmit`] has been written.
+    pub(crate) fn handle_sent(&mut self, now: Time) {
+        self.keep_alive.handle_sent(now);
+        self.settle(now);
+    }
+
+    /// Whether the last packet of the connection is on its way: when it has been written, close the
+    /// transport and report with [`Core::handle_failed`].
+    pub(crate) const fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// Whether received bytes are welcome. If not, leave them where they are and ask again after a
+    /// handler has finished.
+    ///
+    /// A client that waits for an acknowledgement goes on reading: the handler that holds everything up
+    /// may be the one that waits for it.
+    pub(crate) fn is_receiving(&self) -> bool {
+        !self.arrivals.is_full(&self.config.limits, 1)
+            || self.inflight_len > 0
+            || !self.queue.is_empty()
+            || self.subscriptions.is_waiting()
+    }
+
+    /// Bytes to write.
+    pub(crate) const fn transmit(&mut self) -> &mut OutBuf {
+        &mut self.out
+    }
+
+    /// What to do next, in order.
+    pub(crate) fn poll_output(&mut self) -> Option<Output<R>> {
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            self.outputs.shrink_to(16);
+        }
+        output
+    }
+
+    // Time.
+
+    /// When to call [`Core::handle_timeout`].
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        let phase = match &self.phase {
+            Phase::Idle | Phase::Stopped => return None,
+            Phase::Waiting { until } => Some(*until),
+            Phase::Dialling { deadline }
+            | Phase::Handshaking { deadline }
+            | Phase::Closing { deadline, .. } => Some(*deadline),
+            Phase::Online { .. } => self.keep_alive.deadline(!self.is_receiving()),
+        };
+        let drain = self.drain_until.filter(|_| !self.is_closing());
+        phase.into_iter().chain(drain).min()
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        match self.phase {
+            Phase::Waiting { until } if now >= until => self.dial(now),
+            Phase::Dialling { deadline } | Phase::Handshaking { deadline } if now >= deadline => {
+                let timeout = self.config.connect_timeout;
+                self.fail(now, OfflineReason::ConnectTimeout(timeout));
+            }
+            Phase::Closing { deadline, .. } if now >= deadline => self.finish_closing(now),
+            Phase::Online { .. } => {
+                let paused = !self.is_receiving();
+                match self.keep_alive.handle_timeout(now, paused) {
+                    Verdict::Alive => {}
+                    Verdict::Ping => self.send(&Packet::PingReq),
+                    Verdict::Dead => self.fail(now, OfflineReason::KeepAlive),
+                }
+            }
+            _ => {}
+        }
+        self.settle(now);
+    }
+
+    // The life of the connection.
+
+    fn dial(&mut self, now: Time) {
+        self.phase = Phase::Dialling {
+            deadline: now + self.config.connect_timeout,
+        };
+        self.enter(State::Connecting {
+            attempt: self.failures + 1,
+        });
+        self.push(Output::Dial);
+    }
+
+    /// The server has accepted the connection.
+    fn go_online(&mut self, now: Time, connack: &packet::ConnAck<'_>) {
+        let version = self.config.version;
+        self.server = ServerOffer::new(version, connack);
+        let keep_alive =
+            (connack.properties.server_keep_alive()).unwrap_or(self.config.keep_alive_secs);
+        self.keep_alive = KeepAlive::new(now, keep_alive);
+        if let Some(assigned) = connack.properties.assigned_client_identifier() {
+            assigned.clone_into(&mut self.client_id);
+        }
+        // [MQTT-3.2.2-5]
+        if !connack.session_present {
+            self.lose_session();
+        }
+        self.was_online = true;
+        self.inflight.resume(self.server.receive_maximum);
+        self.phase = Phase::Online { since: now };
+        self.enter(State::Online {
+            session_present: connack.session_present,
+        });
+        self.settle(now);
+    }
+
+    fn lose_session(&mut self) {
+        let in_flight = self.inflight_len;
+        if self.was_online {
+            self.push(Output::Event(Event::SessionLost { in_flight }));
+        }
+        self.resolve_inflight(Indeterminate::SessionLost);
+        self.inbound = Inbound::new();
+        self.arrivals.leave_session();
+        let removed: Vec<Key> = self.subscriptions.leave_session().collect();
+        for key in removed {
+            self.push(Output::Unsubscribed(key, Ok(())));
+        }
+    }
+
+    /// Nothing is known any more about what was in flight.
+    fn resolve_inflight(&mut self, why: Indeterminate) {
+        self.inflight_len = 0;
+        for queued in self.inflight.drain() {
+            let outcome = Ok(Outcome::Indeterminate(why));
+            self.outputs
+                .push_back(Output::Published(queued.receipt, outcome));
+        }
+    }
+
+    /// Tells the server why the connection ends, and ends it.
+    fn close(&mut self, now: Time, reason: OfflineReason, code: ReasonCode) {
+        let online_since = match self.phase {
+            Phase::Online { since } => Some(since),
+            _ => None,
+        };
+        // A client of MQTT 3.x has a DISCONNECT for a normal end only.
+        if code == ReasonCode::Success || self.config.version.has_properties() {
+            self.send(&Packet::Disconnect(Disconnect::new(code)));
+        }
+        self.phase = Phase::Closing {
+            deadline: now + CLOSE_WITHIN,
+            online_since,
+            reason,
+        };
+    }
+
+    fn finish_closing(&mut self, now: Time) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        if let Phase::Closing {
+            online_since,
+            reason,
+            ..
+        } = phase
+        {
+            if reason == OfflineReason::Stopped {
+                let sent = self.out.is_empty();
+                return self.stop(reason, sent);
+            }
+            if let Some(since) = online_since {
+                self.phase = Phase::Online { since };
+            }
+            self.fail(now, reason);
+        }
+    }
+
+    /// The connection, or the attempt to make one, has failed: waits for the next, or gives up.
+    fn fail(&mut self, now: Time, reason: OfflineReason) {
+        if let Phase::Online { since } = self.phase
+            && self.config.backoff.is_stable(now - since)
+        {
+            self.failures = 0;
+        }
+        self.leave_connection();
+        if self.is_final(&reason) {
+            return self.stop(reason, false);
+        }
+        self.failures = self.failures.saturating_add(1);
+        let retry_in = self.config.backoff.delay(self.failures, self.random.f64());
+        self.phase = Phase::Waiting {
+            until: now + retry_in,
+        };
+        self.enter(State::Offline {
+            reason,
+            retry_in: Some(retry_in),
+        });
+        self.refuse_queued_qos0();
+        self.settle(now);
+    }
+
+    fn is_final(&self, reason: &OfflineReason) -> bool {
+        match reason {
+            OfflineReason::Refused { reason, .. } => {
+                self.config.refusal == RefusalPolicy::Stop && is_refused_for_good(*reason)
+            }
+            OfflineReason::Disconnected {
+                reason: ReasonCode::SessionTakenOver,
+                ..
+            } => self.config.take_over == TakeOverPolicy::Stop,
+            _ => false,
+        }
+    }
+
+    fn leave_connection(&mut self) {
+        self.push(Output::Close);
+        self.out.clear();
+        self.skip = 0;
+        self.aliases = InboundAliases::new(self.config.limits.topic_alias_maximum, ALIAS_BYTES_MAX);
+        self.arrivals.leave_connection();
+        self.subscriptions.leave_connection();
+    }
+
+    fn refuse_queued_qos0(&mut self) {
+        if self.config.offline_qos0 == OfflineQos0::Queue {
+            return;
+        }
+        for queued in std::mem::take(&mut self.queue) {
+            if queued.message.qos == Qos::AtMostOnce {
+                self.push(Output::Published(
+                    queued.receipt,
+                    Err(PublishError::Offline),
+                ));
+            } else {
+                self.queue.push_back(queued);
+            }
+        }
+    }
+
+    /// Ends the drain when nothing is left to wait for, or no time.
+    fn settle_drain(&mut self, now: Time) {
+        let Some(until) = self.drain_until else {
+            return;
+        };
+        let is_drained = self.queue.is_empty()
+            && self.inflight_len == 0
+            && self.arrivals.waiting() == 0
+            && !self.arrivals.has_acks();
+        if !is_drained && now < until {
+            return;
+        }
+        match self.phase {
+            Phase::Online { .. } => self.close(now, OfflineReason::Stopped, ReasonCode::Success),
+            Phase::Dialling { .. } | Phase::Handshaking { .. } | Phase::Waiting { .. } => {
+                self.leave_connection();
+                self.stop(OfflineReason::Stopped, false);
+            }
+            Phase::Idle | Phase::Closing { .. } | Phase::Stopped => {}
+        }
+    }
+
+    fn stop(&mut self, reason: OfflineReason, disconnect_sent: bool) {
+        self.phase = Phase::Stopped;
+        let report = DrainReport {
+            disconnect_sent,
+            queued: self.queue.len(),
+            in_flight: self.inflight_len,
+            unhandled: self.arrivals.waiting(),
+        };
+        self.push(Output::Close);
+        self.resolve_inflight(Indeterminate::Stopped);
+        for queued in std::mem::take(&mut self.queue) {
+            self.push(Output::Published(
+                queued.receipt,
+                Err(PublishError::Stopped),
+            ));
+        }
+        self.enter(State::Offline {
+            reason,
+            retry_in: None,
+        });
+        self.push(Output::Stopped(report));
+    }
+
+    /// Every input ends here: sends what can be sent, and stops if that was asked for.
+    fn settle(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Online { .. }) {
+            self.fill(now);
+        }
+        self.settle_drain(now);
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state.clone();
+        self.push(Output::Event(Event::State(state)));
+    }
+
+    fn push(&mut self, output: Output<R>) {
+        self.outputs.push_back(output);
+    }
+}
+
+/// Refusals that another attempt with the same words will not change.
+const fn is_refused_for_good(reason: ReasonCode) -> bool {
+    matches!(
+        reason,
+        ReasonCode::UnsupportedProtocolVersion
+            | ReasonCode::ClientIdentifierNotValid
+            | ReasonCode::BadUserNameOrPassword
+            | ReasonCode::NotAuthorized
+            | ReasonCode::Banned
+            | ReasonCode::BadAuthenticationMethod
+    )
+}

@@ -1,0 +1,381 @@
+//! Packets on their way out: the CONNECT, the outgoing queue, acknowledgements and requests.
+
+use wigwag_proto::codec::{encode, encode_publish};
+use wigwag_proto::inflight::{Received, Resend};
+use wigwag_proto::packet::{
+    Connect, Delivery, Packet, Publish, PublishAck, Subscribe, Subscription, Unsubscribe, Will,
+};
+use wigwag_proto::{
+    OutBuf, PacketId, PropertiesBuf, Property, Qos, ReasonCode, Time, TopicFilter, TopicName,
+    Version,
+};
+
+use super::subscriptions::{Request, Wanted};
+use super::{Core, Output};
+use crate::message::Outgoing;
+use crate::{Outcome, PublishError, SubscribeError};
+
+/// Bytes that may wait to be written before the outgoing queue holds its messages back. The queue is
+/// the one place where messages are counted.
+const HIGH_WATER: usize = 64 * 1024;
+
+/// A message in the outgoing queue or in flight, and what its sender wants back.
+pub(super) struct Queued<R> {
+    since: Time,
+    pub(super) message: Outgoing,
+    pub(super) receipt: R,
+}
+
+impl<R> Queued<R> {
+    pub(super) const fn new(since: Time, message: Outgoing, receipt: R) -> Queued<R> {
+        Queued {
+            since,
+            message,
+            receipt,
+        }
+    }
+
+    /// Seconds that the message may still be delivered; `Some(0)` when its time is over.
+    fn expiry_left_secs(&self, now: Time) -> Option<u32> {
+        let waited = u32::try_from((now - self.since).as_secs()).unwrap_or(u32::MAX);
+        let expiry = self.message.message_expiry_secs?;
+        Some(expiry.saturating_sub(waited))
+    }
+}
+
+impl<R> Core<R> {
+    pub(super) fn send_connect(&mut self) {
+        if let Err(error) = self.encode_connect() {
+            // The builder has checked every field, and together they are far from the limit.
+            tracing::error!(%error, "the CONNECT cannot be encoded");
+        }
+    }
+
+    fn encode_connect(&mut self) -> Result<(), wigwag_proto::codec::EncodeError> {
+        let config = &self.config;
+        let limits = &config.limits;
+        let version = config.version;
+        let mut properties = PropertiesBuf::new();
+        if version.has_properties() {
+            if config.session_expiry_secs > 0 {
+                properties.push(Property::SessionExpiryInterval(config.session_expiry_secs))?;
+            }
+            properties.push(Property::ReceiveMaximum(limits.receive_maximum))?;
+            properties.push(Property::MaximumPacketSize(limits.packet_size_max))?;
+            if limits.topic_alias_maximum > 0 {
+                properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum))?;
+            }
+        }
+        let will_properties = match &config.will {
+            Some(will) => will.properties()?,
+            None => PropertiesBuf::new(),
+        };
+        // In MQTT 3.x the flag is also the lifetime of the session, which stays what it is.
+        let clean_start = config.clean_start && !(version.has_properties() && self.was_online);
+        let connect = Connect {
+            version,
+            client_id: &self.client_id,
+            clean_start,
+            keep_alive_secs: config.keep_alive_secs,
+            properties: properties.as_properties(),
+            will: config.will.as_ref().and_then(|will| {
+                Some(Will {
+                    topic: TopicName::new(&will.topic).ok()?,
+                    payload: &will.payload,
+                    qos: will.qos,
+                    retain: will.retain,
+                    properties: will_properties.as_properties(),
+                })
+            }),
+            user_name: config.user_name.as_deref(),
+            password: config.password.as_deref(),
+        };
+        self.out
+            .append(|out| encode(&Packet::Connect(connect), version, out))
+    }
+
+    /// Appends a packet of ours that has no fields that could be too long.
+    pub(super) fn send(&mut self, packet: &Packet<'_>) {
+        let version = self.config.version;
+        if let Err(error) = self.out.append(|out| encode(packet, version, out)) {
+            tracing::error!(%error, packet = %packet.packet_type(), "a packet cannot be encoded");
+        }
+    }
+
+    /// Sends whatever may be sent: acknowledgements, what the last connection left, requests, messages.
+    pub(super) fn fill(&mut self, now: Time) {
+        self.send_acks();
+        self.resend(now);
+        self.send_requests();
+        self.send_queued(now);
+    }
+
+    fn send_acks(&mut self) {
+        while let Some((packet_id, qos)) = self.arrivals.poll_ack() {
+            let ack = PublishAck::new(packet_id, ReasonCode::Success);
+            self.send(&match qos {
+                Qos::ExactlyOnce => Packet::PubRec(ack),
+                Qos::AtLeastOnce | Qos::AtMostOnce => Packet::PubAck(ack),
+            });
+        }
+    }
+
+    fn resend(&mut self, now: Time) {
+        let version = self.config.version;
+        while self.out.len() < HIGH_WATER {
+            let sent = match self.inflight.poll_resend() {
+                None => return,
+                Some(Resend::Publish {
+                    packet_id,
+                    qos,
+                    message,
+                }) => {
+                    let delivery = delivery(qos, packet_id, true);
+                    // One second is left to what has expired: the server may own it already.
+                    let expiry = message.expiry_left_secs(now).map(|left| left.max(1));
+                    append_publish(&mut self.out, version, &message.message, delivery, expiry)
+                        .map(drop)
+                }
+                Some(Resend::Release(packet_id)) => {
+                    let ack = PublishAck::new(packet_id, ReasonCode::Success);
+                    self.out
+                        .append(|out| encode(&Packet::PubRel(ack), version, out))
+                        .map_err(PublishError::from)
+                }
+            };
+            if let Err(error) = sent {
+                // What has been encoded once can be encoded again.
+                tracing::error!(%error, "a packet in flight cannot be encoded");
+            }
+        }
+    }
+
+    fn send_requests(&mut self) {
+        let server = &self.server;
+        let refuse = |own: &Wanted| {
+            let filter = TopicFilter::new(&own.filter).ok()?;
+            if filter.share().is_some() && !server.shared {
+                Some(ReasonCode::SharedSubscriptionsNotSupported)
+            } else if filter.has_wildcard() && !server.wildcards {
+                Some(ReasonCode::WildcardSubscriptionsNotSupported)
+            } else {
+                None
+            }
+        };
+        while let Some((key, filter, reason)) = self.subscriptions.poll_refused(refuse) {
+            let result = Err(SubscribeError::Rejected(reason));
+            super::incoming::report_subscribed(&mut self.outputs, key, filter, result);
+        }
+        while let Some((packet_id, request)) =
+            self.subscriptions.poll_request(|| self.inflight.request())
+        {
+            self.send_request(packet_id, &request);
+        }
+    }
+
+    fn send_request(&mut self, packet_id: PacketId, request: &Request) {
+        let mut properties = PropertiesBuf::new();
+        match request {
+            Request::Subscribe {
+                filter,
+                options,
+                identifier,
+            } => {
+                let Ok(filter) = TopicFilter::new(filter) else {
+                    return;
+                };
+                if self.server.identifiers {
+                    let identifier = Property::SubscriptionIdentifier(*identifier);
+                    let pushed = properties.push(identifier);
+                    debug_assert!(pushed.is_ok(), "the identifier is in its range");
+                }
+                let subscription = Subscription {
+                    filter,
+                    options: *options,
+                };
+                self.send(&Packet::Subscribe(Subscribe {
+                    packet_id,
+                    properties: properties.as_properties(),
+                    subscriptions: vec![subscription],
+                }));
+            }
+            Request::Unsubscribe(filter) => {
+                let Ok(filter) = TopicFilter::new(filter) else {
+                    return;
+                };
+                self.send(&Packet::Unsubscribe(Unsubscribe {
+                    packet_id,
+                    properties: properties.as_properties(),
+                    filters: vec![filter],
+                }));
+            }
+        }
+    }
+
+    /// Messages leave in the order in which they came, whatever their QoS.
+    fn send_queued(&mut self, now: Time) {
+        while self.out.len() < HIGH_WATER
+            && let Some(head) = self.queue.front()
+            && (head.message.qos == Qos::AtMostOnce || self.inflight.has_quota())
+            && let Some(queued) = self.queue.pop_front()
+        {
+            if let Some(error) = self.refusal(&queued, now) {
+                self.push(Output::Published(queued.receipt, Err(error)));
+            } else if queued.message.qos == Qos::AtMostOnce {
+                self.send_qos0(queued, now);
+            } else {
+                self.send_acknowledged(queued, now);
+            }
+        }
+        if self.queue.is_empty() {
+            self.queue.shrink_to(16);
+        }
+    }
+
+    /// Why the message cannot be sent on this connection.
+    fn refusal(&self, queued: &Queued<R>, now: Time) -> Option<PublishError> {
+        let message = &queued.message;
+        if message.qos > self.server.qos_max {
+            let max = self.server.qos_max;
+            return Some(PublishError::QosNotSupported { max });
+        }
+        if message.retain && !self.server.retain_available {
+            return Some(PublishError::RetainNotAvailable);
+        }
+        if queued.expiry_left_secs(now) == Some(0) && message.message_expiry_secs != Some(0) {
+            return Some(PublishError::Expired(now - queued.since));
+        }
+        let size = packet_len(message, self.config.version);
+        let max = self.server.packet_size_max;
+        (size > max as usize).then_some(PublishError::PacketTooLarge { size, max })
+    }
+
+    fn send_qos0(&mut self, queued: Queued<R>, now: Time) {
+        let result = append_publish(
+            &mut self.out,
+            self.config.version,
+            &queued.message,
+            Delivery::AtMostOnce,
+            queued.expiry_left_secs(now),
+        );
+        let result = result.map(|()| Outcome::Delivered);
+        self.push(Output::Published(queued.receipt, result));
+    }
+
+    fn send_acknowledged(&mut self, queued: Queued<R>, now: Time) {
+        let qos = queued.message.qos;
+        let packet_id = match self.inflight.publish(qos, queued) {
+            Ok(packet_id) => packet_id,
+            // There was quota a moment ago; if not, the message keeps its place.
+            Err(queued) => return self.queue.push_front(queued),
+        };
+        self.inflight_len += 1;
+        let Some(queued) = self.inflight.message(packet_id) else {
+            return;
+        };
+        let sent = append_publish(
+            &mut self.out,
+            self.config.version,
+            &queued.message,
+            delivery(qos, packet_id, false),
+            queued.expiry_left_secs(now),
+        );
+        if let Err(error) = sent
+            && let Some(queued) = self.take_back(packet_id)
+        {
+            self.push(Output::Published(queued.receipt, Err(error)));
+        }
+    }
+
+    /// Takes a message that has not been sent out of flight.
+    fn take_back(&mut self, packet_id: PacketId) -> Option<Queued<R>> {
+        self.inflight_len -= 1;
+        if let Ok(queued) = self.inflight.handle_puback(packet_id) {
+            return Some(queued);
+        }
+        match self.inflight.handle_pubrec(packet_id, false) {
+            Ok(Received::Rejected(queued)) => Some(queued),
+            Ok(Received::Accepted(_)) | Err(_) => None,
+        }
+    }
+}
+
+fn delivery(qos: Qos, packet_id: PacketId, dup: bool) -> Delivery {
+    match qos {
+        Qos::AtMostOnce => Delivery::AtMostOnce,
+        Qos::AtLeastOnce => Delivery::AtLeastOnce { packet_id, dup },
+        Qos::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup },
+    }
+}
+
+fn append_publish(
+    out: &mut OutBuf,
+    version: Version,
+    message: &Outgoing,
+    delivery: Delivery,
+    expiry_secs: Option<u32>,
+) -> Result<(), PublishError> {
+    let mut result = Ok(());
+    let appended = out.append(|out| {
+        result = encode_message(out, version, message, delivery, expiry_secs);
+        Ok(())
+    });
+    result.and(appended.map_err(PublishError::from))
+}
+
+fn encode_message(
+    out: &mut Vec<u8>,
+    version: Version,
+    message: &Outgoing,
+    delivery: Delivery,
+    expiry_secs: Option<u32>,
+) -> Result<(), PublishError> {
+    let with_expiry = match expiry_secs {
+        None => None,
+        Some(secs) => Some(
+            message
+                .properties
+                .clone()
+                .with(Property::MessageExpiryInterval(secs))?,
+        ),
+    };
+    let publish = Publish {
+        delivery,
+        retain: message.retain,
+        topic: Some(TopicName::new(&message.topic)?),
+        properties: with_expiry
+            .as_ref()
+            .unwrap_or(&message.properties)
+            .as_properties(),
+        payload: &message.payload,
+    };
+    encode_publish(&publish, version, out)?;
+    Ok(())
+}
+
+/// Bytes of the PUBLISH that carries the message.
+fn packet_len(message: &Outgoing, version: Version) -> usize {
+    let mut len = 2 + message.topic.len() + message.payload.len();
+    if message.qos > Qos::AtMostOnce {
+        len += 2;
+    }
+    if version.has_properties() {
+        let expiry_len = if message.message_expiry_secs.is_some() {
+            5
+        } else {
+            0
+        };
+        let properties_len = message.properties.as_properties().as_bytes().len() + expiry_len;
+        len += var_int_len(properties_len) + properties_len;
+    }
+    1 + var_int_len(len) + len
+}
+
+const fn var_int_len(value: usize) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
+}

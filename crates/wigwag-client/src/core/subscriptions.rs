@@ -1,0 +1,258 @@
+//! Subscriptions as desired state: what the user wants, and what the server has of it.
+
+use std::sync::Arc;
+
+use wigwag_proto::packet::SubscriptionOptions;
+use wigwag_proto::{PacketId, ReasonCode, TopicFilter, TopicName};
+
+/// The largest Subscription Identifier.
+const IDENTIFIER_MAX: u32 = 268_435_455;
+
+/// Names a subscription, or its removal, towards the user.
+pub(crate) type Key = u64;
+
+/// The key of messages that no subscription matches.
+pub(crate) const FALLBACK: Key = 0;
+
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    wanted: Vec<Wanted>,
+    unwanted: Vec<Unwanted>,
+}
+
+/// A subscription that the user wants.
+pub(super) struct Wanted {
+    pub(super) key: Key,
+    pub(super) filter: Arc<str>,
+    pub(super) options: SubscriptionOptions,
+    pub(super) identifier: u32,
+    stage: Stage,
+}
+
+/// A subscription to remove.
+pub(super) struct Unwanted {
+    pub(super) key: Key,
+    pub(super) filter: Arc<str>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The server has not been asked in this session.
+    Due,
+    Asked(PacketId),
+    Answered,
+}
+
+/// A request to send.
+pub(super) enum Request {
+    Subscribe {
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+        identifier: u32,
+    },
+    Unsubscribe(Arc<str>),
+}
+
+/// What an acknowledgement answers.
+pub(super) enum Answered {
+    Subscribe(Key, Arc<str>),
+    Unsubscribe(Key),
+}
+
+impl Subscriptions {
+    /// Wants a subscription; gives back the key of the one that it replaces.
+    pub(super) fn subscribe(
+        &mut self,
+        key: Key,
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+    ) -> Option<Key> {
+        let replaced = self.remove(&filter);
+        let identifier = self.free_identifier(&filter);
+        self.wanted.push(Wanted {
+            key,
+            filter,
+            options,
+            identifier,
+            stage: Stage::Due,
+        });
+        replaced
+    }
+
+    /// Wants a subscription no more; gives back the key that it had.
+    pub(super) fn unsubscribe(&mut self, key: Key, filter: Arc<str>) -> Option<Key> {
+        let removed = self.remove(&filter);
+        self.unwanted.push(Unwanted {
+            key,
+            filter,
+            stage: Stage::Due,
+        });
+        removed
+    }
+
+    fn remove(&mut self, filter: &str) -> Option<Key> {
+        let at = self.wanted.iter().position(|own| &*own.filter == filter)?;
+        Some(self.wanted.remove(at).key)
+    }
+
+    /// An identifier that depends on the filter: a session that outlives this process brings back the
+    /// identifiers of the last one.
+    fn free_identifier(&self, filter: &str) -> u32 {
+        let hash = filter.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let mut identifier = hash % IDENTIFIER_MAX + 1;
+        while self.wanted.iter().any(|own| own.identifier == identifier) {
+            identifier = identifier % IDENTIFIER_MAX + 1;
+        }
+        identifier
+    }
+
+    /// Something that the server has not been asked yet. It counts as asked under the identifier that
+    /// `packet_id` gives; `None` when it gives none.
+    ///
+    /// Removals go first: a filter may have been removed and wanted again.
+    pub(super) fn poll_request(
+        &mut self,
+        packet_id: impl FnOnce() -> Option<PacketId>,
+    ) -> Option<(PacketId, Request)> {
+        let due = |stage: &Stage| *stage == Stage::Due;
+        if let Some(unwanted) = self.unwanted.iter_mut().find(|own| due(&own.stage)) {
+            let packet_id = packet_id()?;
+            unwanted.stage = Stage::Asked(packet_id);
+            return Some((packet_id, Request::Unsubscribe(unwanted.filter.clone())));
+        }
+        let wanted = self.wanted.iter_mut().find(|own| due(&own.stage))?;
+        let packet_id = packet_id()?;
+        wanted.stage = Stage::Asked(packet_id);
+        let request = Request::Subscribe {
+            filter: wanted.filter.clone(),
+            options: wanted.options,
+            identifier: wanted.identifier,
+        };
+        Some((packet_id, request))
+    }
+
+    /// A wanted subscription that the server has not been asked for and that `refuse` gives a reason
+    /// against; it counts as answered.
+    pub(super) fn poll_refused(
+        &mut self,
+        refuse: impl Fn(&Wanted) -> Option<ReasonCode>,
+    ) -> Option<(Key, Arc<str>, ReasonCode)> {
+        let (wanted, reason) = self
+            .wanted
+            .iter_mut()
+            .filter(|own| own.stage == Stage::Due)
+            .find_map(|own| refuse(own).map(|reason| (own, reason)))?;
+        wanted.stage = Stage::Answered;
+        Some((wanted.key, wanted.filter.clone(), reason))
+    }
+
+    /// An acknowledgement. `None` when nobody waits for it: the subscription has been replaced since.
+    pub(super) fn handle_answer(&mut self, packet_id: PacketId) -> Option<Answered> {
+        let asked = Stage::Asked(packet_id);
+        if let Some(at) = self.unwanted.iter().position(|own| own.stage == asked) {
+            return Some(Answered::Unsubscribe(self.unwanted.remove(at).key));
+        }
+        let wanted = self.wanted.iter_mut().find(|own| own.stage == asked)?;
+        wanted.stage = Stage::Answered;
+        Some(Answered::Subscribe(wanted.key, wanted.filter.clone()))
+    }
+
+    /// Whether the server owes an answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        let mut stages = (self.wanted.iter().map(|own| own.stage))
+            .chain(self.unwanted.iter().map(|own| own.stage));
+        stages.any(|stage| matches!(stage, Stage::Asked(_)))
+    }
+
+    /// The connection has ended: what has been asked will not be answered.
+    pub(super) fn leave_connection(&mut self) {
+        let stages = (self.wanted.iter_mut().map(|own| &mut own.stage))
+            .chain(self.unwanted.iter_mut().map(|own| &mut own.stage));
+        for stage in stages {
+            if matches!(stage, Stage::Asked(_)) {
+                *stage = Stage::Due;
+            }
+        }
+    }
+
+    /// The session has ended: the server has none of the subscriptions. Gives back the keys of the
+    /// removals, which have become true by themselves.
+    pub(super) fn leave_session(&mut self) -> impl Iterator<Item = Key> {
+        for wanted in &mut self.wanted {
+            wanted.stage = Stage::Due;
+        }
+        self.unwanted.drain(..).map(|own| own.key)
+    }
+
+    /// The subscriptions that a message is for.
+    ///
+    /// Subscription Identifiers say exactly which subscriptions a copy of a message is for, where
+    /// matching would give each of several copies to each of several overlapping ones. They are
+    /// believed when they name subscriptions that match.
+    pub(super) fn matching(
+        &self,
+        topic: TopicName<'_>,
+        identifiers: impl Iterator<Item = u32>,
+        keys: &mut Vec<Key>,
+    ) {
+        let matches =
+            |own: &Wanted| TopicFilter::new(&own.filter).is_ok_and(|filter| filter.matches(topic));
+        let mut credible = true;
+        for identifier in identifiers {
+            match self.wanted.iter().find(|own| own.identifier == identifier) {
+                Some(own) if matches(own) => keys.push(own.key),
+                _ => credible = false,
+            }
+        }
+        if !credible || keys.is_empty() {
+            keys.clear();
+            keys.extend(
+                self.wanted
+                    .iter()
+                    .filter(|own| matches(own))
+                    .map(|own| own.key),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matching(subscriptions: &Subscriptions, topic: &str, identifiers: &[u32]) -> Vec<Key> {
+        let mut keys = Vec::new();
+        let topic = TopicName::new(topic).expect("valid");
+        subscriptions.matching(topic, identifiers.iter().copied(), &mut keys);
+        keys
+    }
+
+    #[test]
+    fn identifiers_are_believed_only_when_they_fit() {
+        let mut subscriptions = Subscriptions::default();
+        for (key, filter) in [(1, "a/#"), (2, "a/b"), (3, "c")] {
+            subscriptions.subscribe(key, filter.into(), SubscriptionOptions::default());
+        }
+        let id = |index: usize| subscriptions.wanted[index].identifier;
+        assert_eq!(matching(&subscriptions, "a/b", &[id(0)]), [1]);
+        assert_eq!(matching(&subscriptions, "a/b", &[id(1), id(0)]), [2, 1]);
+        assert_eq!(matching(&subscriptions, "a/b", &[]), [1, 2]);
+        assert_eq!(matching(&subscriptions, "a/b", &[id(2)]), [1, 2]);
+        assert_eq!(matching(&subscriptions, "a/b", &[id(0), 7]), [1, 2]);
+    }
+
+    #[test]
+    fn the_same_filter_has_the_same_identifier_in_every_process() {
+        let identifier = |others: &[&str]| {
+            let mut subscriptions = Subscriptions::default();
+            for filter in others.iter().chain(&["device/+/state"]) {
+                subscriptions.subscribe(1, (*filter).into(), SubscriptionOptions::default());
+            }
+            subscriptions.wanted.last().expect("added").identifier
+        };
+        assert_eq!(identifier(&[]), identifier(&["a", "b/#"]));
+    }
+}

@@ -1,0 +1,998 @@
+//! The core against a scripted server, in virtual time.
+
+use std::time::Duration;
+
+use wigwag_proto::codec::{encode, frame};
+use wigwag_proto::packet::{
+    ConnAck, Delivery, Disconnect, Publish as PublishPacket, PublishAck, SubscribeAck, Version,
+};
+use wigwag_proto::{DecodeLimits, PacketId, PropertiesBuf, Property, TopicName};
+
+use super::*;
+use crate::config::{Builder, Limits};
+use crate::message::Publish;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A core, the time, and what has come out so far.
+struct World {
+    core: Core<u32>,
+    now: Time,
+    version: Version,
+    outputs: Vec<Output<u32>>,
+    /// Bytes that the core has not used yet.
+    carry: Vec<u8>,
+}
+
+impl World {
+    fn new(builder: Builder) -> World {
+        let config = builder.into_config().expect("valid");
+        let version = config.version;
+        let mut core = Core::new(config, 7);
+        core.start(Time::ZERO);
+        let mut world = World {
+            core,
+            now: Time::ZERO,
+            version,
+            outputs: Vec::new(),
+            carry: Vec::new(),
+        };
+        world.collect();
+        world
+    }
+
+    /// A world whose first connection is up.
+    fn online(builder: Builder) -> World {
+        let mut world = World::new(builder);
+        world.connect(false, &[]);
+        world
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            if matches!(output, Output::Close) {
+                self.carry.clear();
+            }
+            self.outputs.push(output);
+        }
+    }
+
+    /// Opens the transport and accepts the CONNECT, whose description it returns.
+    fn connect(&mut self, session_present: bool, properties: &[Property<'_>]) -> String {
+        self.core.handle_connected();
+        let connect = self.sent().join(" ");
+        let mut buf = PropertiesBuf::new();
+        for property in properties {
+            buf.push(*property).expect("short");
+        }
+        self.receive(&Packet::ConnAck(ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: buf.as_properties(),
+        }));
+        assert!(self.core.state().is_online(), "{:?}", self.core.state());
+        connect
+    }
+
+    /// Ends the connection and waits for the next attempt.
+    fn lose_connection(&mut self) {
+        self.core.handle_failed(self.now, OfflineReason::Closed);
+        self.collect();
+        self.wait_for_dial();
+    }
+
+    fn wait_for_dial(&mut self) {
+        self.outputs.clear();
+        let until = self.core.poll_timeout().expect("another attempt");
+        self.advance(until - self.now);
+        assert!(matches!(self.outputs.as_slice(), [.., Output::Dial]));
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.now = self.now + by;
+        self.core.handle_timeout(self.now);
+        self.collect();
+    }
+
+    fn receive(&mut self, packet: &Packet<'_>) {
+        let mut bytes = Vec::new();
+        encode(packet, self.version, &mut bytes).expect("valid");
+        self.receive_bytes(&bytes);
+    }
+
+    fn receive_bytes(&mut self, bytes: &[u8]) {
+        self.carry.extend_from_slice(bytes);
+        let used = self.core.handle_bytes(self.now, &self.carry);
+        self.carry.drain(..used);
+        self.collect();
+    }
+
+    /// Descriptions of the packets that the core has sent.
+    fn sent(&mut self) -> Vec<String> {
+        let mut bytes = Vec::new();
+        while !self.core.transmit().is_empty() {
+            let mut slices = [std::io::IoSlice::new(&[])];
+            self.core.transmit().io_slices(&mut slices);
+            bytes.extend_from_slice(&slices[0]);
+            let len = slices[0].len();
+            self.core.transmit().advance(len);
+            self.core.handle_sent(self.now);
+        }
+        self.collect();
+        let mut rest = bytes.as_slice();
+        let mut packets = Vec::new();
+        while let Some(found) = frame(rest, u32::MAX).expect("a packet") {
+            rest = &rest[found.len..];
+            let packet = wigwag_proto::codec::decode(found, self.version, &DecodeLimits::UNLIMITED);
+            packets.push(describe(&packet.expect("a packet")));
+        }
+        assert!(rest.is_empty());
+        packets
+    }
+
+    fn publish(&mut self, receipt: u32, publish: Publish) {
+        let message = publish.into_outgoing().expect("valid");
+        self.core.publish(self.now, message, receipt);
+        self.collect();
+    }
+
+    fn subscribe(&mut self, key: Key, filter: &str) {
+        let options = SubscriptionOptions {
+            qos: Qos::ExactlyOnce,
+            ..SubscriptionOptions::default()
+        };
+        self.core.subscribe(self.now, key, filter.into(), options);
+        self.collect();
+    }
+
+    /// The publishes that are done, in order.
+    fn published(&mut self) -> Vec<(u32, Result<Outcome, PublishError>)> {
+        let mut done = Vec::new();
+        self.outputs.retain(|output| match output {
+            Output::Published(receipt, result) => {
+                done.push((*receipt, result.clone()));
+                false
+            }
+            _ => true,
+        });
+        done
+    }
+
+    /// The messages that have been delivered, with their tokens.
+    fn delivered(&mut self) -> Vec<(Key, String, Token)> {
+        let mut delivered = Vec::new();
+        self.outputs.retain(|output| match output {
+            Output::Deliver {
+                key,
+                message,
+                token,
+            } => {
+                delivered.push((*key, message.topic().to_owned(), *token));
+                false
+            }
+            _ => true,
+        });
+        delivered
+    }
+
+    fn handle_all(&mut self) -> usize {
+        let delivered = self.delivered();
+        for (_, _, token) in &delivered {
+            self.core.handle_handled(self.now, *token);
+        }
+        self.collect();
+        delivered.len()
+    }
+
+    fn retry_in(&self) -> Duration {
+        match self.core.state() {
+            State::Offline {
+                retry_in: Some(retry_in),
+                ..
+            } => *retry_in,
+            state => panic!("{state:?} has no next attempt"),
+        }
+    }
+}
+
+fn describe(packet: &Packet<'_>) -> String {
+    let name = packet.packet_type();
+    match packet {
+        Packet::Connect(connect) => format!(
+            "{name} {} clean={} keep_alive={}",
+            connect.client_id, connect.clean_start, connect.keep_alive_secs
+        ),
+        Packet::Publish(publish) => {
+            let topic = publish.topic.map_or("", |topic| topic.as_str());
+            let expiry = publish.properties.message_expiry_interval();
+            let expiry = expiry.map_or(String::new(), |secs| format!(" expiry={secs}"));
+            match publish.delivery {
+                Delivery::AtMostOnce => format!("{name} {topic}{expiry}"),
+                Delivery::AtLeastOnce { packet_id, dup } => {
+                    format!("{name} {topic} q1 id={packet_id} dup={dup}{expiry}")
+                }
+                Delivery::ExactlyOnce { packet_id, dup } => {
+                    format!("{name} {topic} q2 id={packet_id} dup={dup}{expiry}")
+                }
+            }
+        }
+        Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+            format!("{name} id={} {:#04x}", ack.packet_id, ack.reason as u8)
+        }
+        Packet::Subscribe(subscribe) => {
+            format!("{name} {}", subscribe.subscriptions[0].filter)
+        }
+        Packet::Unsubscribe(unsubscribe) => format!("{name} {}", unsubscribe.filters[0]),
+        Packet::Disconnect(disconnect) => format!("{name} {:#04x}", disconnect.reason as u8),
+        other => other.packet_type().name().to_owned(),
+    }
+}
+
+fn builder() -> Builder {
+    Builder::new("mqtt://h")
+        .client_id("c")
+        .session_expiry(Duration::from_secs(60))
+}
+
+fn id(value: u16) -> PacketId {
+    PacketId::new(value).expect("not zero")
+}
+
+fn ack(value: u16) -> PublishAck<'static> {
+    PublishAck::new(id(value), ReasonCode::Success)
+}
+
+fn q1(packet_id: u16) -> Delivery {
+    Delivery::AtLeastOnce {
+        packet_id: id(packet_id),
+        dup: false,
+    }
+}
+
+fn q2(packet_id: u16, dup: bool) -> Delivery {
+    Delivery::ExactlyOnce {
+        packet_id: id(packet_id),
+        dup,
+    }
+}
+
+fn message(topic: &str, delivery: Delivery) -> Packet<'_> {
+    Packet::Publish(PublishPacket {
+        delivery,
+        retain: false,
+        topic: Some(TopicName::new(topic).expect("valid")),
+        properties: wigwag_proto::Properties::EMPTY,
+        payload: b"payload",
+    })
+}
+
+fn aliased<'a>(topic: &'a str, properties: &'a PropertiesBuf) -> Packet<'a> {
+    Packet::Publish(PublishPacket {
+        delivery: Delivery::AtMostOnce,
+        retain: false,
+        topic: TopicName::new(topic).ok(),
+        properties: properties.as_properties(),
+        payload: b"",
+    })
+}
+
+fn suback(packet_id: u16, reason: ReasonCode) -> Packet<'static> {
+    Packet::SubAck(SubscribeAck {
+        packet_id: id(packet_id),
+        properties: wigwag_proto::Properties::EMPTY,
+        reasons: vec![reason],
+    })
+}
+
+fn disconnect(reason: ReasonCode) -> Packet<'static> {
+    Packet::Disconnect(Disconnect::new(reason))
+}
+
+const DELIVERED: Result<Outcome, PublishError> = Ok(Outcome::Delivered);
+
+// Connecting.
+
+#[test]
+fn being_kicked_right_after_connack_backs_off() {
+    let mut world = World::new(builder());
+    let mut waits = Vec::new();
+    for attempt in 1..=200 {
+        assert_eq!(world.core.state(), &State::Connecting { attempt });
+        world.connect(false, &[]);
+        world.advance(Duration::from_millis(1));
+        world.core.handle_failed(world.now, OfflineReason::Closed);
+        waits.push(world.retry_in());
+        world.wait_for_dial();
+    }
+    let bound = |failures: usize| SECOND * (1 << failures.min(6)).min(60);
+    for (failures, wait) in waits.iter().enumerate() {
+        let allowed = SECOND / 10..=bound(failures);
+        assert!(allowed.contains(wait), "{failures}: {wait:?}");
+    }
+    let late = waits[10..].iter().sum::<Duration>() / 190;
+    assert!((20..40).contains(&late.as_secs()), "mean {late:?}");
+}
+
+#[test]
+fn only_a_stable_connection_resets_the_backoff() {
+    let mut world = World::online(builder().keep_alive(Duration::ZERO));
+    for _ in 0..5 {
+        world.lose_connection();
+        world.connect(true, &[]);
+    }
+    world.advance(29 * SECOND);
+    world.lose_connection();
+    assert_eq!(world.core.state(), &State::Connecting { attempt: 7 });
+    world.connect(true, &[]);
+    world.advance(30 * SECOND);
+    world.lose_connection();
+    assert_eq!(world.core.state(), &State::Connecting { attempt: 2 });
+}
+
+#[test]
+fn a_silent_server_is_given_up_after_the_connect_timeout() {
+    let mut world = World::new(builder().connect_timeout(3 * SECOND));
+    world.advance(SECOND);
+    world.core.handle_connected();
+    assert_eq!(world.core.poll_timeout(), Some(Time::new(3 * SECOND)));
+    world.advance(2 * SECOND);
+    assert!(matches!(
+        world.core.state(),
+        State::Offline {
+            reason: OfflineReason::ConnectTimeout(_),
+            retry_in: Some(_)
+        }
+    ));
+}
+
+fn refused(builder: Builder, reason: ReasonCode) -> World {
+    let mut world = World::new(builder);
+    world.core.handle_connected();
+    world.sent();
+    world.receive(&Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason,
+        properties: wigwag_proto::Properties::EMPTY,
+    }));
+    world
+}
+
+#[test]
+fn a_refusal_for_good_stops_the_client_and_a_busy_server_does_not() {
+    let retries = |world: &World| world.core.poll_timeout().is_some();
+    assert!(!retries(&refused(
+        builder(),
+        ReasonCode::BadUserNameOrPassword
+    )));
+    assert!(!retries(&refused(
+        builder().version(Version::V3_1_1),
+        ReasonCode::NotAuthorized
+    )));
+    assert!(retries(&refused(builder(), ReasonCode::ServerBusy)));
+    let patient = builder().refusal_policy(RefusalPolicy::Retry);
+    assert!(retries(&refused(patient, ReasonCode::NotAuthorized)));
+}
+
+#[test]
+fn a_taken_over_session_is_fought_for_only_by_policy() {
+    let mut world = World::online(builder());
+    world.receive(&disconnect(ReasonCode::SessionTakenOver));
+    assert!(world.retry_in() >= SECOND / 10);
+
+    let mut world = World::online(builder().take_over_policy(TakeOverPolicy::Stop));
+    world.receive(&disconnect(ReasonCode::SessionTakenOver));
+    assert!(matches!(world.outputs.last(), Some(Output::Stopped(_))));
+    assert_eq!(world.core.poll_timeout(), None);
+}
+
+#[test]
+fn a_clean_start_concerns_the_first_connection_and_an_assigned_name_is_kept() {
+    let mut world = World::new(builder().client_id(""));
+    let assigned = [Property::AssignedClientIdentifier("assigned")];
+    let first = world.connect(false, &assigned);
+    assert_eq!(first, "CONNECT  clean=true keep_alive=60");
+    world.lose_connection();
+    let second = world.connect(true, &[]);
+    assert_eq!(second, "CONNECT assigned clean=false keep_alive=60");
+}
+
+// Keep alive.
+
+#[test]
+fn silence_calls_for_a_ping_and_silence_after_it_ends_the_connection() {
+    let mut world = World::online(builder().keep_alive(30 * SECOND));
+    world.advance(29 * SECOND);
+    assert_eq!(world.sent(), [""; 0]);
+    world.advance(SECOND);
+    assert_eq!(world.sent(), ["PINGREQ"]);
+    world.receive(&Packet::PingResp);
+    world.advance(30 * SECOND);
+    assert_eq!(world.sent(), ["PINGREQ"]);
+    world.advance(10 * SECOND);
+    assert!(matches!(
+        world.core.state(),
+        State::Offline {
+            reason: OfflineReason::KeepAlive,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_client_that_only_sends_still_notices_that_the_server_is_gone() {
+    let mut world = World::online(builder().keep_alive(30 * SECOND));
+    for _ in 0..40 {
+        world.publish(1, Publish::new("a", ""));
+        world.sent();
+        world.advance(SECOND);
+    }
+    assert!(!world.core.state().is_online());
+}
+
+#[test]
+fn the_servers_keep_alive_goes_before_ours() {
+    let mut world = World::new(builder().keep_alive(30 * SECOND));
+    world.connect(false, &[Property::ServerKeepAlive(5)]);
+    world.advance(5 * SECOND);
+    assert_eq!(world.sent(), ["PINGREQ"]);
+
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::ServerKeepAlive(0)]);
+    assert_eq!(world.core.poll_timeout(), None);
+}
+
+// Subscriptions.
+
+#[test]
+fn subscriptions_are_restored_only_when_the_session_is_lost() {
+    let mut world = World::new(builder());
+    world.subscribe(1, "a/+");
+    world.connect(false, &[]);
+    assert_eq!(world.sent(), ["SUBSCRIBE a/+"]);
+    world.receive(&suback(1, ReasonCode::GrantedQos1));
+    let qos = Qos::AtLeastOnce;
+    assert!(world.outputs.iter().any(|output| matches!(
+        output,
+        Output::Subscribed(1, Ok(granted)) if granted.qos == qos
+    )));
+
+    world.lose_connection();
+    world.connect(true, &[]);
+    assert_eq!(world.sent(), [""; 0]);
+
+    world.lose_connection();
+    world.connect(false, &[]);
+    assert_eq!(world.sent(), ["SUBSCRIBE a/+"]);
+
+    // Lost before its answer came: asked again, session or not.
+    world.lose_connection();
+    world.connect(true, &[]);
+    assert_eq!(world.sent(), ["SUBSCRIBE a/+"]);
+}
+
+#[test]
+fn a_resumed_session_delivers_to_handlers_that_were_declared_before() {
+    let mut world = World::new(builder().clean_start(false));
+    world.subscribe(1, "a/#");
+    world.connect(true, &[]);
+    world.receive(&message("a/b", q1(9)));
+    world.receive(&message("other", Delivery::AtMostOnce));
+    let delivered = world.delivered();
+    assert_eq!(delivered[0].0, 1);
+    assert_eq!(delivered[1].0, FALLBACK);
+}
+
+#[test]
+fn a_subscription_that_the_server_does_not_offer_is_refused_without_asking() {
+    let mut world = World::new(builder());
+    world.subscribe(1, "$share/g/a");
+    world.subscribe(2, "#");
+    world.subscribe(3, "a");
+    let offer = [
+        Property::SharedSubscriptionAvailable(false),
+        Property::WildcardSubscriptionAvailable(false),
+    ];
+    world.connect(false, &offer);
+    assert_eq!(world.sent(), ["SUBSCRIBE a"]);
+    let refused: Vec<Key> = (world.outputs.iter())
+        .filter_map(|output| match output {
+            Output::Subscribed(key, Err(SubscribeError::Rejected(_))) => Some(*key),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, [1, 2]);
+}
+
+#[test]
+fn a_removed_subscription_is_removed_at_the_server_too() {
+    let mut world = World::online(builder());
+    world.subscribe(1, "a");
+    world.sent();
+    world.receive(&suback(1, ReasonCode::Success));
+    world.core.unsubscribe(world.now, 2, "a".into());
+    assert_eq!(world.sent(), ["UNSUBSCRIBE a"]);
+    world.lose_connection();
+    world.connect(true, &[]);
+    assert_eq!(world.sent(), ["UNSUBSCRIBE a"]);
+    world.lose_connection();
+    world.connect(false, &[]);
+    assert_eq!(world.sent(), [""; 0]);
+    assert!((world.outputs.iter()).any(|output| matches!(output, Output::Unsubscribed(2, Ok(())))));
+}
+
+// Outgoing messages.
+
+#[test]
+fn what_was_in_flight_is_sent_again_in_order_with_dup() {
+    let mut world = World::online(builder());
+    world.publish(1, Publish::new("a", "").qos(Qos::AtLeastOnce));
+    world.publish(2, Publish::new("b", "").qos(Qos::ExactlyOnce));
+    world.publish(3, Publish::new("c", "").qos(Qos::ExactlyOnce));
+    world.publish(4, Publish::new("d", "").qos(Qos::AtLeastOnce));
+    world.sent();
+    world.receive(&Packet::PubAck(ack(1)));
+    world.receive(&Packet::PubRec(ack(2)));
+    assert_eq!(world.sent(), ["PUBREL id=2 0x00"]);
+    world.lose_connection();
+    world.publish(5, Publish::new("e", "").qos(Qos::AtLeastOnce));
+    world.connect(true, &[]);
+    assert_eq!(
+        world.sent(),
+        [
+            "PUBREL id=2 0x00",
+            "PUBLISH c q2 id=3 dup=true",
+            "PUBLISH d q1 id=4 dup=true",
+            "PUBLISH e q1 id=1 dup=false",
+        ]
+    );
+    world.receive(&Packet::PubComp(ack(2)));
+    world.receive(&Packet::PubAck(ack(4)));
+    world.receive(&Packet::PubRec(PublishAck::new(
+        id(3),
+        ReasonCode::QuotaExceeded,
+    )));
+    world.receive(&Packet::PubAck(ack(1)));
+    let rejected = Ok(Outcome::Rejected(ReasonCode::QuotaExceeded));
+    assert_eq!(
+        world.published(),
+        [
+            (2, DELIVERED),
+            (4, DELIVERED),
+            (3, rejected),
+            (5, DELIVERED)
+        ]
+    );
+}
+
+#[test]
+fn a_lost_session_leaves_what_was_in_flight_indeterminate() {
+    let mut world = World::online(builder());
+    world.publish(1, Publish::new("a", "").qos(Qos::AtLeastOnce));
+    world.sent();
+    world.lose_connection();
+    world.publish(2, Publish::new("b", "").qos(Qos::AtLeastOnce));
+    world.connect(false, &[]);
+    let lost = Ok(Outcome::Indeterminate(Indeterminate::SessionLost));
+    assert_eq!(world.published(), [(1, lost)]);
+    assert_eq!(world.sent(), ["PUBLISH b q1 id=1 dup=false"]);
+}
+
+#[test]
+fn the_servers_receive_maximum_is_kept_also_when_it_shrinks() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::ReceiveMaximum(3)]);
+    for receipt in 1..=5 {
+        world.publish(receipt, Publish::new("a", "").qos(Qos::AtLeastOnce));
+    }
+    assert_eq!(world.sent().len(), 3);
+    world.receive(&Packet::PubAck(ack(2)));
+    assert_eq!(world.sent(), ["PUBLISH a q1 id=2 dup=false"]);
+
+    world.lose_connection();
+    world.connect(true, &[Property::ReceiveMaximum(1)]);
+    assert_eq!(world.sent(), ["PUBLISH a q1 id=1 dup=true"]);
+    for (acknowledged, next) in [(1, "id=3 dup=true"), (3, "id=2 dup=true")] {
+        world.receive(&Packet::PubAck(ack(acknowledged)));
+        assert_eq!(world.sent(), [format!("PUBLISH a q1 {next}")]);
+    }
+    world.receive(&Packet::PubAck(ack(2)));
+    assert_eq!(world.sent().len(), 1);
+}
+
+#[test]
+fn more_messages_pass_than_there_are_packet_identifiers() {
+    let mut world = World::online(builder());
+    for receipt in 0..70_000 {
+        world.publish(receipt, Publish::new("a", "").qos(Qos::AtLeastOnce));
+        let packet_id = (1..=u16::MAX)
+            .find(|&packet_id| world.core.inflight.message(id(packet_id)).is_some())
+            .expect("in flight");
+        world.core.transmit().clear();
+        world.receive(&Packet::PubAck(ack(packet_id)));
+        assert_eq!(world.published(), [(receipt, DELIVERED)]);
+    }
+}
+
+#[test]
+fn a_message_that_the_server_does_not_accept_is_refused_locally() {
+    let mut world = World::new(builder());
+    let offer = [
+        Property::MaximumPacketSize(20),
+        Property::MaximumQos(true),
+        Property::RetainAvailable(false),
+    ];
+    world.connect(false, &offer);
+    // Two bytes of header, three of topic, two of Packet Identifier, one of properties.
+    world.publish(1, Publish::new("a", vec![0; 12]).qos(Qos::AtLeastOnce));
+    world.publish(2, Publish::new("a", vec![0; 13]).qos(Qos::AtLeastOnce));
+    world.publish(3, Publish::new("a", "").qos(Qos::ExactlyOnce));
+    world.publish(4, Publish::new("a", "").retain());
+    assert_eq!(world.sent(), ["PUBLISH a q1 id=1 dup=false"]);
+    let too_large = PublishError::PacketTooLarge { size: 21, max: 20 };
+    let max = Qos::AtLeastOnce;
+    assert_eq!(
+        world.published(),
+        [
+            (2, Err(too_large)),
+            (3, Err(PublishError::QosNotSupported { max })),
+            (4, Err(PublishError::RetainNotAvailable)),
+        ]
+    );
+}
+
+#[test]
+fn qos_0_is_refused_while_offline_unless_it_may_be_queued() {
+    let mut world = World::new(builder());
+    world.publish(1, Publish::new("a", ""));
+    assert_eq!(world.published(), [(1, Err(PublishError::Offline))]);
+
+    let mut world = World::new(builder().offline_qos0(OfflineQos0::Queue));
+    world.publish(1, Publish::new("a", ""));
+    world.connect(false, &[]);
+    assert_eq!(world.sent(), ["PUBLISH a"]);
+    assert_eq!(world.published(), [(1, DELIVERED)]);
+}
+
+#[test]
+fn time_in_the_queue_counts_against_the_expiry() {
+    let mut world = World::new(builder().connect_timeout(100 * SECOND));
+    let publish = |secs| {
+        Publish::new("a", "")
+            .qos(Qos::AtLeastOnce)
+            .message_expiry(Duration::from_secs(secs))
+    };
+    world.publish(1, publish(5));
+    world.publish(2, publish(60));
+    world.advance(10 * SECOND);
+    world.connect(false, &[]);
+    assert_eq!(world.sent(), ["PUBLISH a q1 id=1 dup=false expiry=50"]);
+    let expired = Err(PublishError::Expired(10 * SECOND));
+    assert_eq!(world.published(), [(1, expired)]);
+}
+
+// Incoming messages.
+
+#[test]
+fn acknowledgements_leave_in_the_order_of_arrival() {
+    let mut world = World::online(builder());
+    world.receive(&message("a", q1(5)));
+    world.receive(&message("b", q2(6, false)));
+    world.receive(&message("c", q1(7)));
+    let tokens: Vec<Token> = world
+        .delivered()
+        .iter()
+        .map(|(_, _, token)| *token)
+        .collect();
+    assert_eq!(world.sent(), [""; 0]);
+    world.core.handle_handled(world.now, tokens[2]);
+    world.core.handle_handled(world.now, tokens[1]);
+    assert_eq!(world.sent(), [""; 0]);
+    world.core.handle_handled(world.now, tokens[0]);
+    assert_eq!(
+        world.sent(),
+        ["PUBACK id=5 0x00", "PUBREC id=6 0x00", "PUBACK id=7 0x00"]
+    );
+}
+
+#[test]
+fn a_message_for_two_handlers_is_acknowledged_after_both() {
+    let mut world = World::online(builder());
+    world.subscribe(1, "a/#");
+    world.subscribe(2, "a/b");
+    world.sent();
+    world.receive(&message("a/b", q1(5)));
+    let delivered = world.delivered();
+    assert_eq!(delivered.len(), 2);
+    world.core.handle_handled(world.now, delivered[0].2);
+    assert_eq!(world.sent(), [""; 0]);
+    world.core.handle_handled(world.now, delivered[1].2);
+    assert_eq!(world.sent(), ["PUBACK id=5 0x00"]);
+}
+
+#[test]
+fn qos_2_is_delivered_once_over_reconnects_at_every_step() {
+    // The handler finishes before or after the connection is lost.
+    for handled_first in [true, false] {
+        let mut world = World::online(builder());
+        world.receive(&message("a", q2(1, false)));
+        world.receive(&message("a", q2(1, true)));
+        let delivered = world.delivered();
+        assert_eq!(delivered.len(), 1);
+        if handled_first {
+            world.core.handle_handled(world.now, delivered[0].2);
+        }
+        world.lose_connection();
+        world.connect(true, &[]);
+        world.receive(&message("a", q2(1, true)));
+        assert_eq!(world.delivered().len(), 0);
+        if !handled_first {
+            assert_eq!(world.sent(), [""; 0]);
+            world.core.handle_handled(world.now, delivered[0].2);
+        }
+        assert_eq!(world.sent(), ["PUBREC id=1 0x00"]);
+        world.receive(&Packet::PubRel(ack(1)));
+        assert_eq!(world.sent(), ["PUBCOMP id=1 0x00"]);
+        // Released, the identifier names a new message.
+        world.receive(&message("a", q2(1, false)));
+        assert_eq!(world.delivered().len(), 1);
+    }
+}
+
+#[test]
+fn packet_identifiers_of_both_directions_do_not_meet() {
+    let mut world = World::online(builder());
+    world.publish(1, Publish::new("out", "").qos(Qos::ExactlyOnce));
+    world.receive(&message("in", q2(1, false)));
+    world.handle_all();
+    assert_eq!(
+        world.sent(),
+        ["PUBLISH out q2 id=1 dup=false", "PUBREC id=1 0x00"]
+    );
+    world.receive(&Packet::PubRec(ack(1)));
+    world.receive(&Packet::PubRel(ack(1)));
+    assert_eq!(world.sent(), ["PUBREL id=1 0x00", "PUBCOMP id=1 0x00"]);
+    world.receive(&Packet::PubComp(ack(1)));
+    assert_eq!(world.published(), [(1, DELIVERED)]);
+}
+
+#[test]
+fn a_pubrel_for_an_unknown_identifier_is_answered_and_the_connection_stays() {
+    let mut world = World::online(builder());
+    world.receive(&Packet::PubRel(ack(9)));
+    assert_eq!(world.sent(), ["PUBCOMP id=9 0x92"]);
+    world.receive(&Packet::PubRec(ack(9)));
+    assert_eq!(world.sent(), ["PUBREL id=9 0x92"]);
+    world.receive(&Packet::PubAck(ack(9)));
+    assert!(world.core.state().is_online());
+}
+
+#[test]
+fn a_topic_alias_stands_for_its_topic_on_its_connection() {
+    let mut world = World::online(builder());
+    let alias = PropertiesBuf::new()
+        .with(Property::TopicAlias(32))
+        .expect("short");
+    world.receive(&aliased("a/b", &alias));
+    world.receive(&aliased("", &alias));
+    let topics: Vec<String> = world
+        .delivered()
+        .into_iter()
+        .map(|(_, topic, _)| topic)
+        .collect();
+    assert_eq!(topics, ["a/b", "a/b"]);
+    world.lose_connection();
+    world.connect(true, &[]);
+    world.receive(&aliased("", &alias));
+    assert_eq!(world.sent(), ["DISCONNECT 0x94"]);
+}
+
+fn check_violation(packet: &Packet<'_>, expect: &str) {
+    let mut world = World::online(builder());
+    world.receive(packet);
+    assert_eq!(world.sent(), [expect], "{packet:?}");
+    assert!(world.core.is_closing());
+    world.core.handle_failed(world.now, OfflineReason::Closed);
+    assert!(matches!(
+        world.core.state(),
+        State::Offline {
+            reason: OfflineReason::Protocol { .. },
+            retry_in: Some(_)
+        }
+    ));
+}
+
+#[test]
+fn a_server_that_breaks_the_protocol_is_told_and_left() {
+    let alias = PropertiesBuf::new()
+        .with(Property::TopicAlias(33))
+        .expect("short");
+    check_violation(&aliased("", &alias), "DISCONNECT 0x94");
+    check_violation(&aliased("a", &alias), "DISCONNECT 0x94");
+    check_violation(&Packet::PingReq, "DISCONNECT 0x82");
+    check_violation(&suback(5, ReasonCode::Success), "DISCONNECT 0x82");
+    let connack = ConnAck {
+        session_present: false,
+        reason: ReasonCode::Success,
+        properties: wigwag_proto::Properties::EMPTY,
+    };
+    check_violation(&Packet::ConnAck(connack), "DISCONNECT 0x82");
+
+    let mut world = World::online(builder());
+    world.receive_bytes(&[0x36, 0]);
+    assert_eq!(world.sent(), ["DISCONNECT 0x81"]);
+    let mut world = World::online(builder());
+    world.receive_bytes(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]);
+    assert_eq!(world.sent(), ["DISCONNECT 0x95"]);
+}
+
+#[test]
+fn a_server_that_exceeds_our_receive_maximum_is_left() {
+    let limits = Limits {
+        receive_maximum: 2,
+        ..Limits::default()
+    };
+    let mut world = World::online(builder().limits(limits));
+    world.receive(&message("a", q1(1)));
+    world.receive(&message("a", q2(2, false)));
+    assert_eq!(world.handle_all(), 2);
+    world.receive(&message("a", q1(3)));
+    assert!(world.core.state().is_online() && !world.core.is_closing());
+    // The message of QoS 2 counts until it is released.
+    world.receive(&message("a", q1(4)));
+    world.receive(&message("a", q1(5)));
+    assert_eq!(
+        world.sent(),
+        ["PUBACK id=1 0x00", "PUBREC id=2 0x00", "DISCONNECT 0x93"]
+    );
+}
+
+#[test]
+fn an_oversized_message_of_3_1_1_is_skipped_acknowledged_and_reported() {
+    let limits = Limits {
+        packet_size_max: 100,
+        ..Limits::default()
+    };
+    let mut bytes = Vec::new();
+    let large = Packet::Publish(PublishPacket {
+        delivery: q1(5),
+        retain: true,
+        topic: TopicName::new("large").ok(),
+        properties: wigwag_proto::Properties::EMPTY,
+        payload: &[0x30; 1_000],
+    });
+    encode(&large, Version::V3_1_1, &mut bytes).expect("valid");
+    encode(&message("small", q1(6)), Version::V3_1_1, &mut bytes).expect("valid");
+    for step in [1, 7, bytes.len()] {
+        let old = builder().version(Version::V3_1_1).limits(limits);
+        let mut world = World::online(old);
+        for piece in bytes.chunks(step) {
+            world.receive_bytes(piece);
+        }
+        let (topic, size) = ("large".into(), 1_012);
+        let expect = Event::Oversized { topic, size };
+        assert!(
+            (world.outputs.iter())
+                .any(|output| matches!(output, Output::Event(event) if *event == expect)),
+            "{:?}",
+            world.outputs
+        );
+        assert_eq!(world.handle_all(), 1);
+        assert_eq!(world.sent(), ["PUBACK id=5 0x00", "PUBACK id=6 0x00"]);
+    }
+}
+
+// Back-pressure.
+
+fn narrow() -> Builder {
+    builder().limits(Limits {
+        handler_messages: 2,
+        ..Limits::default()
+    })
+}
+
+#[test]
+fn reading_stops_while_handlers_are_behind_and_the_server_still_hears_from_us() {
+    let mut world = World::online(narrow().keep_alive(30 * SECOND));
+    for _ in 0..5 {
+        world.receive(&message("a", Delivery::AtMostOnce));
+    }
+    assert!(!world.core.is_receiving());
+    let delivered = world.delivered();
+    assert_eq!(delivered.len(), 2);
+    for _ in 0..4 {
+        world.advance(30 * SECOND);
+        assert_eq!(world.sent(), ["PINGREQ"]);
+    }
+    world.core.handle_handled(world.now, delivered[0].2);
+    assert!(world.core.is_receiving());
+    world.receive_bytes(&[]);
+    assert_eq!(world.delivered().len(), 1);
+    world.advance(Duration::ZERO);
+    assert!(world.core.state().is_online());
+}
+
+#[test]
+fn a_client_that_waits_for_an_acknowledgement_goes_on_reading_and_drops_qos_0_in_the_end() {
+    let mut world = World::online(narrow());
+    world.receive(&message("a", Delivery::AtMostOnce));
+    world.publish(1, Publish::new("b", "").qos(Qos::AtLeastOnce));
+    world.sent();
+    for _ in 0..40 {
+        world.receive(&message("a", Delivery::AtMostOnce));
+    }
+    world.receive(&Packet::PubAck(ack(1)));
+    assert_eq!(world.published(), [(1, DELIVERED)]);
+    assert_eq!(world.delivered().len(), 32);
+    let dropped = (world.outputs.iter())
+        .filter(|output| matches!(output, Output::Event(Event::Dropped { .. })))
+        .count();
+    assert_eq!(dropped, 9);
+    assert!(world.core.state().is_online());
+}
+
+// The end.
+
+#[test]
+fn disconnecting_waits_for_what_is_under_way() {
+    let mut world = World::online(builder());
+    world.publish(1, Publish::new("a", "").qos(Qos::AtLeastOnce));
+    world.receive(&message("b", q1(9)));
+    world.sent();
+    world.core.disconnect(world.now, 5 * SECOND);
+    world.publish(2, Publish::new("late", ""));
+    assert_eq!(world.published(), [(2, Err(PublishError::Stopped))]);
+    assert_eq!(world.sent(), [""; 0]);
+    world.receive(&Packet::PubAck(ack(1)));
+    assert_eq!(world.sent(), [""; 0]);
+    world.handle_all();
+    assert_eq!(world.sent(), ["PUBACK id=9 0x00", "DISCONNECT 0x00"]);
+    world.core.handle_failed(world.now, OfflineReason::Closed);
+    world.collect();
+    let Some(Output::Stopped(report)) = world.outputs.last() else {
+        panic!("{:?}", world.outputs);
+    };
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(world.core.poll_timeout(), None);
+}
+
+#[test]
+fn disconnecting_reports_what_is_left_at_its_deadline() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::ReceiveMaximum(1)]);
+    for receipt in 1..=3 {
+        world.publish(receipt, Publish::new("a", "").qos(Qos::AtLeastOnce));
+    }
+    world.receive(&message("b", q1(9)));
+    world.core.disconnect(world.now, 5 * SECOND);
+    assert_eq!(world.core.poll_timeout(), Some(world.now + 5 * SECOND));
+    world.advance(5 * SECOND);
+    assert_eq!(
+        world.sent(),
+        ["PUBLISH a q1 id=1 dup=false", "DISCONNECT 0x00"]
+    );
+    world.advance(SECOND);
+    let Some(Output::Stopped(report)) = world.outputs.last() else {
+        panic!("{:?}", world.outputs);
+    };
+    let expect = DrainReport {
+        disconnect_sent: true,
+        queued: 2,
+        in_flight: 1,
+        unhandled: 1,
+    };
+    assert_eq!(*report, expect);
+    let stopped = Err(PublishError::Stopped);
+    let unknown = Ok(Outcome::Indeterminate(Indeterminate::Stopped));
+    assert_eq!(
+        world.published(),
+        [(1, unknown), (2, stopped.clone()), (3, stopped)]
+    );
+}
+
+#[test]
+fn disconnecting_without_a_connection_and_with_nothing_to_send_is_immediate() {
+    let mut world = World::new(builder());
+    world.core.disconnect(world.now, 5 * SECOND);
+    world.collect();
+    assert!(matches!(world.outputs.last(), Some(Output::Stopped(_))));
+}

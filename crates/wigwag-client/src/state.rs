@@ -1,0 +1,143 @@
+//! What the client tells about itself: its state, the reasons behind it, and events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wigwag_proto::ReasonCode;
+
+use crate::SubscribeError;
+
+/// Where the client stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A connection is being made.
+    Connecting {
+        /// Attempts since the last stable connection, this one included.
+        attempt: u32,
+    },
+    /// The server has accepted the connection.
+    Online {
+        /// The server went on with the session that it had.
+        session_present: bool,
+    },
+    /// There is no connection.
+    Offline {
+        /// Why.
+        reason: OfflineReason,
+        /// Time until the next attempt; `None` when there will be none.
+        retry_in: Option<Duration>,
+    },
+}
+
+impl State {
+    /// Whether the server has accepted the connection.
+    pub const fn is_online(&self) -> bool {
+        matches!(self, State::Online { .. })
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfflineReason {
+    /// [`Client::start`](crate::Client::start) has not been called.
+    #[error("the client has not been started")]
+    NotStarted,
+    /// The server could not be reached.
+    #[error("{0}")]
+    Dial(Arc<str>),
+    /// Dialling and the handshake together took too long.
+    #[error("the server did not accept the connection within {0:?}")]
+    ConnectTimeout(Duration),
+    /// The server refused the connection.
+    #[error("the server refused the connection: {reason}{}", reason_text(.text))]
+    Refused {
+        /// Why.
+        reason: ReasonCode,
+        /// The server's words, if it sent any.
+        text: Option<Arc<str>>,
+    },
+    /// The server ended the connection with a DISCONNECT.
+    #[error("the server ended the connection: {reason}{}", reason_text(.text))]
+    Disconnected {
+        /// Why.
+        reason: ReasonCode,
+        /// The server's words, if it sent any.
+        text: Option<Arc<str>>,
+    },
+    /// The server closed the connection without a word.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(Arc<str>),
+    /// The server did not answer a PINGREQ.
+    #[error("the server did not answer within the Keep Alive")]
+    KeepAlive,
+    /// The server broke a rule of the protocol, or a limit; it has been told with this Reason Code.
+    #[error("the server broke the protocol: {text} ({reason})")]
+    Protocol {
+        /// What the server was told.
+        reason: ReasonCode,
+        /// What was wrong.
+        text: Arc<str>,
+    },
+    /// [`Client::disconnect`](crate::Client::disconnect) was called.
+    #[error("the client was disconnected by its user")]
+    Stopped,
+}
+
+fn reason_text(text: &Option<Arc<str>>) -> String {
+    text.as_ref()
+        .map_or_else(String::new, |text| format!(", '{text}'"))
+}
+
+/// The client has given up: there will be no further attempt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+#[non_exhaustive]
+pub struct Fatal {
+    /// Why.
+    pub reason: OfflineReason,
+}
+
+/// Something happened to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The state has changed.
+    State(State),
+    /// The server has answered a SUBSCRIBE.
+    Subscribed {
+        /// The Topic Filter.
+        filter: Arc<str>,
+        /// The answer.
+        result: Result<crate::Granted, SubscribeError>,
+    },
+    /// The server has forgotten the session: subscriptions are made again, and what was in flight is
+    /// [`Indeterminate`](crate::Outcome::Indeterminate).
+    SessionLost {
+        /// Messages in flight.
+        in_flight: usize,
+    },
+    /// A message of QoS 0 arrived while more were waiting for their handlers than the limits allow.
+    Dropped {
+        /// Its topic.
+        topic: Arc<str>,
+        /// All that have been dropped so far.
+        total: u64,
+    },
+    /// A message larger than the limit arrived over MQTT 3.x, which cannot tell the server about
+    /// limits. It was skipped and acknowledged.
+    Oversized {
+        /// Its topic.
+        topic: Arc<str>,
+        /// Bytes of the packet.
+        size: usize,
+    },
+    /// A handler panicked; its message counts as handled.
+    HandlerPanicked {
+        /// The Topic Filter of the handler; empty for the fallback.
+        filter: Arc<str>,
+    },
+}

@@ -1,0 +1,438 @@
+//! The background task: one per client, owner of the core and of the pump.
+//!
+//! It carries commands, bytes and time to the core, and the core's outputs to where they belong. It
+//! decides nothing.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
+use tokio::time::{Instant, Sleep};
+use wigwag_net::dial::{DialError, dial};
+use wigwag_net::{Pump, Stream};
+use wigwag_proto::Time;
+use wigwag_proto::packet::SubscriptionOptions;
+
+use crate::core::{Core, FALLBACK, Key, Output};
+use crate::lane::{Finished, Handler, Lane};
+use crate::message::Outgoing;
+use crate::state::{Event, OfflineReason, State};
+use crate::{DrainReport, Granted, Outcome, PublishError, SubscribeError, UnsubscribeError};
+
+/// The read buffer, one for each thread of the runtime: an idle client owns none.
+const SCRATCH_LEN: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_LEN]);
+}
+
+/// Turns of the loop before other tasks get theirs.
+const TURNS_MAX: usize = 32;
+
+/// Commands and finished messages that are taken in one turn.
+const BATCH: usize = 256;
+
+/// Room in a WebSocket frame for more than the largest packet: servers put several into one.
+const FRAME_ROOM: usize = 1024 * 1024;
+
+/// Timers further away than this are looked at again by then.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the handle asks for.
+pub(crate) enum Command {
+    Publish {
+        message: Outgoing,
+        receipt: Receipt,
+    },
+    Subscribe {
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+        handler: Arc<dyn Handler>,
+        answer: oneshot::Sender<Result<Granted, SubscribeError>>,
+    },
+    Unsubscribe {
+        filter: Arc<str>,
+        answer: oneshot::Sender<Result<(), UnsubscribeError>>,
+    },
+    Disconnect {
+        within: Duration,
+        answer: oneshot::Sender<DrainReport>,
+    },
+}
+
+/// The sender's end of a publish: its future, and the room that the message takes in the queue.
+pub(crate) struct Receipt {
+    pub(crate) answer: Option<oneshot::Sender<Result<Outcome, PublishError>>>,
+    pub(crate) _message: OwnedSemaphorePermit,
+    pub(crate) _bytes: OwnedSemaphorePermit,
+}
+
+/// The ends of the channels that the handle does not hold.
+pub(crate) struct Channels {
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) state: watch::Sender<State>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<Stream, DialError>> + Send>>;
+
+pub(crate) struct Task {
+    core: Core<Receipt>,
+    channels: Channels,
+    origin: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+
+    dialling: Option<Dialling>,
+    pump: Option<Pump>,
+    /// The sending side has been closed.
+    is_shut: bool,
+    /// The core has left whole packets in the pump.
+    is_paused: bool,
+
+    next_key: Key,
+    lanes: BTreeMap<Key, Lane>,
+    subscribing: BTreeMap<Key, oneshot::Sender<Result<Granted, SubscribeError>>>,
+    unsubscribing: BTreeMap<Key, oneshot::Sender<Result<(), UnsubscribeError>>>,
+    disconnecting: Vec<oneshot::Sender<DrainReport>>,
+    finished: (
+        mpsc::UnboundedSender<Finished>,
+        mpsc::UnboundedReceiver<Finished>,
+    ),
+    is_over: bool,
+}
+
+impl Task {
+    pub(crate) fn new(
+        core: Core<Receipt>,
+        channels: Channels,
+        fallback: Option<Arc<dyn Handler>>,
+    ) -> Task {
+        let mut lanes = BTreeMap::new();
+        if let Some(handler) = fallback {
+            lanes.insert(FALLBACK, Lane::new("".into(), handler));
+        }
+        Task {
+            core,
+            channels,
+            origin: Instant::now(),
+            timer: None,
+            dialling: None,
+            pump: None,
+            is_shut: false,
+            is_paused: false,
+            next_key: FALLBACK + 1,
+            lanes,
+            subscribing: BTreeMap::new(),
+            unsubscribing: BTreeMap::new(),
+            disconnecting: Vec::new(),
+            finished: mpsc::unbounded_channel(),
+            is_over: false,
+        }
+    }
+
+    /// Begins to connect, after the commands that came before.
+    pub(crate) async fn run(mut self: Box<Self>) {
+        let now = self.now();
+        self.core.start(now);
+        std::future::poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn now(&self) -> Time {
+        Time::new(self.origin.elapsed())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURNS_MAX {
+            let mut progress = self.poll_commands(cx);
+            progress |= self.poll_finished(cx);
+            progress |= self.poll_dialling(cx);
+            progress |= self.poll_receive(cx);
+            progress |= self.poll_transmit(cx);
+            progress |= self.poll_timer(cx);
+            progress |= self.run_outputs();
+            if self.is_over {
+                return Poll::Ready(());
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    // Inputs. Each returns whether something has happened; if not, a wake-up has been arranged.
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        for taken in 0..BATCH {
+            match self.channels.commands.poll_recv(cx) {
+                Poll::Ready(Some(command)) => self.command(command),
+                Poll::Ready(None) => {
+                    // The last handle is gone, and with it whoever could ask for a DISCONNECT.
+                    self.is_over = true;
+                    return true;
+                }
+                Poll::Pending => return taken > 0,
+            }
+        }
+        true
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Publish { message, receipt } => self.core.publish(now, message, receipt),
+            Command::Subscribe {
+                filter,
+                options,
+                handler,
+                answer,
+            } => {
+                let key = self.new_key();
+                self.lanes.insert(key, Lane::new(filter.clone(), handler));
+                self.subscribing.insert(key, answer);
+                self.core.subscribe(now, key, filter, options);
+            }
+            Command::Unsubscribe { filter, answer } => {
+                let key = self.new_key();
+                self.unsubscribing.insert(key, answer);
+                self.core.unsubscribe(now, key, filter);
+            }
+            Command::Disconnect { within, answer } => {
+                self.disconnecting.push(answer);
+                self.core.disconnect(now, within);
+            }
+        }
+    }
+
+    fn new_key(&mut self) -> Key {
+        let key = self.next_key;
+        self.next_key += 1;
+        key
+    }
+
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> bool {
+        for taken in 0..BATCH {
+            let Poll::Ready(Some(finished)) = self.finished.1.poll_recv(cx) else {
+                return taken > 0;
+            };
+            if let Some(filter) = finished.panicked {
+                tracing::error!(%filter, "a message handler panicked");
+                self.emit(Event::HandlerPanicked { filter });
+            }
+            let now = self.now();
+            self.core.handle_handled(now, finished.token);
+        }
+        true
+    }
+
+    fn poll_dialling(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(dialling) = &mut self.dialling else {
+            return false;
+        };
+        let Poll::Ready(result) = dialling.as_mut().poll(cx) else {
+            return false;
+        };
+        self.dialling = None;
+        let now = self.now();
+        match result {
+            Ok(stream) => {
+                self.pump = Some(Pump::new(stream));
+                self.core.handle_connected();
+            }
+            Err(error) => {
+                let reason = OfflineReason::Dial(with_sources(&error).into());
+                self.core.handle_failed(now, reason);
+            }
+        }
+        true
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.now();
+        let Some(pump) = &mut self.pump else {
+            return false;
+        };
+        let core = &mut self.core;
+        if !core.is_receiving() && !core.is_closing() {
+            self.is_paused = true;
+            return false;
+        }
+        if std::mem::take(&mut self.is_paused) {
+            pump.consume_carried(&mut |bytes| core.handle_bytes(now, bytes));
+            return true;
+        }
+        let received = SCRATCH.with_borrow_mut(|scratch| {
+            pump.poll_receive(cx, scratch, &mut |bytes| core.handle_bytes(now, bytes))
+        });
+        match received {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(true)) => {}
+            Poll::Ready(Ok(false)) => core.handle_failed(now, OfflineReason::Closed),
+            Poll::Ready(Err(error)) => core.handle_failed(now, io_reason(&error)),
+        }
+        true
+    }
+
+    fn poll_transmit(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.now();
+        let Some(pump) = &mut self.pump else {
+            return false;
+        };
+        if !self.core.transmit().is_empty() {
+            match pump.poll_transmit(cx, self.core.transmit()) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(())) => self.core.handle_sent(now),
+                Poll::Ready(Err(error)) => self.core.handle_failed(now, io_reason(&error)),
+            }
+            return true;
+        }
+        if self.core.is_closing() && !self.is_shut {
+            // The socket stays until the server closes its side: dropped with unread bytes it would be
+            // reset, and the DISCONNECT might never be read.
+            match pump.poll_close(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(())) => self.is_shut = true,
+                Poll::Ready(Err(error)) => self.core.handle_failed(now, io_reason(&error)),
+            }
+            return true;
+        }
+        false
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(due) = self.core.poll_timeout() else {
+            return false;
+        };
+        let now = self.now();
+        if now >= due {
+            self.core.handle_timeout(now);
+            return true;
+        }
+        let at = Instant::now() + (due - now).min(FAR);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        // The deadline of a quiet connection moves with every packet; the timer follows when it rings.
+        if timer.deadline() > at || timer.is_elapsed() {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+
+    // Outputs.
+
+    fn run_outputs(&mut self) -> bool {
+        let mut progress = false;
+        while let Some(output) = self.core.poll_output() {
+            progress = true;
+            self.run_output(output);
+        }
+        progress
+    }
+
+    fn run_output(&mut self, output: Output<Receipt>) {
+        match output {
+            Output::Dial => {
+                let config = self.core.config();
+                let target = config.target.clone();
+                let frame_size_max = config.limits.packet_size_max as usize + FRAME_ROOM;
+                self.dialling = Some(Box::pin(async move { dial(&target, frame_size_max).await }));
+            }
+            Output::Close => {
+                self.dialling = None;
+                self.pump = None;
+                self.is_shut = false;
+                self.is_paused = false;
+            }
+            Output::Deliver {
+                key,
+                message,
+                token,
+            } => match self.lanes.get_mut(&key) {
+                Some(lane) => lane.deliver(message, token, &self.finished.0),
+                None => {
+                    let now = self.now();
+                    self.core.handle_handled(now, token);
+                }
+            },
+            Output::Published(receipt, result) => {
+                if let Some(answer) = receipt.answer {
+                    // Who dropped the future does not want to know.
+                    let _ = answer.send(result);
+                }
+            }
+            Output::Subscribed(key, result) => {
+                if let Some(answer) = self.subscribing.remove(&key) {
+                    let _ = answer.send(result);
+                }
+            }
+            Output::Forget(key) => drop(self.lanes.remove(&key)),
+            Output::Unsubscribed(key, result) => {
+                if let Some(answer) = self.unsubscribing.remove(&key) {
+                    let _ = answer.send(result);
+                }
+            }
+            Output::Event(event) => self.emit(event),
+            Output::Stopped(report) => {
+                for answer in self.disconnecting.drain(..) {
+                    let _ = answer.send(report);
+                }
+                self.is_over = true;
+            }
+        }
+    }
+
+    fn emit(&self, event: Event) {
+        let target = &self.core.config().target;
+        match &event {
+            Event::State(state) => {
+                log_state(target, state);
+                self.channels.state.send_replace(state.clone());
+            }
+            event => tracing::debug!(%target, ?event),
+        }
+        // Nobody has to listen.
+        let _ = self.channels.events.send(event);
+    }
+}
+
+fn log_state(target: &wigwag_net::dial::Target, state: &State) {
+    match state {
+        State::Connecting { attempt } => tracing::debug!(%target, attempt, "connecting"),
+        State::Online { session_present } => tracing::info!(%target, session_present, "online"),
+        State::Offline {
+            reason,
+            retry_in: Some(retry_in),
+        } => tracing::warn!(%target, %reason, ?retry_in, "offline"),
+        State::Offline {
+            reason: OfflineReason::Stopped,
+            retry_in: None,
+        } => tracing::info!(%target, "stopped"),
+        State::Offline {
+            reason,
+            retry_in: None,
+        } => tracing::error!(%target, %reason, "stopped for good"),
+    }
+}
+
+fn io_reason(error: &std::io::Error) -> OfflineReason {
+    OfflineReason::Io(with_sources(error).into())
+}
+
+/// The error and what caused it, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
