@@ -186,7 +186,7 @@ impl Worker {
                 mailbox.send_envelopes(envelopes);
             }
         }
-        let events = self.shard.borrow_mut().poll_events();
+        let events = self.shard.borrow_mut().poll_events(now);
         events
             .iter()
             .for_each(|event| events::log(event, self.peer_of(event)));

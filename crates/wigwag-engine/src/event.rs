@@ -1,7 +1,9 @@
 //! What happened, for log and metrics: one enum for all of the engine.
 
+use std::time::Duration;
+
 use wigwag_proto::packet::Version;
-use wigwag_proto::{DecodeError, ReasonCode};
+use wigwag_proto::{DecodeError, ReasonCode, Time};
 
 use crate::shard::ConnectionKey;
 
@@ -110,12 +112,17 @@ impl DropReason {
     ];
 }
 
-/// Events until somebody takes them. Drops are counted, because they come in floods.
+/// Events until somebody takes them.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     events: Vec<Event>,
+    /// Drops come in floods, so they are counted and told once in a while.
     dropped: [u64; DropReason::ALL.len()],
+    told_drops_at: Time,
 }
+
+/// Least time between two reports of dropped messages.
+const DROPS_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 impl Events {
     pub(crate) fn push(&mut self, event: Event) {
@@ -128,18 +135,19 @@ impl Events {
         }
     }
 
+    /// Whether there is anything that cannot wait.
     pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.dropped.iter().all(|&count| count == 0)
+        self.events.is_empty()
     }
 
-    pub(crate) fn take(&mut self) -> Vec<Event> {
+    pub(crate) fn take(&mut self, now: Time) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.events);
-        for (reason, count) in DropReason::ALL.into_iter().zip(&mut self.dropped) {
-            if *count > 0 {
-                events.push(Event::Dropped {
-                    reason,
-                    count: std::mem::take(count),
-                });
+        if self.dropped.iter().any(|&count| count > 0) && now - self.told_drops_at >= DROPS_TOLD_EVERY {
+            self.told_drops_at = now;
+            for (reason, count) in DropReason::ALL.into_iter().zip(&mut self.dropped) {
+                if *count > 0 {
+                    events.push(Event::Dropped { reason, count: std::mem::take(count) });
+                }
             }
         }
         events

@@ -352,8 +352,8 @@ impl Shard {
     }
 
     /// Takes what happened since this was asked last.
-    pub fn poll_events(&mut self) -> Vec<Event> {
-        self.events.take()
+    pub fn poll_events(&mut self, now: Time) -> Vec<Event> {
+        self.events.take(now)
     }
 
     fn post(&mut self, to: ShardId, letter: Letter) {
