@@ -9,7 +9,11 @@ use wigwag_broker::{Broker, Listener};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port = |index, default| std::env::args().nth(index).map_or(Ok(default), |port| port.parse());
+    let port = |index, default| {
+        std::env::args()
+            .nth(index)
+            .map_or(Ok(default), |port| port.parse())
+    };
     let addr = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let broker = Broker::builder()
         .listener(Listener::tcp(addr(port(1, 1883)?)))

@@ -74,6 +74,8 @@ enum LinkState {
     Broken,
     /// This side is closed: read until the peer has closed its own.
     Draining,
+    /// The engine cannot use what the peer sends yet: wait until the connection is touched.
+    Waiting,
 }
 
 impl Worker {
@@ -205,7 +207,7 @@ impl Worker {
             return;
         };
         let mut shard = self.shard.borrow_mut();
-        if link.state.get() == LinkState::Idle
+        if matches!(link.state.get(), LinkState::Idle | LinkState::Waiting)
             && let Some(out) = shard.out(key)
             && !out.is_empty()
         {
@@ -217,10 +219,7 @@ impl Worker {
                 Poll::Pending => link.state.set(LinkState::Blocked),
             }
         }
-        if link.state.get() != LinkState::Idle
-            || shard.ending(key).is_some()
-            || link.pump.borrow().carried() > 0
-        {
+        if link.state.get() != LinkState::Idle || shard.ending(key).is_some() {
             link.task.borrow().wake_by_ref();
         }
     }
@@ -255,6 +254,8 @@ impl Worker {
             state: Cell::new(LinkState::Idle),
         });
         self.links.borrow_mut().insert(key, Rc::clone(&link));
+        // Its time to send a CONNECT has begun.
+        self.housekeeper.borrow().wake_by_ref();
         // Also when the task panics: one connection is lost then, not its session.
         let _end = EndOfConnection { worker: &self, key };
         poll_fn(|cx| self.poll_connection(cx, key, &link)).await;
@@ -288,13 +289,16 @@ impl Worker {
             match link.state.get() {
                 LinkState::Broken => return Poll::Ready(()),
                 LinkState::Blocked => self.poll_write_rest(cx, key, link),
+                LinkState::Waiting => link.state.set(LinkState::Idle),
                 LinkState::Idle | LinkState::Draining => {}
             }
             let ending = self.shard.borrow().ending(key);
             match ending {
                 Some(Ending::Drop) => return Poll::Ready(()),
                 Some(Ending::Close) => ready!(self.poll_close(cx, key, link)),
-                None if self.is_held_back(cx) || !self.shard.borrow().is_reading(key) => {
+                None if self.is_held_back(cx) => return Poll::Pending,
+                None if !self.shard.borrow().is_reading(key) => {
+                    link.state.set(LinkState::Waiting);
                     return Poll::Pending;
                 }
                 None => {}
