@@ -237,8 +237,9 @@ fn stopped_device_publishes_its_last_state(kind: Kind) {
         let watcher = watch_state(&broker);
         let presence = Subscriber::start(&broker, &["-t", ONLINE, "-q", "1"]);
         let mut device = start_device(&broker.mqtt_url());
-        command(&broker, r#"{"action":"start"}"#);
-        await_status(&watcher, "running");
+        presence.receive_where(|line| line.ends_with(" true"));
+        await_status(&watcher, "idle");
+        // An idle device says nothing more by itself.
         device.signal(signal);
         await_status(&watcher, "idle");
         presence.receive_where(|line| line.ends_with(" false"));

@@ -6,6 +6,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use crate::broker::{Broker, Kind};
 use crate::process::BOUND;
@@ -22,6 +23,10 @@ against_both_brokers!(
     packets_may_come_in_pieces,
     websocket_carries_packets_in_any_framing,
 );
+
+/// How long a broker may take to close a connection. Shorter than the bound of other waits,
+/// because a table of rows that are all wrong should still end soon.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What the broker says before it closes the connection.
 #[derive(Debug)]
@@ -65,16 +70,17 @@ fn check(broker: &Broker, rows: &[Hostile], open: impl Fn() -> Wire) {
         if row.ours_only && broker.kind() == Kind::Mosquitto {
             continue;
         }
-        // Shown when the test fails, also by a wait that runs into its bound.
-        println!("sending {}", row.name);
         let mut wire = open();
         wire.send(&row.bytes);
-        let said = wire.receive_to_the_end();
-        if broker.kind() == Kind::Wigwag && !is_last(&row.last, &said) {
-            wrong.push(format!(
-                "{}: {:02x?} instead of {:02x?}",
-                row.name, said, row.last
-            ));
+        match wire.receive_to_the_end_within(PATIENCE) {
+            None => wrong.push(format!("{}: the connection stays open", row.name)),
+            Some(said) if broker.kind() == Kind::Wigwag && !is_last(&row.last, &said) => {
+                wrong.push(format!(
+                    "{}: {said:02x?} instead of {:02x?}",
+                    row.name, row.last
+                ));
+            }
+            Some(_) => {}
         }
         check_alive(broker);
     }
@@ -154,7 +160,7 @@ fn connect_that_is_wrong_is_refused(kind: Kind) {
             .bytes(),
             Last::Connack(&[0x01, 0x84]),
         ),
-        // [MQTT-3.1.2-1]: the server may send CONNACK 0x84, and must close the connection.
+        // [MQTT-3.1.2-1]: the server may send a CONNACK; to what is not MQTT, ours sends nothing.
         hostile(
             "another protocol",
             Connect {
@@ -162,7 +168,7 @@ fn connect_that_is_wrong_is_refused(kind: Kind) {
                 ..v5.clone()
             }
             .bytes(),
-            Last::Connack(&[0x84]),
+            Last::Nothing,
         ),
         hostile(
             "the reserved flag",
@@ -328,12 +334,12 @@ fn wrong_packets_of_mqtt_5_are_answered_with_their_reason(kind: Kind) {
         hostile(
             "a topic with #",
             publish_5(0x30, b"a/#"),
-            Last::Disconnect(&[0x90]),
+            Last::Disconnect(&[0x81, 0x90]),
         ),
         hostile(
             "a topic with +",
             publish_5(0x30, b"a/+/b"),
-            Last::Disconnect(&[0x90]),
+            Last::Disconnect(&[0x81, 0x90]),
         ),
         hostile(
             "no topic and no Topic Alias",

@@ -70,6 +70,7 @@ impl Process {
             if ended || left.is_zero() {
                 let why = if ended { "it ended" } else { "time ran out" };
                 let said = state.lines.join("\n");
+                drop(state);
                 panic!(
                     "{} did not say {what} before {why}; it said:\n{said}",
                     self.name
@@ -93,6 +94,7 @@ impl Process {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let said = state.lines.join("\n");
+                drop(state);
                 panic!("{} does not end; it said:\n{said}", self.name);
             }
             state = self.output.changed.wait_timeout(state, left).unwrap().0;

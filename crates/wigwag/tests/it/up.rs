@@ -55,9 +55,6 @@ fn up_prints_addresses_that_work_and_a_line_to_try() {
     assert_eq!(status, 200);
     assert!(body.contains("<html"), "{body}");
     Wire::connected(ports.of("mqtt://"), &Connect::clean(4));
-    // The WebSocket port speaks HTTP and knows no page.
-    let (status, _) = http_get(ports.of("ws://"), "/");
-    assert!((400..500).contains(&status), "{status}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! Knows just enough of the format to build packets and to take apart what comes back. It does
 //! not use our codec: a mistake there must not hide itself.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use crate::process::BOUND;
 
@@ -108,19 +109,7 @@ impl Wire {
     /// The next packet: its first byte and what follows the Remaining Length. `None` when the
     /// broker closed the connection.
     pub(crate) fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
-        let first_byte = self.byte()?;
-        let (mut length, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte()?;
-            length |= usize::from(byte & 0x7F) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.fill(&mut body)?;
-        Some((first_byte, body))
+        read_packet(&mut self.stream)
     }
 
     /// All packets until the broker closes the connection.
@@ -128,27 +117,54 @@ impl Wire {
         std::iter::from_fn(|| self.receive()).collect()
     }
 
+    /// The same, or `None` when the broker keeps the connection open for `patience`.
+    pub(crate) fn receive_to_the_end_within(
+        &mut self,
+        patience: Duration,
+    ) -> Option<Vec<(u8, Vec<u8>)>> {
+        let mut bytes = Vec::new();
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        let end = self.stream.read_to_end(&mut bytes);
+        let is_timeout = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        if end.is_err_and(|error| is_timeout(error.kind())) {
+            return None;
+        }
+        let mut rest = bytes.as_slice();
+        Some(std::iter::from_fn(|| read_packet(&mut rest)).collect())
+    }
+
     /// Tells the broker that nothing more will come.
     pub(crate) fn finish_sending(&self) {
         // The broker may have closed the connection already.
         _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
+}
 
-    fn byte(&mut self) -> Option<u8> {
-        let mut byte = [0];
-        self.fill(&mut byte)?;
-        Some(byte[0])
-    }
-
-    fn fill(&mut self, buffer: &mut [u8]) -> Option<()> {
-        match self.stream.read_exact(buffer) {
-            Ok(()) => Some(()),
-            Err(error) => match error.kind() {
-                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-                    None
-                }
-                _ => panic!("the broker neither answers nor closes the connection: {error}"),
-            },
+/// `None` at the end of the stream, wherever it comes.
+fn read_packet(stream: &mut impl Read) -> Option<(u8, Vec<u8>)> {
+    let mut byte = [0];
+    fill(stream, &mut byte)?;
+    let [first_byte] = byte;
+    let (mut length, mut shift) = (0, 0);
+    loop {
+        fill(stream, &mut byte)?;
+        length |= usize::from(byte[0] & 0x7F) << shift;
+        shift += 7;
+        if byte[0] & 0x80 == 0 {
+            break;
         }
+    }
+    let mut body = vec![0; length];
+    fill(stream, &mut body)?;
+    Some((first_byte, body))
+}
+
+fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> Option<()> {
+    match stream.read_exact(buffer) {
+        Ok(()) => Some(()),
+        Err(error) => match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => None,
+            _ => panic!("the broker neither answers nor closes the connection: {error}"),
+        },
     }
 }
