@@ -50,6 +50,13 @@ impl Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
+impl Epoch {
+    /// Whether this claim is the next one after `earlier`.
+    pub(crate) fn follows(self, earlier: Epoch) -> bool {
+        self.0 == earlier.0 + 1
+    }
+}
+
 /// Which shard owns the session of which client.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -105,6 +112,13 @@ impl Directory {
         if owners.get(client_id) == Some(&Owner { shard, epoch }) {
             owners.remove(client_id);
         }
+    }
+
+    /// Clients whose sessions have an owner.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.len()
     }
 }
 

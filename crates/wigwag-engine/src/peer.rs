@@ -40,8 +40,12 @@ pub(crate) enum Letter {
         message: Arc<Message>,
         receivers: Arc<[Receiver]>,
     },
-    /// A client of your session has connected to shard `to`.
-    Release { client_id: Box<str>, to: ShardId },
+    /// A client of your session has connected to shard `to`, with the claim after yours.
+    Release {
+        client_id: Box<str>,
+        epoch: Epoch,
+        to: ShardId,
+    },
     /// The answer to `Release`; `None` when the session ended in the meantime.
     HandOver {
         client_id: Box<str>,
@@ -119,4 +123,17 @@ pub(crate) enum AwaitedBy {
     Nobody(Epoch),
     /// Another shard has claimed it in the meantime.
     Shard(ShardId),
+}
+
+impl Awaited {
+    /// Puts the shard that made the next claim in the place of the claim that it follows, and gives
+    /// that one back. `None` if it is none of these.
+    pub(crate) fn overtake(&mut self, epoch: Epoch, to: ShardId) -> Option<AwaitedBy> {
+        let overtaken = self.claims.iter_mut().find(|claim| match claim {
+            AwaitedBy::Connection(_, pending) => epoch.follows(pending.epoch()),
+            AwaitedBy::Nobody(earlier) => epoch.follows(*earlier),
+            AwaitedBy::Shard(_) => false,
+        })?;
+        Some(std::mem::replace(overtaken, AwaitedBy::Shard(to)))
+    }
 }

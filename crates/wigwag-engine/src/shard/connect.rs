@@ -18,13 +18,20 @@ use crate::timers::Timer;
 #[derive(Debug)]
 pub(crate) struct Pending {
     identity: Identity,
-    pub(super) epoch: Epoch,
+    epoch: Epoch,
     assigned: bool,
     clean_start: bool,
     wished_expiry_secs: u32,
     keep_alive_secs: u16,
     receive_maximum: u16,
     will: Option<SessionWill>,
+}
+
+impl Pending {
+    /// The claim that this connection made.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
 }
 
 impl Shard {
@@ -73,6 +80,7 @@ impl Shard {
                     shard,
                     Letter::Release {
                         client_id,
+                        epoch: pending.epoch,
                         to: self.id,
                     },
                 );
@@ -358,5 +366,9 @@ impl Shard {
         self.node
             .directory
             .release(client_id, self.id, session.epoch);
+        if let Some(to) = session.local.release_to {
+            let (client_id, session) = (session.identity.client_id, None);
+            self.post(to, Letter::HandOver { client_id, session });
+        }
     }
 }

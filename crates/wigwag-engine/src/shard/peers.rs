@@ -20,23 +20,27 @@ impl Shard {
                     self.deliver_shared(now, &message, receiver);
                 }
             }
-            Letter::Release { client_id, to } => self.handle_release(now, client_id, to),
+            Letter::Release {
+                client_id,
+                epoch,
+                to,
+            } => self.handle_release(now, client_id, epoch, to),
             Letter::HandOver { client_id, session } => {
                 self.handle_hand_over(now, client_id, session);
             }
-            Letter::Fence { from, to } => self.handle_fence(from, to),
-            Letter::Fenced { from, to } => self.handle_fenced(from, to),
+            Letter::Fence { from, to } => self.handle_fence(now, from, to),
+            Letter::Fenced { from, to } => self.handle_fenced(now, from, to),
             Letter::Settle { session, backlog } => self.handle_settle(now, session, backlog),
         }
     }
 
-    /// Another shard has claimed a session of this one.
-    fn handle_release(&mut self, now: Time, client_id: Box<str>, to: ShardId) {
-        if let Some(awaited) = self.awaited.get_mut(&client_id) {
+    /// Another shard has claimed a session of this one. By now this shard may have claimed it back: the
+    /// epoch tells which claim was made before the other shard's.
+    fn handle_release(&mut self, now: Time, client_id: Box<str>, epoch: Epoch, to: ShardId) {
+        let awaited = self.awaited.get_mut(&client_id);
+        if let Some(overtaken) = awaited.and_then(|awaited| awaited.overtake(epoch, to)) {
             // It is not here yet: whoever waits for it has been overtaken.
-            let overtaken = awaited.claims.pop_back();
-            awaited.claims.push_back(AwaitedBy::Shard(to));
-            if let Some(AwaitedBy::Connection(connection, _)) = overtaken {
+            if let AwaitedBy::Connection(connection, _) = overtaken {
                 self.close(now, connection, CloseReason::TakenOver, None);
             }
             return;
@@ -105,7 +109,7 @@ impl Shard {
         }
         match claim {
             Some(AwaitedBy::Connection(connection, pending)) => {
-                let session = session.map(|moving| self.take_in(*moving, pending.epoch));
+                let session = session.map(|moving| self.take_in(now, *moving));
                 self.accept(now, connection, *pending, session);
             }
             Some(AwaitedBy::Shard(to)) => {
@@ -114,7 +118,10 @@ impl Shard {
             }
             Some(AwaitedBy::Nobody(epoch)) => match session {
                 Some(moving) => {
-                    let key = self.take_in(*moving, epoch);
+                    let key = self.take_in(now, *moving);
+                    if let Some(session) = self.sessions.get_mut(key) {
+                        session.epoch = epoch;
+                    }
                     self.part_from_connection(now, key);
                 }
                 None => self.node.directory.release(&client_id, self.id, epoch),
@@ -124,9 +131,8 @@ impl Shard {
     }
 
     /// Makes a session one of this shard, and everybody route to it here.
-    fn take_in(&mut self, moving: Moving, epoch: Epoch) -> SessionKey {
+    fn take_in(&mut self, now: Time, moving: Moving) -> SessionKey {
         let Moving { mut session, from } = moving;
-        session.epoch = epoch;
         session.local = Local {
             arriving: Some(Backlog::default()),
             ..Local::default()
@@ -150,6 +156,18 @@ impl Shard {
         {
             self.post(shard, Letter::Fence { from, to });
         }
+        self.handle_fence(now, from, to);
+        key
+    }
+
+    /// A session has moved. What this shard sent to its old place is in the outbox before the answer, and
+    /// the version of the index that it routes by from here on knows the new one.
+    ///
+    /// The old shard may be this one: a session can come back to where it has just left.
+    fn handle_fence(&mut self, now: Time, from: Target, to: Target) {
+        if from.shard == self.id {
+            return self.handle_fenced(now, from.session, to);
+        }
         self.post(
             from.shard,
             Letter::Fenced {
@@ -157,26 +175,9 @@ impl Shard {
                 to,
             },
         );
-        key
     }
 
-    /// A session has moved. What this shard sent to its old place is in the outbox before the answer, and
-    /// the version of the index that it routes by from here on knows the new one.
-    fn handle_fence(&mut self, from: Target, to: Target) {
-        if from.shard == self.id {
-            self.handle_fenced(from.session, to);
-        } else {
-            self.post(
-                from.shard,
-                Letter::Fenced {
-                    from: from.session,
-                    to,
-                },
-            );
-        }
-    }
-
-    fn handle_fenced(&mut self, from: SessionKey, to: Target) {
+    fn handle_fenced(&mut self, now: Time, from: SessionKey, to: Target) {
         let Some(departed) = self.departed.get_mut(from) else {
             return;
         };
@@ -184,6 +185,9 @@ impl Shard {
         if departed.unfenced == 0
             && let Some(departed) = self.departed.remove(from)
         {
+            if to.shard == self.id {
+                return self.handle_settle(now, to.session, departed.backlog);
+            }
             self.post(
                 to.shard,
                 Letter::Settle {
@@ -217,7 +221,9 @@ impl Shard {
         };
         if let Some(to) = session.local.release_to.take() {
             let client_id = session.identity.client_id.clone();
-            self.hand_over(key, client_id, to);
+            return self.hand_over(key, client_id, to);
         }
+        // Retained messages have waited for this.
+        self.send_waiting(now, key);
     }
 }

@@ -1,1 +1,8 @@
+//! Behaviour of shards, told through clients: what they say and what they hear.
+//!
+//! [`world`] is the instrument. Tests that need one shard use one; whatever may depend on where a client
+//! is connected is tried with its clients together and apart.
 
+mod delivery;
+mod takeover;
+mod world;
