@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wigwag_proto::{Time, TopicFilter, TopicName};
 
@@ -39,7 +39,7 @@ impl Retained {
     pub(crate) fn set(&self, message: &Arc<Message>, max: usize) -> bool {
         let view = message.view();
         let topic = view.topic.as_str();
-        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = self.lock();
         if view.payload.is_empty() {
             messages.remove(topic);
         } else if let Some(slot) = messages.get_mut(topic) {
@@ -52,25 +52,36 @@ impl Retained {
         true
     }
 
-    /// Up to `max` messages behind the cursor that match the filter, and where to go on.
+    /// The next message behind the cursor that matches the filter, and where to go on. Without a message
+    /// and not at the end, the step was long enough.
     pub(crate) fn step(
         &self,
         filter: TopicFilter<'_>,
         cursor: &Cursor,
-        max: usize,
         now: Time,
-    ) -> (Vec<Arc<Message>>, Cursor) {
+    ) -> (Option<Arc<Message>>, Cursor) {
         let Cursor::After(after) = cursor else {
-            return (Vec::new(), Cursor::End);
+            return (None, Cursor::End);
         };
+        let mut messages = self.lock();
+        if !filter.has_wildcard() {
+            let found = messages.get(filter.as_str()).cloned();
+            if found
+                .as_ref()
+                .is_some_and(|message| message.view().is_expired(now))
+            {
+                messages.remove(filter.as_str());
+                return (None, Cursor::End);
+            }
+            return (found, Cursor::End);
+        }
         let prefix = literal_prefix(filter);
         let start = match after {
             Some(topic) => Bound::Excluded(&**topic),
             None => Bound::Included(prefix),
         };
-        let mut found = Vec::new();
+        let mut found = None;
         let mut expired = Vec::new();
-        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Cursor::End;
         for (looked_at, (topic, message)) in messages
             .range::<str, _>((start, Bound::Unbounded))
@@ -82,9 +93,9 @@ impl Retained {
             if message.view().is_expired(now) {
                 expired.push(topic.clone());
             } else if filter.matches(message.view().topic) {
-                found.push(Arc::clone(message));
+                found = Some(Arc::clone(message));
             }
-            if found.len() >= max || looked_at >= STEP_TOPICS {
+            if found.is_some() || looked_at >= STEP_TOPICS {
                 next = Cursor::After(Some(topic.clone()));
                 break;
             }
@@ -97,8 +108,11 @@ impl Retained {
 
     /// The message retained for exactly this topic.
     pub fn get(&self, topic: TopicName<'_>) -> Option<Arc<Message>> {
-        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        messages.get(topic.as_str()).cloned()
+        self.lock().get(topic.as_str()).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Arc<Message>>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,12 +152,12 @@ mod tests {
         .to_message()
     }
 
-    fn replay(retained: &Retained, filter: &str, max: usize, now: Time) -> Vec<String> {
+    fn replay(retained: &Retained, filter: &str, now: Time) -> Vec<String> {
         let filter = TopicFilter::new(filter).expect("valid");
         let mut cursor = Cursor::START;
         let mut all = Vec::new();
         while cursor != Cursor::End {
-            let (found, next) = retained.step(filter, &cursor, max, now);
+            let (found, next) = retained.step(filter, &cursor, now);
             all.extend(
                 found
                     .iter()
@@ -159,7 +173,7 @@ mod tests {
         let retained = Retained::default();
         assert!(retained.set(&message("a", b"1", None), 10));
         assert!(retained.set(&message("a", b"", None), 10));
-        assert!(replay(&retained, "#", 10, Time::ZERO).is_empty());
+        assert!(replay(&retained, "#", Time::ZERO).is_empty());
     }
 
     #[test]
@@ -175,8 +189,8 @@ mod tests {
         let retained = Retained::default();
         let later = Time::new(Duration::from_secs(1));
         retained.set(&message("a", b"1", Some(later)), 10);
-        assert_eq!(replay(&retained, "a", 10, Time::ZERO), ["a"]);
-        assert!(replay(&retained, "a", 10, later).is_empty());
+        assert_eq!(replay(&retained, "a", Time::ZERO), ["a"]);
+        assert!(replay(&retained, "a", later).is_empty());
         assert!(retained.get(TopicName::new("a").expect("valid")).is_none());
     }
 
@@ -186,8 +200,8 @@ mod tests {
         for n in 0..3_000 {
             retained.set(&message(&format!("t/{n:04}"), b"1", None), 10_000);
         }
-        assert_eq!(replay(&retained, "+/2999", 1, Time::ZERO), ["t/2999"]);
-        assert_eq!(replay(&retained, "#", 7, Time::ZERO).len(), 3_000);
+        assert_eq!(replay(&retained, "+/2999", Time::ZERO), ["t/2999"]);
+        assert_eq!(replay(&retained, "#", Time::ZERO).len(), 3_000);
     }
 
     proptest! {
@@ -195,7 +209,6 @@ mod tests {
         fn a_replay_finds_what_matches(
             topics in prop::collection::btree_set("[ab$]{0,2}(/[ab]{0,1}){0,2}", 1..20),
             filter in prop_oneof!["[ab]{1,2}(/[ab]{0,1}){0,2}", "([ab]{1}/)?\\+(/[ab])?", "([ab]{0,1}/){0,2}#"],
-            max in 1_usize..4,
         ) {
             let retained = Retained::default();
             let topics: Vec<String> = topics.into_iter().filter(|topic| !topic.is_empty()).collect();
@@ -205,7 +218,7 @@ mod tests {
             let parsed = TopicFilter::new(&filter).expect("valid");
             let expect: Vec<String> =
                 topics.into_iter().filter(|topic| parsed.matches(TopicName::new(topic).expect("valid"))).collect();
-            prop_assert_eq!(replay(&retained, &filter, max, Time::ZERO), expect);
+            prop_assert_eq!(replay(&retained, &filter, Time::ZERO), expect);
         }
     }
 }

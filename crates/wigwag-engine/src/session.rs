@@ -103,10 +103,6 @@ impl Queue {
         true
     }
 
-    pub(crate) fn front(&self) -> Option<&Outgoing> {
-        self.messages.front()
-    }
-
     pub(crate) fn pop(&mut self) -> Option<Outgoing> {
         let outgoing = self.messages.pop_front()?;
         self.bytes -= outgoing.message.size();

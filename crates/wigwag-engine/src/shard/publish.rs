@@ -18,9 +18,6 @@ use crate::session::{Outgoing, Session, SessionKey};
 /// With this many bytes in the out-buffer, messages that can wait do wait until it has been written.
 const ROOM: usize = 256 * 1024;
 
-/// Retained messages that are fetched in one step.
-const REPLAY_STEP: usize = 64;
-
 /// A message that is copied into shared memory when the first one needs to keep it.
 struct Carried<'a> {
     view: MessageRef<'a>,
@@ -45,6 +42,17 @@ impl Shard {
         session: SessionKey,
         publish: &Publish<'_>,
     ) {
+        // [MQTT-3.3.4-6]
+        if publish
+            .properties
+            .subscription_identifiers()
+            .next()
+            .is_some()
+        {
+            let what =
+                CloseReason::Protocol("a PUBLISH of a client with a Subscription Identifier");
+            return self.close(now, key, what, Some(ReasonCode::ProtocolError));
+        }
         match self.resolve_alias(key, publish) {
             Ok(None) => {
                 let topic = publish
@@ -327,11 +335,9 @@ impl Shard {
                 }
                 None => {}
             }
-            let sendable = match session.queue.front() {
-                Some(outgoing) => outgoing.qos == Qos::AtMostOnce || session.inflight.has_quota(),
-                None => false,
-            };
-            if sendable && let Some(outgoing) = session.queue.pop() {
+            if session.inflight.has_quota()
+                && let Some(outgoing) = session.queue.pop()
+            {
                 let kept = session.is_persistent().then(|| outgoing.clone());
                 let Ok(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
                     return;
@@ -339,10 +345,7 @@ impl Shard {
                 self.write_outgoing(now, connection, key, &outgoing, guarantee);
                 continue;
             }
-            if !session.queue.is_empty()
-                || !session.inflight.has_quota()
-                || !self.replay_step(now, key)
-            {
+            if !self.replay_one(now, key) {
                 return;
             }
         }
@@ -374,26 +377,29 @@ impl Shard {
         (online && connection.out.len() < ROOM).then_some(connection_key)
     }
 
-    /// Sends the next few retained messages that a new subscription asked for. False if there are none.
-    fn replay_step(&mut self, now: Time, key: SessionKey) -> bool {
+    /// Sends the next retained message that a new subscription asked for. False if there is none, or if
+    /// it has to wait. One at a time, so that none is fetched before there is room and quota for it.
+    fn replay_one(&mut self, now: Time, key: SessionKey) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
+        let may_send = session.queue.is_empty() && session.inflight.has_quota();
         let Some(replay) = session.replays.front_mut() else {
             return false;
         };
+        // What was routed before the session moved here is older than what is retained now.
+        let is_arriving = session.local.arriving.is_some();
+        if is_arriving || (replay.grant.options.qos > Qos::AtMostOnce && !may_send) {
+            return false;
+        }
         let filter = replay.filter.as_filter();
-        let (found, cursor) = self
-            .node
-            .retained
-            .step(filter, &replay.cursor, REPLAY_STEP, now);
+        let (found, cursor) = self.node.retained.step(filter, &replay.cursor, now);
         let receiver = Receiver::new(key, &replay.grant);
         replay.cursor = cursor;
         if replay.cursor == Cursor::End {
             session.replays.pop_front();
         }
-        for message in found {
-            self.writer.begin();
+        if let Some(message) = found {
             let mut carried = Carried {
                 view: message.view(),
                 shared: Some(Arc::clone(&message)),
