@@ -84,7 +84,12 @@ impl Writer {
         now: Time,
         out: &mut OutBuf,
     ) -> Result<(), DropReason> {
-        if delivery.message.is_expired(now) {
+        let dup = matches!(
+            delivery.guarantee,
+            Guarantee::AtLeastOnce { dup: true, .. } | Guarantee::ExactlyOnce { dup: true, .. }
+        );
+        // What has been sent once does not expire any more. [MQTT-4.3.3-7]
+        if delivery.message.is_expired(now) && !dup {
             return Err(DropReason::Expired);
         }
         let shared = delivery
@@ -93,17 +98,16 @@ impl Writer {
         let layout = Layout {
             has_properties: receiving.version.has_properties(),
             qos: delivery.guarantee.qos(),
-            dup: matches!(
-                delivery.guarantee,
-                Guarantee::AtLeastOnce { dup: true, .. } | Guarantee::ExactlyOnce { dup: true, .. }
-            ),
+            dup,
             retain: delivery.retain,
             payload: shared.is_none(),
         };
-        if self.layout != Some(layout) {
+        // Subscription Identifiers differ from one subscriber to the next.
+        let is_alike = delivery.identifiers.is_empty();
+        if !is_alike || self.layout != Some(layout) {
+            self.layout = None;
             self.encode(delivery, receiving.version, now, shared)?;
-            // Subscription Identifiers differ from one subscriber to the next.
-            self.layout = delivery.identifiers.is_empty().then_some(layout);
+            self.layout = is_alike.then_some(layout);
         } else if let Some(packet_id) = delivery.guarantee.packet_id() {
             self.fill_in(packet_id, delivery.message.topic.as_str().len());
         }
