@@ -225,9 +225,8 @@ fn many_lines_arrive_complete_and_in_order(kind: Kind) {
     for version in VERSIONS {
         let topic = format!("{version}/lines");
         for qos in ["1", "2"] {
-            // The clients of Mosquitto 2.0.11 lose count of their Receive Maximum at QoS 2 in
-            // MQTT 5 and end with a protocol error, whatever the broker.
-            if (*version, qos) == ("mqttv5", "2") {
+            // Behind Mosquitto 2.0.11 the subscriber ends here with a protocol error.
+            if (*version, qos, kind) == ("mqttv5", "2", Kind::Mosquitto) {
                 continue;
             }
             let subscriber = Subscriber::start(&broker, &["-V", version, "-t", &topic, "-q", qos]);
