@@ -7,13 +7,15 @@
 //! # async fn serve() -> std::io::Result<()> {
 //! let config = serde_json::json!({ "mqtt": { "port": 9001 } });
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//! axum::serve(listener, wigwag_ui::router(config)).await
+//! wigwag_ui::serve(listener, config).await
 //! # }
 //! ```
 #![warn(missing_docs)]
 
 mod assets;
 mod negotiation;
+
+use std::io;
 
 use axum::Router;
 use axum::http::header::{
@@ -23,6 +25,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
+use tokio::net::TcpListener;
 
 /// No inline script or style, no foreign origin except the broker's WebSocket, whose address only the page's user knows.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; img-src 'self' data:; \
@@ -32,6 +35,11 @@ const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; worker-sr
 pub const fn is_built() -> bool {
     // `build.rs` sets exactly `true` or `false`.
     env!("WIGWAG_UI_BUILT").len() == "true".len()
+}
+
+/// Serves [`router`] on a listener, for ever. Dropping the future ends the service and cuts its connections.
+pub async fn serve(listener: TcpListener, config: serde_json::Value) -> io::Result<()> {
+    axum::serve(listener, router(config)).await
 }
 
 /// Serves the web UI, and `config` at `/config.json`.

@@ -78,7 +78,7 @@ impl WebServer {
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let config = json!({ "mqtt": mqtt, "version": env!("CARGO_PKG_VERSION") });
-        let serve = axum::serve(self.listener, wigwag_ui::router(config));
+        let serve = wigwag_ui::serve(self.listener, config);
         // A page that is open keeps its connection; nothing is lost when that is cut.
         tokio::select! {
             served = serve => served.context("the web UI's server has failed")?,
