@@ -250,6 +250,7 @@ test('the theme is kept over a reload', async () => {
 test('without its broker the page says so, locks the buttons, and recovers by itself', async () => {
   await command('2', 'Start');
   await hasStatus('2', 'running');
+  await page.getByRole('button', { name: 'Clear' }).click();
   await broker.kill();
   const banner = page.getByTestId('banner');
   await banner.getByText(/The connection to ws:.* is lost/).waitFor();
@@ -268,7 +269,11 @@ test('without its broker the page says so, locks the buttons, and recovers by it
     .and(page.locator('[data-phase=connected]'))
     .waitFor({ timeout: RECOVERY_MS });
   await banner.waitFor({ state: 'detached' });
-  await hasHealth('2', 'online', RECOVERY_MS);
+  // The devices come back in their own time, and say so.
+  for (const id of ['1', '2']) {
+    await logRow(`device/${id}/online`, 'true').first().waitFor({ timeout: RECOVERY_MS });
+    await hasHealth(id, 'online');
+  }
   await hasStatus('2', 'running');
   await command('1', 'Start');
   await hasStatus('1', 'running');

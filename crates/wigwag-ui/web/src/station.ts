@@ -92,7 +92,7 @@ export class Station {
   #handleReply(message: Incoming): string | undefined {
     const reply = parseReply(message.text);
     if ('problem' in reply) return reply.problem;
-    this.commands.handleReply(reply.value, message.correlation);
+    this.commands.handleReply(reply.value, message.correlation, message.at);
     return undefined;
   }
 
@@ -104,7 +104,7 @@ export class Station {
     const state = parseState(id, message.text, message.bytes);
     if ('problem' in state) return state.problem;
     this.devices.handleState(id, state.value, message.at, message.retain);
-    if (!message.retain) this.commands.handleState(id, state.value.status);
+    if (!message.retain) this.commands.handleState(id, state.value.status, message.at);
     return undefined;
   }
 

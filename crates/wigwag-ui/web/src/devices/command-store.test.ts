@@ -37,7 +37,7 @@ function reply(
   result: { ok: true; status: 'running' } | { ok: false; error: string },
   to = correlation(),
 ): void {
-  store.handleReply({ deviceId: '1', result }, to);
+  store.handleReply({ deviceId: '1', result }, to, Date.now());
 }
 
 test('a command goes out at QoS 1 with where to answer', () => {
@@ -71,15 +71,15 @@ describe('confirmed', () => {
 
   test('by the new state', () => {
     store.send('1', 'start');
-    store.handleState('1', 'idle');
+    store.handleState('1', 'idle', Date.now());
     expect(command()?.phase).toBe('pending');
-    store.handleState('1', 'running');
+    store.handleState('1', 'running', Date.now());
     expect(command()).toMatchObject({ phase: 'confirmed', by: 'state' });
   });
 
   test('once, though reply and state both come', () => {
     store.send('1', 'start');
-    store.handleState('1', 'running');
+    store.handleState('1', 'running', Date.now());
     reply({ ok: true, status: 'running' });
     expect(outcomes).toHaveLength(1);
   });
@@ -138,7 +138,7 @@ describe('failed', () => {
 describe('not fooled', () => {
   test.each(['command-0', '', undefined])('by a reply to something else (%s)', (stranger) => {
     store.send('1', 'start');
-    store.handleReply({ deviceId: '1', result: { ok: true, status: 'running' } }, stranger);
+    store.handleReply({ deviceId: '1', result: { ok: true, status: 'running' } }, stranger, Date.now());
     expect(command()?.phase).toBe('pending');
   });
 
@@ -152,8 +152,8 @@ describe('not fooled', () => {
   });
 
   test('by a reply or a state when nothing was asked', () => {
-    store.handleReply({ deviceId: '1', result: { ok: false, error: 'x' } }, undefined);
-    store.handleState('1', 'running');
+    store.handleReply({ deviceId: '1', result: { ok: false, error: 'x' } }, undefined, Date.now());
+    store.handleState('1', 'running', Date.now());
     store.handleDisconnected();
     expect(command()).toBeUndefined();
     expect(outcomes).toEqual([]);

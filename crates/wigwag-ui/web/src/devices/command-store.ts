@@ -61,7 +61,7 @@ export class CommandStore extends FrameStore<CommandsView> {
   }
 
   /** A reply that comes after the time-out still says what happened, so it still counts. */
-  handleReply(reply: Reply, correlation: string | undefined): void {
+  handleReply(reply: Reply, correlation: string | undefined, arrivedAt: number): void {
     const command = this.#commands.get(reply.deviceId);
     if (command?.correlation !== correlation || command === undefined) return;
     if (command.phase !== 'pending' && command.phase !== 'timed-out') return;
@@ -70,16 +70,16 @@ export class CommandStore extends FrameStore<CommandsView> {
       reply.deviceId,
       command,
       result.ok
-        ? { phase: 'confirmed', by: 'reply', tookMs: Date.now() - command.sentAt }
+        ? { phase: 'confirmed', by: 'reply', tookMs: tookMs(command, arrivedAt) }
         : { phase: 'rejected', error: result.error },
     );
   }
 
   /** Only for states published since, not for retained ones. */
-  handleState(id: string, status: Status): void {
+  handleState(id: string, status: Status, arrivedAt: number): void {
     const command = this.#commands.get(id);
     if (command?.phase !== 'pending' || statusAfter(command.action) !== status) return;
-    this.#finish(id, command, { phase: 'confirmed', by: 'state', tookMs: Date.now() - command.sentAt });
+    this.#finish(id, command, { phase: 'confirmed', by: 'state', tookMs: tookMs(command, arrivedAt) });
   }
 
   handleDisconnected(): void {
@@ -145,6 +145,11 @@ export class CommandStore extends FrameStore<CommandsView> {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
   }
+}
+
+/** Until the answer reached the browser; when the page got to it is our own affair. */
+function tookMs(command: Command, arrivedAt: number): number {
+  return Math.max(0, arrivedAt - command.sentAt);
 }
 
 type Ending =

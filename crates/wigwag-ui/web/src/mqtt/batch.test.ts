@@ -18,8 +18,17 @@ function newBatch(): Batch {
   return new Batch((value) => posted.push(value));
 }
 
+test('after a quiet moment a message is handed over at once', () => {
+  newBatch().add(message('a'));
+  vi.advanceTimersByTime(0);
+  expect(posted).toHaveLength(1);
+});
+
 test('messages of a moment are handed over together and in order', () => {
   const batch = newBatch();
+  batch.add(message('first'));
+  batch.flush();
+  posted.length = 0;
   batch.add(message('a'));
   vi.advanceTimersByTime(BATCH_EVERY_MS - 1);
   batch.add(message('b'));

@@ -1,4 +1,7 @@
-/** Gathers messages in the worker, so that the page is woken a few times a second and not once per message. */
+/**
+ * Gathers messages in the worker, so that the page is woken a few times a second and not once per message. After a quiet
+ * moment a message goes on at once: the answer to a command should not wait.
+ */
 import type { FromWorker, Incoming } from './protocol.ts';
 
 export const BATCH_EVERY_MS = 50;
@@ -8,6 +11,7 @@ export class Batch {
   readonly #post: (message: FromWorker) => void;
   #messages: Incoming[] = [];
   #skipped = 0;
+  #flushedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(post: (message: FromWorker) => void) {
@@ -18,9 +22,12 @@ export class Batch {
     this.#messages.push(message);
     // Twice the bound before cutting, so that a flood costs one copy per bound and not one per message.
     if (this.#messages.length >= 2 * BATCH_MESSAGES_MAX) this.#cut();
-    this.#timer ??= setTimeout(() => {
-      this.flush();
-    }, BATCH_EVERY_MS);
+    this.#timer ??= setTimeout(
+      () => {
+        this.flush();
+      },
+      this.#flushedAt + BATCH_EVERY_MS - Date.now(),
+    );
   }
 
   flush(): void {
@@ -28,6 +35,7 @@ export class Batch {
     this.#timer = undefined;
     if (this.#messages.length === 0) return;
     this.#cut();
+    this.#flushedAt = Date.now();
     this.#post({ kind: 'messages', messages: this.#messages, skipped: this.#skipped });
     this.#messages = [];
     this.#skipped = 0;
