@@ -157,7 +157,7 @@ impl Worker {
 
     fn handle_mail(self: &Rc<Worker>, mut mail: Inbox) {
         for (socket, transport) in mail.sockets.drain(..) {
-            tokio::task::spawn_local(Rc::clone(self).take_socket(socket, transport));
+            self.take_socket(socket, transport);
         }
         let now = self.now();
         for envelope in mail.envelopes.drain(..) {
@@ -237,18 +237,48 @@ impl Worker {
         }
     }
 
-    /// A connection from its socket to its end.
-    async fn take_socket(self: Rc<Worker>, socket: TcpStream, transport: Transport) {
-        let Some(stream) = self.shake_hands(socket, transport).await else {
-            return;
-        };
+    /// A socket from the acceptor. Each connection keeps its task for as long as it lives, so what only its
+    /// beginning needs must not be part of that.
+    fn take_socket(self: &Rc<Worker>, socket: TcpStream, transport: Transport) {
+        let stream = tokio::net::TcpStream::from_std(socket).and_then(|socket| {
+            socket.set_nodelay(true)?;
+            Ok(socket)
+        });
+        // Whoever is gone before it was its turn is nobody's loss.
+        let Ok(socket) = stream else { return };
+        match transport {
+            Transport::Tcp => self.open(Stream::Tcp(socket)),
+            Transport::WebSocket => {
+                let worker = Rc::clone(self);
+                tokio::task::spawn_local(async move {
+                    if let Some(stream) = worker.shake_hands(socket).await {
+                        worker.open(stream);
+                    }
+                });
+            }
+        }
+    }
+
+    async fn shake_hands(&self, socket: tokio::net::TcpStream) -> Option<Stream> {
+        let handshake = accept::accept_websocket(socket, self.limits.packet_size_max as usize);
+        match timeout(self.limits.connect_timeout, handshake).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                debug!(%error, "no WebSocket");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Gives a connection to the engine and starts its task.
+    fn open(self: &Rc<Worker>, stream: Stream) {
         if self.stopping.get() {
             return;
         }
-        let peer = stream.peer_addr().ok();
         let key = self.shard.borrow_mut().handle_opened(self.now());
         let link = Rc::new(Link {
-            peer,
+            peer: stream.peer_addr().ok(),
             pump: RefCell::new(Pump::new(stream)),
             task: RefCell::new(Waker::noop().clone()),
             state: Cell::new(LinkState::Idle),
@@ -256,28 +286,15 @@ impl Worker {
         self.links.borrow_mut().insert(key, Rc::clone(&link));
         // Its time to send a CONNECT has begun.
         self.housekeeper.borrow().wake_by_ref();
-        // Also when the task panics: one connection is lost then, not its session.
-        let _end = EndOfConnection { worker: &self, key };
-        poll_fn(|cx| self.poll_connection(cx, key, &link)).await;
-    }
-
-    async fn shake_hands(&self, socket: TcpStream, transport: Transport) -> Option<Stream> {
-        let socket = tokio::net::TcpStream::from_std(socket).ok()?;
-        match transport {
-            Transport::Tcp => Stream::tcp(socket).ok(),
-            Transport::WebSocket => {
-                let handshake =
-                    accept::accept_websocket(socket, self.limits.packet_size_max as usize);
-                match timeout(self.limits.connect_timeout, handshake).await {
-                    Ok(Ok(stream)) => Some(stream),
-                    Ok(Err(error)) => {
-                        debug!(%error, "no WebSocket");
-                        None
-                    }
-                    Err(_) => None,
-                }
-            }
-        }
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            // Also when the task panics: one connection is lost then, not its session.
+            let _end = EndOfConnection {
+                worker: &worker,
+                key,
+            };
+            poll_fn(|cx| worker.poll_connection(cx, key, &link)).await;
+        });
     }
 
     /// Reads what has come, writes what the housekeeper could not, closes. Ready when it is over.
