@@ -78,7 +78,8 @@ fn header(file: &SourceFile) -> Option<Finding> {
         Some(rest) => rest.split_once('\n').map_or("", |(_, rest)| rest),
         None => file.text.as_str(),
     };
-    if text.starts_with(opening) {
+    // A crate's front page may live in Markdown.
+    if text.starts_with(opening) || text.starts_with("#![doc = include_str!(") {
         return None;
     }
     Some(finding(
@@ -123,7 +124,8 @@ fn module_name(file: &SourceFile) -> Option<Finding> {
 
 /// `tests/it/main.rs` is the one test binary; what lies elsewhere under `tests` would be another.
 fn test_binary(file: &SourceFile) -> Option<Finding> {
-    let (_, inside) = file.path.strip_prefix("crates/")?.split_once("/tests/")?;
+    let (_, inside) = file.path.strip_prefix("crates/")?.split_once('/')?;
+    let inside = inside.strip_prefix("tests/")?;
     let is_binary = match inside.split('/').collect::<Vec<_>>().as_slice() {
         [name] => name.ends_with(".rs"),
         [folder, "main.rs"] => *folder != "it",
@@ -183,6 +185,10 @@ mod tests {
         assert_eq!(found("a/src/lib.rs", "//! What it owns.\n"), []);
         assert_eq!(found("a/src/lib.rs", "use std::fmt;\n"), [(1, HEADER)]);
         assert_eq!(found("a/src/lib.rs", ""), [(1, HEADER)]);
+        assert_eq!(
+            found("a/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n"),
+            []
+        );
         assert_eq!(found("web/a.tsx", "/** What it shows. */\n"), []);
         assert_eq!(found("web/a.tsx", "import x from 'y';\n"), [(1, HEADER)]);
         assert_eq!(
@@ -237,6 +243,7 @@ mod tests {
     fn a_second_test_binary_is_found() {
         assert_eq!(found("crates/a/tests/it/main.rs", "//! x\n"), []);
         assert_eq!(found("crates/a/tests/it/wills.rs", "//! x\n"), []);
+        assert_eq!(found("crates/a/src/shard/tests/wills.rs", "//! x\n"), []);
         assert_eq!(
             found("crates/a/tests/wills.rs", "//! x\n"),
             [(0, ONE_TEST_BINARY)]
