@@ -36,14 +36,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let server = WebServer::bind(args.address, &args.http).await?;
     println!("broker    {}", args.broker);
-    println!("web ui    {}", server.url(args.address));
+    server.print(args.address);
     println!("ready     Ctrl-C stops");
-    server.serve(json!({ "url": args.broker }), shutdown.requested()).await?;
+    server
+        .serve(json!({ "url": args.broker }), shutdown.requested())
+        .await?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn check_url(url: &str) -> Result<String, String> {
-    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"));
+    let rest = url
+        .strip_prefix("ws://")
+        .or_else(|| url.strip_prefix("wss://"));
     match rest {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(url.to_owned()),
         _ => Err("a browser speaks MQTT over WebSocket only: ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH".to_owned()),
@@ -62,13 +66,24 @@ impl WebServer {
         let listener = TcpListener::bind(addr)
             .await
             .map_err(|error| cannot_listen(addr, "--http-port", &error))?;
-        let addr = listener.local_addr().context("the web UI's socket has no address")?;
+        let addr = listener
+            .local_addr()
+            .context("the web UI's socket has no address")?;
         Ok(WebServer { listener, addr })
     }
 
-    /// Where a browser on this machine finds it.
-    pub(crate) fn url(&self, address: AddressArgs) -> String {
-        format!("http://{}:{}", address.host(), self.addr.port())
+    /// Prints where a browser on this machine finds it.
+    pub(crate) fn print(&self, address: AddressArgs) {
+        let note = if wigwag_ui::is_built() {
+            ""
+        } else {
+            "  (built without Node: the page says how to get it)"
+        };
+        println!(
+            "web ui    http://{}:{}{note}",
+            address.host(),
+            self.addr.port()
+        );
     }
 
     /// Serves until `stop`. `mqtt` tells the page where the broker is.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::anyhow;
-use wigwag_broker::{Broker, BoundListener, Listener, StartError, Transport};
+use wigwag_broker::{BoundListener, Broker, Listener, StartError, Transport};
 
 /// Where a broker listens.
 #[derive(Debug, clap::Args)]
@@ -40,11 +40,21 @@ impl AddressArgs {
 /// Starts a broker, or says which port and which option are in the way.
 pub(crate) fn start_broker(address: AddressArgs, args: &BrokerArgs) -> anyhow::Result<Broker> {
     Broker::builder()
-        .listener(Listener::tcp(SocketAddr::new(address.listen, args.mqtt_port)))
-        .listener(Listener::websocket(SocketAddr::new(address.listen, args.ws_port)))
+        .listener(Listener::tcp(SocketAddr::new(
+            address.listen,
+            args.mqtt_port,
+        )))
+        .listener(Listener::websocket(SocketAddr::new(
+            address.listen,
+            args.ws_port,
+        )))
         .start()
         .map_err(|error| match error {
-            StartError::Listen { transport, addr, source } => {
+            StartError::Listen {
+                transport,
+                addr,
+                source,
+            } => {
                 let option = match transport {
                     Transport::WebSocket => "--ws-port",
                     _ => "--mqtt-port",
@@ -60,13 +70,19 @@ pub(crate) fn cannot_listen(addr: SocketAddr, option: &str, error: &io::Error) -
     let port = addr.port();
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            anyhow!("port {port} on {} is in use; stop the program that uses it or choose another port with {option}", addr.ip())
+            anyhow!(
+                "port {port} on {} is in use; stop the program that uses it or choose another port with {option}",
+                addr.ip()
+            )
         }
         io::ErrorKind::PermissionDenied => {
             anyhow!("port {port} needs more rights; choose one from 1024 on with {option}")
         }
         io::ErrorKind::AddrNotAvailable => {
-            anyhow!("{} is not an address of this machine; choose another with --listen", addr.ip())
+            anyhow!(
+                "{} is not an address of this machine; choose another with --listen",
+                addr.ip()
+            )
         }
         _ => anyhow!("cannot listen on {addr} ({option}): {error}"),
     }
@@ -74,14 +90,23 @@ pub(crate) fn cannot_listen(addr: SocketAddr, option: &str, error: &io::Error) -
 
 /// The port that a listener of the broker got.
 pub(crate) fn port_of(broker: &Broker, transport: Transport) -> u16 {
-    let bound = broker.listeners().iter().find(|bound| bound.transport == transport);
+    let bound = broker
+        .listeners()
+        .iter()
+        .find(|bound| bound.transport == transport);
     bound.map_or(0, |BoundListener { addr, .. }| addr.port())
 }
 
 /// Prints where to find the broker.
 pub(crate) fn print_broker(broker: &Broker, host: &str) {
-    println!("mqtt      mqtt://{host}:{}", port_of(broker, Transport::Tcp));
-    println!("websocket ws://{host}:{}", port_of(broker, Transport::WebSocket));
+    println!(
+        "mqtt      mqtt://{host}:{}",
+        port_of(broker, Transport::Tcp)
+    );
+    println!(
+        "websocket ws://{host}:{}",
+        port_of(broker, Transport::WebSocket)
+    );
 }
 
 #[cfg(test)]
@@ -91,13 +116,22 @@ mod tests {
     #[test]
     fn an_error_names_the_port_and_the_option() {
         let addr = "127.0.0.1:1883".parse().expect("an address");
-        let error = cannot_listen(addr, "--mqtt-port", &io::ErrorKind::AddrInUse.into()).to_string();
-        assert!(error.contains("1883") && error.contains("--mqtt-port"), "{error}");
+        let error =
+            cannot_listen(addr, "--mqtt-port", &io::ErrorKind::AddrInUse.into()).to_string();
+        assert!(
+            error.contains("1883") && error.contains("--mqtt-port"),
+            "{error}"
+        );
     }
 
     #[test]
     fn urls_name_a_host_that_can_be_reached() {
-        let host = |ip: &str| AddressArgs { listen: ip.parse().expect("an address") }.host();
+        let host = |ip: &str| {
+            AddressArgs {
+                listen: ip.parse().expect("an address"),
+            }
+            .host()
+        };
         assert_eq!(host("127.0.0.1"), "localhost");
         assert_eq!(host("0.0.0.0"), "localhost");
         assert_eq!(host("192.0.2.1"), "192.0.2.1");

@@ -13,7 +13,10 @@ impl Shutdown {
     /// From here on these signals no longer kill the process. Needs a tokio runtime.
     pub(crate) fn listen() -> anyhow::Result<Shutdown> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Shutdown { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Shutdown {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
     }
 
     /// Waits for the first of them. Dropping the future loses nothing.

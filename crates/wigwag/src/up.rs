@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let host = args.address.host();
     print_broker(&broker, &host);
-    println!("web ui    {}", web.url(args.address));
+    web.print(args.address);
     println!("devices   {}", args.devices);
     let mqtt_port = port_of(&broker, Transport::Tcp);
     println!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");
@@ -60,5 +60,8 @@ fn mqtt_url(args: &Args, broker: &wigwag_broker::Broker) -> String {
         std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
         std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
     };
-    format!("mqtt://{}", std::net::SocketAddr::new(ip, port_of(broker, Transport::Tcp)))
+    format!(
+        "mqtt://{}",
+        std::net::SocketAddr::new(ip, port_of(broker, Transport::Tcp))
+    )
 }

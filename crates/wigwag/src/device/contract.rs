@@ -82,14 +82,16 @@ impl fmt::Display for CommandError {
 
 /// Reads a command in either spelling.
 pub(super) fn parse_command(payload: &[u8]) -> Result<Action, CommandError> {
-    let command: serde_json::Value =
-        serde_json::from_slice(payload).map_err(|error| CommandError::NotJson(error.to_string()))?;
+    let command: serde_json::Value = serde_json::from_slice(payload)
+        .map_err(|error| CommandError::NotJson(error.to_string()))?;
     let action = command.get("action").or_else(|| command.get("command"));
     match action {
         None => Err(CommandError::NoAction),
         Some(serde_json::Value::String(action)) if action == "start" => Ok(Action::Start),
         Some(serde_json::Value::String(action)) if action == "stop" => Ok(Action::Stop),
-        Some(serde_json::Value::String(action)) => Err(CommandError::UnknownAction(shorten(action))),
+        Some(serde_json::Value::String(action)) => {
+            Err(CommandError::UnknownAction(shorten(action)))
+        }
         Some(action) => Err(CommandError::UnknownAction(shorten(&action.to_string()))),
     }
 }
@@ -106,10 +108,16 @@ fn shorten(text: &str) -> String {
 
 /// Why a text cannot be the id of a device.
 pub(super) fn check_id(id: &str) -> Result<String, String> {
-    let valid = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let valid = !id.is_empty()
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     match (valid, id.len()) {
         (true, 1..=64) => Ok(id.to_owned()),
-        _ => Err("an id has 1 to 64 letters, digits, '-', '_' or '.'; it becomes a level of topics".to_owned()),
+        _ => Err(
+            "an id has 1 to 64 letters, digits, '-', '_' or '.'; it becomes a level of topics"
+                .to_owned(),
+        ),
     }
 }
 
@@ -121,14 +129,20 @@ mod tests {
     fn commands_are_read_in_both_spellings() {
         assert_eq!(parse_command(br#"{"action":"start"}"#), Ok(Action::Start));
         assert_eq!(parse_command(br#"{"command":"stop"}"#), Ok(Action::Stop));
-        assert_eq!(parse_command(br#"{"action":"stop","command":"start"}"#), Ok(Action::Stop));
+        assert_eq!(
+            parse_command(br#"{"action":"stop","command":"start"}"#),
+            Ok(Action::Stop)
+        );
     }
 
     #[test]
     fn errors_say_what_was_read_and_what_is_allowed() {
         let check = |payload: &[u8], expect: &str| {
             let error = parse_command(payload).expect_err("no command").to_string();
-            assert!(error.starts_with(expect) && error.contains(r#"{"action":"stop"}"#), "{error}");
+            assert!(
+                error.starts_with(expect) && error.contains(r#"{"action":"stop"}"#),
+                "{error}"
+            );
         };
         check(b"{", "not valid JSON");
         check(b"\xff", "not valid JSON");
@@ -137,23 +151,42 @@ mod tests {
         check(br#"{"action":"fly"}"#, r#"unknown action "fly""#);
         check(br#"{"action":1}"#, r#"unknown action "1""#);
         let long = format!(r#"{{"action":"{}"}}"#, "x".repeat(10_000));
-        assert!(parse_command(long.as_bytes()).expect_err("no command").to_string().len() < 200);
+        assert!(
+            parse_command(long.as_bytes())
+                .expect_err("no command")
+                .to_string()
+                .len()
+                < 200
+        );
     }
 
     #[test]
     fn a_state_is_written_as_the_dashboard_reads_it() {
-        let state =
-            State { device_id: "1".to_owned(), status: Status::Running, temperature: 37.5, timestamp: 1_705_580_400 };
+        let state = State {
+            device_id: "1".to_owned(),
+            status: Status::Running,
+            temperature: 37.5,
+            timestamp: 1_705_580_400,
+        };
         let json = serde_json::to_string(&state).expect("serializable");
-        assert_eq!(json, r#"{"deviceId":"1","status":"running","temperature":37.5,"timestamp":1705580400}"#);
+        assert_eq!(
+            json,
+            r#"{"deviceId":"1","status":"running","temperature":37.5,"timestamp":1705580400}"#
+        );
     }
 
     #[test]
     fn a_reply_has_a_status_or_an_error() {
         let json = |result| serde_json::to_string(&Reply::new("7", &result)).expect("serializable");
-        assert_eq!(json(Ok(Status::Idle)), r#"{"deviceId":"7","ok":true,"status":"idle"}"#);
+        assert_eq!(
+            json(Ok(Status::Idle)),
+            r#"{"deviceId":"7","ok":true,"status":"idle"}"#
+        );
         let refused = json(Err(CommandError::NoAction));
-        assert!(refused.starts_with(r#"{"deviceId":"7","ok":false,"error":"no action;"#), "{refused}");
+        assert!(
+            refused.starts_with(r#"{"deviceId":"7","ok":false,"error":"no action;"#),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -79,11 +79,19 @@ impl Device {
             .clean_start(false)
             .session_expiry(Duration::from_secs(60))
             .keep_alive(Duration::from_secs(30))
-            .will(Will::new(format!("device/{id}/online"), "false").qos(Qos::AtLeastOnce).retain())
+            .will(
+                Will::new(format!("device/{id}/online"), "false")
+                    .qos(Qos::AtLeastOnce)
+                    .retain(),
+            )
             .build()
             .with_context(|| format!("--broker {broker}"))?;
         let simulator = Mutex::new(Simulator::new(fastrand::Rng::new()));
-        let inner = Arc::new(Inner { id: id.to_owned(), client, simulator });
+        let inner = Arc::new(Inner {
+            id: id.to_owned(),
+            client,
+            simulator,
+        });
         inner.listen_for_commands();
         let task = tokio::spawn(Arc::clone(&inner).live());
         Ok(Device { inner, task })
@@ -91,7 +99,11 @@ impl Device {
 
     /// Waits until the broker has accepted the device, or has refused it for good.
     async fn online(&self) -> anyhow::Result<()> {
-        self.inner.client.await_connection().await.context("the broker does not accept the device")
+        self.inner
+            .client
+            .await_connection()
+            .await
+            .context("the broker does not accept the device")
     }
 
     /// Waits for the end of the device's task, which has no reason to end but a refusal.
@@ -112,14 +124,18 @@ impl Inner {
     /// broker has lost it.
     fn listen_for_commands(self: &Arc<Inner>) {
         let inner = Arc::downgrade(self);
-        let subscribing = self.client.subscribe(self.topic("command"), Qos::AtLeastOnce, move |message: Message| {
-            let inner = inner.upgrade();
-            async move {
-                if let Some(inner) = inner {
-                    inner.handle_command(&message).await;
+        let subscribing = self.client.subscribe(
+            self.topic("command"),
+            Qos::AtLeastOnce,
+            move |message: Message| {
+                let inner = inner.upgrade();
+                async move {
+                    if let Some(inner) = inner {
+                        inner.handle_command(&message).await;
+                    }
                 }
-            }
-        });
+            },
+        );
         drop(subscribing);
     }
 
@@ -160,14 +176,18 @@ impl Inner {
     async fn restore(&self) {
         let (found, state) = oneshot::channel();
         let found = Mutex::new(Some(found));
-        let subscribing = self.client.subscribe(self.topic("state"), Qos::AtMostOnce, move |message: Message| {
-            let state: Option<State> = serde_json::from_slice(message.payload()).ok();
-            let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let (Some(found), Some(state)) = (found, state) {
-                // Nobody waits any more when the state came too late.
-                let _ = found.send(state);
-            }
-        });
+        let subscribing = self.client.subscribe(
+            self.topic("state"),
+            Qos::AtMostOnce,
+            move |message: Message| {
+                let state: Option<State> = serde_json::from_slice(message.payload()).ok();
+                let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let (Some(found), Some(state)) = (found, state) {
+                    // Nobody waits any more when the state came too late.
+                    let _ = found.send(state);
+                }
+            },
+        );
         drop(subscribing);
         if let Ok(Ok(state)) = timeout(RESTORE_WAIT, state).await {
             info!(device = self.id, status = ?state.status, "going on from the last known state");
@@ -179,7 +199,9 @@ impl Inner {
     /// Tells everybody that the device is there, and how it is.
     async fn announce(&self) {
         info!(device = self.id, "online");
-        let online = Publish::new(self.topic("online"), "true").qos(Qos::AtLeastOnce).retain();
+        let online = Publish::new(self.topic("online"), "true")
+            .qos(Qos::AtLeastOnce)
+            .retain();
         self.publish(online).await;
         self.publish_state().await;
     }
@@ -188,12 +210,15 @@ impl Inner {
         let result = parse_command(message.payload()).map(|action| self.simulator().apply(action));
         match &result {
             Ok(status) => info!(device = self.id, ?status, "command"),
-            Err(error) => warn!(device = self.id, topic = message.topic(), %error, "command refused"),
+            Err(error) => {
+                warn!(device = self.id, topic = message.topic(), %error, "command refused")
+            }
         }
         if result.is_ok() {
             self.publish_state().await;
         }
-        let reply = serde_json::to_vec(&Reply::new(&self.id, &result)).expect("a reply is plain data");
+        let reply =
+            serde_json::to_vec(&Reply::new(&self.id, &result)).expect("a reply is plain data");
         if let Some(publishing) = message.reply(&self.client, reply) {
             // The answer is queued; whether it arrives must not hold up the next command.
             drop(publishing);
@@ -203,12 +228,15 @@ impl Inner {
     async fn publish_state(&self) {
         let state = self.read_state();
         let payload = serde_json::to_vec(&state).expect("a state is plain data");
-        self.publish(Publish::new(self.topic("state"), payload).retain()).await;
+        self.publish(Publish::new(self.topic("state"), payload).retain())
+            .await;
     }
 
     fn read_state(&self) -> State {
         let mut simulator = self.simulator();
-        let timestamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let timestamp = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         State {
             device_id: self.id.clone(),
             status: simulator.status(),
@@ -227,11 +255,16 @@ impl Inner {
     async fn say_goodbye(&self) {
         let farewell = async {
             self.publish_state().await;
-            let offline = Publish::new(self.topic("online"), "false").qos(Qos::AtLeastOnce).retain();
+            let offline = Publish::new(self.topic("online"), "false")
+                .qos(Qos::AtLeastOnce)
+                .retain();
             self.publish(offline).await;
         };
         if self.client.state().borrow().is_online() && timeout(FAREWELL, farewell).await.is_err() {
-            warn!(device = self.id, "the broker did not take the last messages in time");
+            warn!(
+                device = self.id,
+                "the broker did not take the last messages in time"
+            );
         }
         self.client.disconnect_within(FAREWELL).await;
     }
@@ -241,6 +274,8 @@ impl Inner {
     }
 
     fn simulator(&self) -> MutexGuard<'_, Simulator> {
-        self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
+        self.simulator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,7 +19,11 @@ pub(super) struct Simulator {
 impl Simulator {
     pub(super) fn new(mut random: fastrand::Rng) -> Simulator {
         let temperature = RANGE.start() + random.f64() * (RANGE.end() - RANGE.start());
-        Simulator { status: Status::Idle, temperature, random }
+        Simulator {
+            status: Status::Idle,
+            temperature,
+            random,
+        }
     }
 
     pub(super) const fn status(&self) -> Status {
@@ -63,7 +67,10 @@ mod tests {
         for _ in 0..1_000 {
             let temperature = simulator.read_temperature();
             assert!(RANGE.contains(&temperature));
-            assert!((temperature - last).abs() <= STEP + 0.1, "{last} to {temperature}");
+            assert!(
+                (temperature - last).abs() <= STEP + 0.1,
+                "{last} to {temperature}"
+            );
             moved |= temperature != last;
             last = temperature;
         }
