@@ -184,9 +184,6 @@ impl<R> Core<R> {
             self.arrivals.arrive_again(packet_id);
             return Ok(());
         }
-        if ack.is_some() {
-            self.check_receive_maximum()?;
-        }
         if self.arrivals.is_full(&self.config.limits, OVERRUN) {
             return self.overrun(topic, ack);
         }
@@ -216,21 +213,6 @@ impl<R> Core<R> {
         }
     }
 
-    /// `[MQTT-3.3.4-7]`: counted are messages of QoS 1 that have not been acknowledged, and of QoS 2
-    /// that have not been released. An MQTT 3.x server has not been told a maximum.
-    fn check_receive_maximum(&self) -> Result<(), Violation> {
-        let max = self.config.limits.receive_maximum;
-        // The message at hand is among the unreleased if it is of QoS 2, else it is not counted yet.
-        let unacknowledged = self.arrivals.unacknowledged(Qos::AtLeastOnce) + self.inbound.len();
-        if self.config.version.has_properties() && unacknowledged > usize::from(max) {
-            return Err(Violation::new(
-                ReasonCode::ReceiveMaximumExceeded,
-                format!("more than {max} messages are unacknowledged"),
-            ));
-        }
-        Ok(())
-    }
-
     /// No room for another message. One of QoS 0 may be dropped; for the others the connection ends,
     /// and the server sends them again.
     fn overrun(
@@ -238,20 +220,37 @@ impl<R> Core<R> {
         topic: TopicName<'_>,
         ack: Option<(PacketId, Qos)>,
     ) -> Result<(), Violation> {
-        if let Some((packet_id, qos)) = ack {
-            if qos == Qos::ExactlyOnce {
-                self.inbound.release(packet_id);
-            }
-            return Err(Violation::new(
-                ReasonCode::QuotaExceeded,
-                "messages arrive faster than their handlers finish",
-            ));
+        let Some((packet_id, qos)) = ack else {
+            self.dropped += 1;
+            let total = self.dropped;
+            let topic = topic.as_str().into();
+            self.push(Output::Event(Event::Dropped { topic, total }));
+            return Ok(());
+        };
+        let code = if self.exceeds_receive_maximum() {
+            ReasonCode::ReceiveMaximumExceeded
+        } else {
+            ReasonCode::QuotaExceeded
+        };
+        if qos == Qos::ExactlyOnce {
+            // It has not been taken over: sent again, it must count as new.
+            self.inbound.release(packet_id);
         }
-        self.dropped += 1;
-        let total = self.dropped;
-        let topic = topic.as_str().into();
-        self.push(Output::Event(Event::Dropped { topic, total }));
-        Ok(())
+        Err(Violation::new(
+            code,
+            "messages arrive faster than their handlers finish",
+        ))
+    }
+
+    /// Whether the server has sent more than it was allowed: messages of QoS 1 that have not been
+    /// acknowledged, and of QoS 2 that have not been released. `[MQTT-3.3.4-9]`
+    ///
+    /// This alone does not end a connection as long as there is room. Mosquitto 2.0.11 sends too many
+    /// when it resumes a session, and would do so again on the next connection.
+    fn exceeds_receive_maximum(&self) -> bool {
+        let unacknowledged = self.arrivals.unacknowledged(Qos::AtLeastOnce) + self.inbound.len();
+        self.config.version.has_properties()
+            && unacknowledged > usize::from(self.config.limits.receive_maximum)
     }
 
     fn deliver(

@@ -826,24 +826,32 @@ fn a_server_that_breaks_the_protocol_is_told_and_left() {
 }
 
 #[test]
-fn a_server_that_exceeds_our_receive_maximum_is_left() {
+fn a_server_that_exceeds_our_receive_maximum_is_left_when_there_is_no_more_room() {
     let limits = Limits {
         receive_maximum: 2,
+        handler_messages: 1,
         ..Limits::default()
     };
     let mut world = World::online(builder().limits(limits));
-    world.receive(&message("a", q1(1)));
-    world.receive(&message("a", q2(2, false)));
-    assert_eq!(world.handle_all(), 2);
-    world.receive(&message("a", q1(3)));
+    // Keeps the client reading: it waits for an acknowledgement.
+    world.publish(1, Publish::new("out", "").qos(Qos::AtLeastOnce));
+    world.sent();
+    for packet_id in 1..=16 {
+        world.receive(&message("a", q2(packet_id, false)));
+    }
     assert!(world.core.state().is_online() && !world.core.is_closing());
-    // The message of QoS 2 counts until it is released.
-    world.receive(&message("a", q1(4)));
-    world.receive(&message("a", q1(5)));
-    assert_eq!(
-        world.sent(),
-        ["PUBACK id=1 0x00", "PUBREC id=2 0x00", "DISCONNECT 0x93"]
-    );
+    assert_eq!(world.delivered().len(), 16);
+    world.receive(&message("a", q2(17, false)));
+    assert_eq!(world.sent(), ["DISCONNECT 0x93"]);
+
+    // The message that had no room was not taken over: it is delivered when it is sent again.
+    world.core.handle_failed(world.now, OfflineReason::Closed);
+    world.collect();
+    world.wait_for_dial();
+    world.connect(true, &[Property::ReceiveMaximum(1)]);
+    world.core.arrivals = Arrivals::default();
+    world.receive(&message("a", q2(17, true)));
+    assert_eq!(world.delivered().len(), 1);
 }
 
 #[test]
