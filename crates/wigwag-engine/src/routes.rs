@@ -304,7 +304,7 @@ mod tests {
     fn matches(index: &Index, topic: &str) -> Vec<Target> {
         let mut found = Vec::new();
         index.for_each_match(TopicName::new(topic).expect("valid"), |target, _| {
-            found.push(target)
+            found.push(target);
         });
         found.sort_unstable();
         found

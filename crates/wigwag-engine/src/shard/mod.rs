@@ -20,8 +20,8 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use slotmap::{SecondaryMap, SlotMap, new_key_type};
 use wigwag_proto::alias::InboundAliases;
-use wigwag_proto::codec::{decode, encode, frame, protocol_level};
-use wigwag_proto::packet::{ConnAck, Disconnect, Version};
+use wigwag_proto::codec::{EncodeError, Frame, decode, encode, frame, protocol_level};
+use wigwag_proto::packet::{ConnAck, Disconnect, PacketType, Version};
 use wigwag_proto::{
     DecodeError, OutBuf, Packet, Properties, PropertiesBuf, Property, ReasonCode, Time,
 };
@@ -71,6 +71,8 @@ struct Connection {
     out: OutBuf,
     /// Whether it is in the list of connections that have something to write.
     touched: bool,
+    /// Whether it is not read until its out-buffer has been written.
+    is_held_back: bool,
     last_packet: Time,
     /// One and a half times the Keep Alive.
     silence_max: Option<Duration>,
@@ -136,6 +138,7 @@ impl Shard {
             },
             out: OutBuf::new(),
             touched: false,
+            is_held_back: false,
             last_packet: now,
             silence_max: None,
             alarm: Alarm::default(),
@@ -155,6 +158,7 @@ impl Shard {
         while let Some(connection) = self.connections.get_mut(key) {
             let packet_size_max = match connection.phase {
                 Phase::AwaitConnect => self.limits.connect_packet_size_max,
+                Phase::Online(_) if connection.is_held_back => break,
                 Phase::Online(_) => self.limits.packet_size_max,
                 Phase::AwaitSession(_) => break,
                 Phase::Closing | Phase::Over => return bytes.len(),
@@ -183,7 +187,11 @@ impl Shard {
     pub fn is_reading(&self, key: ConnectionKey) -> bool {
         self.connections
             .get(key)
-            .is_some_and(|connection| !matches!(connection.phase, Phase::AwaitSession(_)))
+            .is_some_and(|connection| match connection.phase {
+                Phase::AwaitSession(_) => false,
+                Phase::Online(_) => !connection.is_held_back,
+                Phase::AwaitConnect | Phase::Closing | Phase::Over => true,
+            })
     }
 
     fn handle_packet(&mut self, now: Time, key: ConnectionKey, packet: Packet<'_>) {
@@ -245,13 +253,16 @@ impl Shard {
 
     /// Everything in the connection's out-buffer has been written: what waits for room may follow.
     pub fn handle_drained(&mut self, now: Time, key: ConnectionKey) {
-        if let Some(Connection {
-            phase: Phase::Online(session),
-            ..
-        }) = self.connections.get(key)
-        {
-            self.send_waiting(now, *session);
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Phase::Online(session) = connection.phase else {
+            return;
+        };
+        if std::mem::take(&mut connection.is_held_back) {
+            self.touch(key);
         }
+        self.send_waiting(now, session);
     }
 
     /// Does what is due.
@@ -388,9 +399,19 @@ impl Shard {
             version,
             packet_size_max,
         } = connection.receiving;
-        let mut bytes = Vec::new();
-        if encode(packet, version, &mut bytes).is_ok() && bytes.len() <= packet_size_max as usize {
-            connection.out.copy(&bytes);
+        let appended = connection.out.append(|out| {
+            let start = out.len();
+            encode(packet, version, out)?;
+            match out.len() - start {
+                size if size > packet_size_max as usize => Err(EncodeError::PacketTooLong(size)),
+                _ => Ok(()),
+            }
+        });
+        // Who does not read what it is sent is not read either, or its answers would pile up.
+        if connection.out.len() > self.limits.out_buffer_max {
+            connection.is_held_back = true;
+        }
+        if appended.is_ok() {
             self.touch(key);
         }
     }
@@ -441,11 +462,7 @@ impl Shard {
             return;
         };
         if matches!(connection.phase, Phase::AwaitConnect) {
-            let level = frame(bytes, u32::MAX)
-                .ok()
-                .flatten()
-                .and_then(|frame| protocol_level(&frame));
-            if let Some(level) = level {
+            if let Some(level) = level_of_connect(bytes) {
                 // Servers of MQTT 3.x close without a word but for two reasons. [MQTT-3.1.4-1] of 3.1.1
                 let told = match error {
                     DecodeError::ProtocolVersion(_) | DecodeError::ClientIdMissing => true,
@@ -559,4 +576,16 @@ impl Shard {
         )
         .into()
     }
+}
+
+/// The protocol level that a CONNECT names, even if not all of it has come.
+fn level_of_connect(bytes: &[u8]) -> Option<u8> {
+    let (first, rest) = bytes.split_first()?;
+    let length_len = 1 + rest.iter().take_while(|&&byte| byte & 0x80 != 0).count();
+    protocol_level(&Frame {
+        packet_type: PacketType::of_first_byte(*first)?,
+        flags: first & 0x0F,
+        body: rest.get(length_len..)?,
+        len: bytes.len(),
+    })
 }

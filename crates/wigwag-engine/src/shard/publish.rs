@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wigwag_proto::inflight::{Received, Resend};
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
+use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
 
 use super::{ConnectionKey, Phase, Receiver, Shard};
@@ -154,19 +155,22 @@ impl Shard {
         publisher: Option<Target>,
     ) -> ReasonCode {
         let mut carried = Carried::new(message);
-        if message.retain
-            && !self
-                .node
-                .retained
-                .set(carried.share(), self.limits.retained_messages_max)
-        {
-            return ReasonCode::QuotaExceeded;
+        let retained_max = self.limits.retained_messages_max;
+        if message.retain && !self.node.retained.set(carried.share(), retained_max) {
+            // Who can be told is told; what nobody can answer for still goes to those who listen.
+            if message.qos > Qos::AtMostOnce {
+                return ReasonCode::QuotaExceeded;
+            }
         }
         let receivers = {
             let index = self.node.routes.snapshot();
             self.cache
                 .receivers(&index, message.topic, self.id, publisher)
         };
+        // Many out-buffers share one copy of what is too large to copy for each.
+        if receivers.local.len() > 1 && message.payload.len() >= SHARE_FROM {
+            carried.share();
+        }
         self.writer.begin();
         for receiver in &receivers.local {
             let retain = message.retain && receiver.retain_as_published;

@@ -101,9 +101,9 @@ impl Receivers {
 pub(crate) struct Cache {
     generation: u64,
     topics_max: usize,
-    topics: HashMap<Box<str>, Rc<Receivers>, Hasher>,
+    topics: HashMap<Rc<str>, Rc<Receivers>, Hasher>,
     /// Publishers tend to repeat themselves: comparing one text is cheaper than hashing it.
-    last: Option<(Box<str>, Rc<Receivers>)>,
+    last: Option<(Rc<str>, Rc<Receivers>)>,
 }
 
 impl Cache {
@@ -134,10 +134,9 @@ impl Cache {
         {
             return Rc::clone(receivers);
         }
-        if let Some(receivers) = self.topics.get(text) {
-            let receivers = Rc::clone(receivers);
-            self.last = Some((text.into(), Rc::clone(&receivers)));
-            return receivers;
+        if let Some((topic, receivers)) = self.topics.get_key_value(text) {
+            self.last = Some((Rc::clone(topic), Rc::clone(receivers)));
+            return Rc::clone(receivers);
         }
         let (receivers, depends) = Receivers::find(index, topic, here, publisher);
         let receivers = Rc::new(receivers);
@@ -145,8 +144,9 @@ impl Cache {
             if self.topics.len() >= self.topics_max {
                 self.topics.clear();
             }
-            self.topics.insert(text.into(), Rc::clone(&receivers));
-            self.last = Some((text.into(), Rc::clone(&receivers)));
+            let topic: Rc<str> = text.into();
+            self.topics.insert(Rc::clone(&topic), Rc::clone(&receivers));
+            self.last = Some((topic, Rc::clone(&receivers)));
         }
         receivers
     }

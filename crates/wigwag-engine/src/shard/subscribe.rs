@@ -68,7 +68,14 @@ impl Shard {
                 RetainHandling::SendIfNew => is_new,
                 RetainHandling::DoNotSend => false,
             };
-            if wanted {
+            // One replay for each subscription, so that they are as bounded as these.
+            let running = |replay: &&mut Replay| replay.filter.as_filter() == filter;
+            if let Some(replay) = session.replays.iter_mut().find(running) {
+                replay.grant = grant;
+                if wanted {
+                    replay.cursor = Cursor::START;
+                }
+            } else if wanted {
                 session.replays.push_back(Replay {
                     filter: filter.into(),
                     grant,

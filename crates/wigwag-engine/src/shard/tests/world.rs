@@ -93,16 +93,16 @@ pub(super) struct Message {
 
 impl World {
     pub(super) fn new(shards: u16) -> World {
-        World::with_limits(shards, Limits::default())
+        World::with_limits(shards, &Limits::default())
     }
 
-    pub(super) fn with_limits(shards: u16, limits: Limits) -> World {
+    pub(super) fn with_limits(shards: u16, limits: &Limits) -> World {
         World::with_policy(shards, limits, || Box::new(AllowAll))
     }
 
     pub(super) fn with_policy(
         shards: u16,
-        limits: Limits,
+        limits: &Limits,
         policy: impl Fn() -> Box<dyn Policy>,
     ) -> World {
         let node = Arc::new(Node::new(shards, 7));
@@ -149,6 +149,7 @@ impl World {
     pub(super) fn dial(&self, shard: usize, hello: impl Into<Hello>) -> Client {
         let hello = hello.into();
         let client = self.open(shard, hello.version);
+        client.with(|peer| peer.acknowledges = hello.acknowledges);
         hello.with_packet(|packet| client.send(&Packet::Connect(packet)));
         client
     }
@@ -675,6 +676,7 @@ pub(super) struct Hello {
     properties: PropertiesBuf,
     will: Option<(Publication, PropertiesBuf)>,
     user_name: Option<String>,
+    acknowledges: bool,
 }
 
 impl From<&str> for Hello {
@@ -694,6 +696,7 @@ impl Hello {
             properties: PropertiesBuf::new(),
             will: None,
             user_name: None,
+            acknowledges: true,
         }
     }
 
@@ -732,6 +735,12 @@ impl Hello {
 
     pub(super) fn keep_alive(mut self, secs: u16) -> Hello {
         self.keep_alive_secs = secs;
+        self
+    }
+
+    /// Leaves acknowledgements to the test.
+    pub(super) fn quiet(mut self) -> Hello {
+        self.acknowledges = false;
         self
     }
 
