@@ -62,6 +62,9 @@ pub enum CloseReason {
     /// The client sent a DISCONNECT.
     #[error("client disconnected: {0}")]
     Disconnect(ReasonCode),
+    /// Its CONNECT was refused.
+    #[error("refused: {0}")]
+    Refused(ReasonCode),
     /// The client sent something that is no packet.
     #[error("{0}")]
     Malformed(DecodeError),
@@ -142,11 +145,16 @@ impl Events {
 
     pub(crate) fn take(&mut self, now: Time) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.events);
-        if self.dropped.iter().any(|&count| count > 0) && now - self.told_drops_at >= DROPS_TOLD_EVERY {
+        if self.dropped.iter().any(|&count| count > 0)
+            && now - self.told_drops_at >= DROPS_TOLD_EVERY
+        {
             self.told_drops_at = now;
             for (reason, count) in DropReason::ALL.into_iter().zip(&mut self.dropped) {
                 if *count > 0 {
-                    events.push(Event::Dropped { reason, count: std::mem::take(count) });
+                    events.push(Event::Dropped {
+                        reason,
+                        count: std::mem::take(count),
+                    });
                 }
             }
         }

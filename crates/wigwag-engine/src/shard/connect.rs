@@ -14,6 +14,9 @@ use crate::policy::Identity;
 use crate::session::{Session, SessionKey, SessionWill};
 use crate::timers::Timer;
 
+/// Bytes of a CONNACK before its properties, which have a length of at most two bytes.
+const CONNACK_HEADER_LEN: usize = 7;
+
 /// What a CONNECT asks for, until the session is at hand.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -55,6 +58,12 @@ impl Shard {
         } else {
             connect.client_id.into()
         };
+        // Without a CONNACK nothing else may be sent. [MQTT-3.1.2-24], [MQTT-3.2.0-1]
+        let longest = self.offer(Some(&client_id), Some(0));
+        let connack_len = CONNACK_HEADER_LEN + longest.as_properties().as_bytes().len();
+        if connack_len > connect.properties.maximum_packet_size().unwrap_or(u32::MAX) as usize {
+            return self.refuse(now, key, ReasonCode::PacketTooLarge);
+        }
         let claim = self.node.directory.claim(&client_id, self.id);
         let identity = Identity {
             client_id: client_id.clone(),
@@ -104,7 +113,7 @@ impl Shard {
             connection: key,
             reason,
         });
-        self.close(now, key, CloseReason::Disconnect(reason), None);
+        self.close(now, key, CloseReason::Refused(reason), None);
     }
 
     /// Parks a CONNECT until another shard has handed the session over. `anew`: a hand-over has been asked

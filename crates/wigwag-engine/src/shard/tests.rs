@@ -3,6 +3,12 @@
 //! [`world`] is the instrument. Tests that need one shard use one; whatever may depend on where a client
 //! is connected is tried with its clients together and apart.
 
-mod delivery;
-mod takeover;
 mod world;
+
+mod connection;
+mod delivery;
+mod retained;
+mod session;
+mod subscription;
+mod takeover;
+mod will;
