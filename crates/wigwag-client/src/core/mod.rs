@@ -103,6 +103,8 @@ pub(crate) struct Core<R> {
     server: ServerOffer,
     aliases: InboundAliases,
     keep_alive: KeepAlive,
+    /// Received bytes were not welcome when the last input had been dealt with.
+    is_paused: bool,
     /// Bytes of an oversized packet that are still to be skipped.
     skip: usize,
     out: OutBuf,
@@ -192,6 +194,7 @@ impl<R> Core<R> {
             server: ServerOffer::new(config.version, &nothing),
             aliases: InboundAliases::new(config.limits.topic_alias_maximum, ALIAS_BYTES_MAX),
             keep_alive: KeepAlive::new(Time::ZERO, 0),
+            is_paused: false,
             skip: 0,
             out: OutBuf::new(),
             outputs: VecDeque::new(),
@@ -281,12 +284,7 @@ impl<R> Core<R> {
 
     /// A handler has finished.
     pub(crate) fn handle_handled(&mut self, now: Time, token: Token) {
-        let was_receiving = self.is_receiving();
         self.arrivals.finish(token);
-        if !was_receiving && self.is_receiving() {
-            // The silence was ours.
-            self.keep_alive.handle_received(now);
-        }
         self.settle(now);
     }
 
@@ -595,6 +593,12 @@ impl<R> Core<R> {
             self.fill(now);
         }
         self.settle_drain(now);
+        let is_paused = !self.is_receiving();
+        if self.is_paused && !is_paused {
+            // The silence was ours: what the server said meanwhile has not been read.
+            self.keep_alive.handle_received(now);
+        }
+        self.is_paused = is_paused;
     }
 
     fn enter(&mut self, state: State) {

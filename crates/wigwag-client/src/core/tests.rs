@@ -920,6 +920,28 @@ fn reading_stops_while_handlers_are_behind_and_the_server_still_hears_from_us() 
 }
 
 #[test]
+fn a_pause_in_reading_is_not_taken_for_a_silent_server() {
+    let mut world = World::online(narrow().keep_alive(30 * SECOND));
+    world.advance(30 * SECOND);
+    assert_eq!(world.sent(), ["PINGREQ"]);
+    world.publish(1, Publish::new("out", "").qos(Qos::AtLeastOnce));
+    world.sent();
+    for _ in 0..2 {
+        world.receive(&message("a", Delivery::AtMostOnce));
+    }
+    world.receive(&Packet::PubAck(ack(1)));
+    assert!(!world.core.is_receiving());
+    // The ping of before the pause was answered by all that; another is due in the pause.
+    world.advance(30 * SECOND);
+    world.advance(15 * SECOND);
+    world.publish(2, Publish::new("out", "").qos(Qos::AtLeastOnce));
+    assert!(world.core.is_receiving());
+    world.advance(Duration::ZERO);
+    assert!(world.core.state().is_online());
+    assert_eq!(world.core.poll_timeout(), Some(world.now + 15 * SECOND));
+}
+
+#[test]
 fn a_client_that_waits_for_an_acknowledgement_goes_on_reading_and_drops_qos_0_in_the_end() {
     let mut world = World::online(narrow());
     world.receive(&message("a", Delivery::AtMostOnce));
