@@ -44,6 +44,8 @@ new_key_type! {
     pub struct ConnectionKey;
 }
 
+const FIRST_PACKET: CloseReason = CloseReason::Protocol("the first packet must be CONNECT");
+
 /// A shard of a node.
 pub struct Shard {
     id: ShardId,
@@ -164,6 +166,15 @@ impl Shard {
                 Phase::Closing | Phase::Over => return bytes.len(),
             };
             let rest = bytes.get(used..).unwrap_or_default();
+            // One byte tells a stranger, such as a browser, who would never send a whole packet.
+            if matches!(connection.phase, Phase::AwaitConnect)
+                && rest.first().is_some_and(|&byte| {
+                    PacketType::of_first_byte(byte) != Some(PacketType::Connect)
+                })
+            {
+                self.close(now, key, FIRST_PACKET, None);
+                continue;
+            }
             let frame = match frame(rest, packet_size_max) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
@@ -205,12 +216,7 @@ impl Shard {
             }
             // [MQTT-3.1.0-1]
             _ => {
-                return self.close(
-                    now,
-                    key,
-                    CloseReason::Protocol("the first packet must be CONNECT"),
-                    None,
-                );
+                return self.close(now, key, FIRST_PACKET, None);
             }
         };
         let protocol_error = |what| (CloseReason::Protocol(what), Some(ReasonCode::ProtocolError));
