@@ -93,6 +93,22 @@ pub fn encode_publish(
     version: Version,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
+    let topic_len = packet.topic.map_or(0, |topic| topic.as_str().len());
+    // The lengths and the Packet Identifier take 15 bytes at most: one allocation for all of it.
+    let head_len = 15 + topic_len + packet.properties.as_bytes().len();
+    out.reserve(head_len + packet.payload.len());
+    encode_publish_head(packet, version, out)?;
+    out.extend_from_slice(packet.payload);
+    Ok(())
+}
+
+/// Appends a PUBLISH up to its payload, which the caller sends behind it, perhaps without a copy; on
+/// failure `out` is as before.
+pub fn encode_publish_head(
+    packet: &Publish<'_>,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let topic = packet.topic.map_or("", |topic| topic.as_str());
     let properties = packet.properties.as_bytes();
     let properties_len = if version.has_properties() {
@@ -110,7 +126,7 @@ pub fn encode_publish(
     let topic_len =
         u16::try_from(topic.len()).map_err(|_| EncodeError::FieldTooLong(topic.len()))?;
 
-    out.reserve(1 + used + len);
+    out.reserve(1 + used + len - packet.payload.len());
     out.push(publish_first_byte(packet));
     out.extend(bytes.into_iter().take(used));
     out.extend_from_slice(&topic_len.to_be_bytes());
@@ -121,7 +137,6 @@ pub fn encode_publish(
     if version.has_properties() {
         write_properties(packet.properties, version, out)?;
     }
-    out.extend_from_slice(packet.payload);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ mod reader;
 mod tests;
 
 pub use decode::{decode, protocol_level};
-pub use encode::{EncodeError, encode, encode_publish};
+pub use encode::{EncodeError, encode, encode_publish, encode_publish_head};
 pub use error::{DecodeError, Field};
 pub use frame::{Frame, HEADER_LEN_MAX, frame};
 

@@ -809,6 +809,9 @@ proptest! {
         };
         let mut bytes = Vec::new();
         encode_publish(&packet, V5, &mut bytes).expect("can be written");
+        let mut head = Vec::new();
+        encode_publish_head(&packet, V5, &mut head).expect("can be written");
+        prop_assert_eq!(&[head.as_slice(), packet.payload].concat(), &bytes);
         let split = split.min(bytes.len());
         let whole = frame(&bytes[..split], u32::MAX).expect("valid").is_some();
         prop_assert_eq!(whole, split == bytes.len());
