@@ -1,6 +1,6 @@
 //! Packets on their way out: the CONNECT, the outgoing queue, acknowledgements and requests.
 
-use wigwag_proto::codec::{encode, encode_publish};
+use wigwag_proto::codec::{encode, encode_publish_head};
 use wigwag_proto::inflight::{Received, Resend};
 use wigwag_proto::packet::{
     Connect, Delivery, Packet, Publish, PublishAck, Subscribe, Subscription, Unsubscribe, Will,
@@ -308,6 +308,7 @@ fn delivery(qos: Qos, packet_id: PacketId, dup: bool) -> Delivery {
     }
 }
 
+/// Appends the PUBLISH; a large payload is shared, not copied.
 fn append_publish(
     out: &mut OutBuf,
     version: Version,
@@ -315,41 +316,23 @@ fn append_publish(
     delivery: Delivery,
     expiry_secs: Option<u32>,
 ) -> Result<(), PublishError> {
-    let mut result = Ok(());
-    let appended = out.append(|out| {
-        result = encode_message(out, version, message, delivery, expiry_secs);
-        Ok(())
-    });
-    result.and(appended.map_err(PublishError::from))
-}
-
-fn encode_message(
-    out: &mut Vec<u8>,
-    version: Version,
-    message: &Outgoing,
-    delivery: Delivery,
-    expiry_secs: Option<u32>,
-) -> Result<(), PublishError> {
     let with_expiry = match expiry_secs {
         None => None,
-        Some(secs) => Some(
-            message
-                .properties
-                .clone()
-                .with(Property::MessageExpiryInterval(secs))?,
-        ),
+        Some(secs) => {
+            let expiry = Property::MessageExpiryInterval(secs);
+            Some(message.properties.clone().with(expiry)?)
+        }
     };
+    let properties = with_expiry.as_ref().unwrap_or(&message.properties);
     let publish = Publish {
         delivery,
         retain: message.retain,
         topic: Some(TopicName::new(&message.topic)?),
-        properties: with_expiry
-            .as_ref()
-            .unwrap_or(&message.properties)
-            .as_properties(),
+        properties: properties.as_properties(),
         payload: &message.payload,
     };
-    encode_publish(&publish, version, out)?;
+    out.append(|out| encode_publish_head(&publish, version, out))?;
+    out.share(&message.payload);
     Ok(())
 }
 
