@@ -1026,3 +1026,65 @@ fn disconnecting_without_a_connection_and_with_nothing_to_send_is_immediate() {
     world.collect();
     assert!(matches!(world.outputs.last(), Some(Output::Stopped(_))));
 }
+
+// Hostile servers.
+
+#[test]
+fn no_bytes_make_the_core_panic() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let alias = PropertiesBuf::new()
+        .with(Property::TopicAlias(1))
+        .expect("short");
+    let samples = [
+        message("a", q1(1)),
+        message("a/b", q2(2, false)),
+        aliased("a", &alias),
+        aliased("", &alias),
+        suback(1, ReasonCode::GrantedQos1),
+        disconnect(ReasonCode::ServerBusy),
+        Packet::PubAck(ack(1)),
+        Packet::PubRec(ack(2)),
+        Packet::PubRel(ack(2)),
+        Packet::PubComp(ack(2)),
+        Packet::PingResp,
+    ];
+    for round in 0..20_000 {
+        let version = [Version::V3_1_1, Version::V5][round % 2];
+        let limits = Limits {
+            packet_size_max: 40,
+            handler_messages: 2,
+            ..Limits::default()
+        };
+        let mut world = World::online(builder().version(version).limits(limits));
+        world.subscribe(1, "a/#");
+        world.publish(1, Publish::new("x", "").qos(Qos::AtLeastOnce));
+        world.publish(2, Publish::new("x", "").qos(Qos::ExactlyOnce));
+        let mut bytes = Vec::new();
+        for _ in 0..random.usize(1..6) {
+            let sample = &samples[random.usize(..samples.len())];
+            encode(sample, version, &mut bytes).unwrap_or_default();
+        }
+        for _ in 0..random.usize(..4) {
+            let at = random.usize(..bytes.len());
+            bytes[at] = random.u8(..);
+        }
+        for piece in bytes.chunks(random.usize(1..20)) {
+            world.receive_bytes(piece);
+            if random.bool() {
+                world.handle_all();
+            }
+        }
+        world.advance(SECOND);
+        world.core.disconnect(world.now, SECOND);
+        world.advance(SECOND);
+        world.core.transmit().clear();
+        world.core.handle_failed(world.now, OfflineReason::Closed);
+        world.collect();
+        let published = world.published();
+        assert_eq!(
+            published.len(),
+            2,
+            "every publish has one outcome: {published:?}"
+        );
+    }
+}
