@@ -39,9 +39,6 @@ use self::wire::Stamp;
 const STALL_MAX: Duration = Duration::from_secs(10);
 /// At QoS 0 nobody owes a message; what has not come after so long a silence is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
-/// How long a case is measured if nothing else is said.
-const DELIVERIES: u64 = 300_000;
-const RATE_TIME: Duration = Duration::from_secs(10);
 const PAYLOAD_MAX: i64 = 16 * 1024 * 1024;
 
 /// Measure the speed of one or more MQTT brokers.
@@ -92,13 +89,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     fan: u32,
 
-    /// Deliveries per case and round [default: 300000, or 10 seconds with --rate]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    messages: Option<u64>,
+    /// How long publishers send per case and round, in seconds
+    #[arg(long, value_name = "S", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
 
-    /// Stop sending after this time instead of after a number of messages
-    #[arg(long, value_name = "S", conflicts_with = "messages", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: Option<u64>,
+    /// Deliveries per case and round, instead of a time
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
+    messages: Option<u64>,
 
     /// Closed loop: deliveries that may be outstanding, over all subscribers
     #[arg(long, value_name = "N", default_value = "2000", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
@@ -144,7 +141,7 @@ The exit code is 1 if a message of QoS 1 was lost or a case was aborted.
 Examples:
   wigwag bench
   wigwag bench --broker ours=localhost:1883,pid=4711 --broker theirs=localhost:1884,pid=4712
-  wigwag bench --topology pairs --qos 1 --size 64 --rate 20000 --seconds 10
+  wigwag bench --topology pairs --qos 1 --size 64 --rate 20000 --seconds 30
   wigwag bench --connect --idle 5000 --pid 4711";
 
 fn parse_qos(text: &str) -> Result<Qos, String> {
@@ -178,13 +175,10 @@ impl Args {
     }
 
     fn bound(&self) -> Bound {
-        match (self.messages, self.seconds, self.rate) {
-            (Some(deliveries), ..) => Bound::Deliveries(deliveries),
-            (None, Some(seconds), _) => Bound::Time(Duration::from_secs(seconds)),
-            // At a few messages per second a number of them could take hours.
-            (None, None, Some(_)) => Bound::Time(RATE_TIME),
-            (None, None, None) => Bound::Deliveries(DELIVERIES),
-        }
+        self.messages.map_or(
+            Bound::Time(Duration::from_secs(self.seconds)),
+            Bound::Deliveries,
+        )
     }
 
     fn cases(&self) -> Vec<Case> {
@@ -305,7 +299,7 @@ fn run_connects(args: &Args, brokers: &[Broker]) -> anyhow::Result<bool> {
 
     let output = Output::new(args.json);
     let method = format!(
-        "MQTT {}, connections opened from one thread, 64 at a time, median of {} (± half the range); idle memory is the broker's growth in the first round",
+        "MQTT {}, connections opened from one thread, 64 at a time, median of {} (± half the range); idle memory is the growth of a freshly started broker in the first round",
         load.version, args.rounds
     );
     output.text(&format!("{method}.\n\n{}", CONNECTS.header()))?;

@@ -132,7 +132,7 @@ impl Row {
             }),
             generator_busy_percent: figure(|round| {
                 let busy = round.generator_cpu?.as_secs_f64() / round.elapsed.as_secs_f64();
-                busy.is_finite().then_some(busy * 100.0)
+                (round.elapsed >= BUSY_TIME_MIN).then_some(busy * 100.0)
             }),
             latency_micros: Latency::of(&latency),
             send_lateness_micros: Latency::of(&lateness).filter(|_| is_open_loop),
@@ -204,6 +204,8 @@ impl Row {
 
 /// Above this much of one core the generator may be what limits the throughput.
 const GENERATOR_BUSY_PERCENT: f64 = 95.0;
+/// CPU time is counted in hundredths of a second: in less than this nobody can say what was busy.
+const BUSY_TIME_MIN: Duration = Duration::from_millis(200);
 
 /// Connections at one broker.
 #[derive(Clone, Debug, Serialize)]

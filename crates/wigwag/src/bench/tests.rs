@@ -222,6 +222,16 @@ fn one_to(subscribers: usize, qos: Qos) -> Case {
 
 #[test]
 fn losses_duplicates_and_order_violations_are_counted_exactly() {
+    thread::scope(|scope| {
+        for version in [Version::V3_1_1, Version::V5] {
+            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+                scope.spawn(move || faults_are_counted(version, qos));
+            }
+        }
+    });
+}
+
+fn faults_are_counted(version: Version, qos: Qos) {
     // 20 messages of the warm-up and 100 measured; the last one arrives.
     let address = faulty_broker(Faults::of(|number| match number % 10 {
         3 => Fate::Dropped,
@@ -229,24 +239,20 @@ fn losses_duplicates_and_order_violations_are_counted_exactly() {
         7 => Fate::Overtaken,
         _ => Fate::Delivered,
     }));
-    for version in [Version::V3_1_1, Version::V5] {
-        for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
-            let (case, load) = (one_to(1, qos), load(version));
-            let round = generator::measure(address, None, &case, &load).unwrap();
-            let counted = (
-                round.delivered,
-                round.lost,
-                round.duplicates,
-                round.reordered,
-            );
-            assert_eq!(counted, (90, 12, 12, 12), "{version} {qos:?}");
-            assert_eq!((round.unacknowledged, &round.aborted), (0, &None));
-            assert_eq!(round.latency.len(), 90);
+    let (case, load) = (one_to(1, qos), load(version));
+    let round = generator::measure(address, None, &case, &load).unwrap();
+    let counted = (
+        round.delivered,
+        round.lost,
+        round.duplicates,
+        round.reordered,
+    );
+    assert_eq!(counted, (90, 12, 12, 12), "{version} {qos:?}");
+    assert_eq!((round.unacknowledged, &round.aborted), (0, &None));
+    assert_eq!(round.latency.len(), 90);
 
-            let row = Row::new(&case, "faulty", &load, &[round], &[]);
-            assert_eq!(row.is_failure(), qos == Qos::AtLeastOnce, "{row:?}");
-        }
-    }
+    let row = Row::new(&case, "faulty", &load, &[round], &[]);
+    assert_eq!(row.is_failure(), qos == Qos::AtLeastOnce, "{row:?}");
 }
 
 #[test]
@@ -358,7 +364,7 @@ impl Mosquitto {
         let mut config = tempfile::NamedTempFile::new().unwrap();
         writeln!(
             config,
-            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_dest stderr"
+            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nset_tcp_nodelay true\nlog_dest stderr"
         )
         .unwrap();
         let mut child = Command::new("mosquitto")
@@ -417,7 +423,7 @@ fn rows(args: &Args) -> Vec<Row> {
 #[test]
 fn every_case_runs_against_mosquitto_without_losses() {
     let mosquitto = Mosquitto::start();
-    for line in ["--version 3.1.1", "--version 5", "--rate 5000"] {
+    for line in ["--window 200", "--version 5 --window 200", "--rate 5000"] {
         let args = mosquitto.args(&format!("--messages 400 --rounds 2 {line}"));
         let load = args.load();
         let rows = rows(&args);
@@ -454,17 +460,13 @@ fn by_default_twelve_cases_run_on_this_machine() {
     assert_eq!(names[11], "fan-in 20:1 QoS 1 1024 B");
     assert_eq!(args.broker[0].address, "localhost:1883");
     assert_eq!(args.load().pace, Pace::Window(2_000));
-    assert_eq!(args.load().bound, Bound::Deliveries(300_000));
+    assert_eq!(args.load().bound, Bound::Time(Duration::from_secs(3)));
 }
 
 #[test]
-fn an_open_loop_is_bounded_by_time_unless_told_otherwise() {
+fn a_case_is_bounded_by_time_or_by_deliveries() {
     let bound = |line| args(line).unwrap().load().bound;
-    assert_eq!(bound("--rate 100"), Bound::Time(Duration::from_secs(10)));
-    assert_eq!(
-        bound("--rate 100 --seconds 3"),
-        Bound::Time(Duration::from_secs(3))
-    );
+    assert_eq!(bound("--seconds 7"), Bound::Time(Duration::from_secs(7)));
     assert_eq!(bound("--rate 100 --messages 5"), Bound::Deliveries(5));
 }
 
