@@ -14,11 +14,12 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use slotmap::{SecondaryMap, SlotMap, new_key_type};
+use slotmap::{SlotMap, new_key_type};
 use wigwag_proto::alias::InboundAliases;
 use wigwag_proto::codec::{EncodeError, Frame, decode, encode, frame, protocol_level};
 use wigwag_proto::packet::{ConnAck, Disconnect, PacketType, Version};
@@ -56,7 +57,8 @@ pub struct Shard {
     sessions: SlotMap<SessionKey, Session>,
     clients: HashMap<Box<str>, SessionKey, Hasher>,
     awaited: HashMap<Box<str>, Awaited, Hasher>,
-    departed: SecondaryMap<SessionKey, Departed>,
+    /// Not a secondary map: that would lose one session to the next with its place in the slot map.
+    departed: BTreeMap<SessionKey, Departed>,
     cache: receivers::Cache,
     writer: Writer,
     timers: Timers,
@@ -115,7 +117,7 @@ impl Shard {
             sessions: SlotMap::with_key(),
             clients: HashMap::with_hasher(hasher.clone()),
             awaited: HashMap::with_hasher(hasher),
-            departed: SecondaryMap::new(),
+            departed: BTreeMap::new(),
             cache: receivers::Cache::new(node.seed, limits.cached_topics_max),
             writer: Writer::default(),
             timers: Timers::default(),
@@ -485,12 +487,11 @@ impl Shard {
             }
             return self.close(now, key, CloseReason::Malformed(error), None);
         }
-        self.close(
-            now,
-            key,
-            CloseReason::Malformed(error),
-            Some(error.reason_code()),
-        );
+        // What can be wrong with a second CONNECT only is no reason for a DISCONNECT. [MQTT-3.14.2-1]
+        let code = Some(error.reason_code())
+            .filter(|code| code.is_valid_in(PacketType::Disconnect))
+            .unwrap_or(ReasonCode::ProtocolError);
+        self.close(now, key, CloseReason::Malformed(error), Some(code));
     }
 
     fn send_connack_refusal(&mut self, key: ConnectionKey, reason: ReasonCode) {

@@ -178,12 +178,12 @@ impl Shard {
     }
 
     fn handle_fenced(&mut self, now: Time, from: SessionKey, to: Target) {
-        let Some(departed) = self.departed.get_mut(from) else {
+        let Some(departed) = self.departed.get_mut(&from) else {
             return;
         };
         departed.unfenced -= 1;
         if departed.unfenced == 0
-            && let Some(departed) = self.departed.remove(from)
+            && let Some(departed) = self.departed.remove(&from)
         {
             if to.shard == self.id {
                 return self.handle_settle(now, to.session, departed.backlog);

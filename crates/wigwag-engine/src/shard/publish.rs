@@ -212,7 +212,7 @@ impl Shard {
         let key = receiver.session;
         let limits = &self.limits;
         let Some(session) = self.sessions.get_mut(key) else {
-            if let Some(departed) = self.departed.get_mut(key)
+            if let Some(departed) = self.departed.get_mut(&key)
                 && !departed.backlog.push(carried.share(), receiver, limits)
             {
                 self.events.dropped(DropReason::QueueFull);

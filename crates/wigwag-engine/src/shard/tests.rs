@@ -7,6 +7,8 @@ mod world;
 
 mod connection;
 mod delivery;
+mod garbage;
+mod model;
 mod retained;
 mod session;
 mod subscription;

@@ -208,6 +208,11 @@ fn bytes_that_are_no_packet_end_the_connection_with_their_reason() {
     check(&[0xC0, 0xFF, 0xFF, 0xFF, 0xFF], "DISCONNECT 0x81");
     check(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], "DISCONNECT 0x95");
     check(&[0xE1, 0], "DISCONNECT 0x81");
+    // [MQTT-3.14.2-1]: 0x84 and 0x85 are for a CONNACK.
+    check(
+        &[0x10, 7, 0, 4, b'M', b'Q', b'T', b'X', 5],
+        "DISCONNECT 0x82",
+    );
 }
 
 #[test]

@@ -217,6 +217,15 @@ impl World {
         self.advance_millis(secs * 1_000);
     }
 
+    /// Every connection breaks.
+    pub(super) fn lose_all(&self) {
+        let mut inner = self.0.borrow_mut();
+        for index in 0..inner.peers.len() {
+            inner.lose(index);
+        }
+        inner.run();
+    }
+
     pub(super) fn shut_down(&self) {
         let mut inner = self.0.borrow_mut();
         let now = inner.now;
@@ -309,6 +318,14 @@ impl Inner {
         self.shards[usize::from(pair.1)].handle_envelope(self.now, letter);
     }
 
+    fn lose(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        if !peer.is_closed {
+            peer.is_closed = true;
+            self.shards[peer.shard].handle_closed(self.now, peer.key);
+        }
+    }
+
     /// Moves bytes both ways, as far as both ends go along.
     fn serve(&mut self, index: usize) {
         let peer = &mut self.peers[index];
@@ -359,8 +376,11 @@ impl Peer {
         let incoming = std::mem::take(&mut self.incoming);
         let mut rest = incoming.as_slice();
         while let Some(frame) = frame(rest, u32::MAX).expect("the broker sends packets") {
-            let packet = decode(frame, self.version, &DecodeLimits::UNLIMITED);
-            self.hear_packet(&packet.expect("the broker sends valid packets"));
+            // A CONNECT that came to harm on its way may have named another version.
+            let packet = [self.version, Version::V5, Version::V3_1_1]
+                .into_iter()
+                .find_map(|version| decode(frame, version, &DecodeLimits::UNLIMITED).ok());
+            self.hear_packet(&packet.unwrap_or_else(|| panic!("no packet: {frame:x?}")));
             rest = &rest[frame.len..];
         }
         self.incoming = rest.to_vec();
@@ -611,14 +631,7 @@ impl Client {
     /// The connection breaks, without a DISCONNECT.
     pub(super) fn lose(&self) {
         let mut inner = self.world.0.borrow_mut();
-        let now = inner.now;
-        let peer = &mut inner.peers[self.peer];
-        if peer.is_closed {
-            return;
-        }
-        peer.is_closed = true;
-        let (shard, key) = (peer.shard, peer.key);
-        inner.shards[shard].handle_closed(now, key);
+        inner.lose(self.peer);
         inner.run();
     }
 
