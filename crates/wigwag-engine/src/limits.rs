@@ -8,7 +8,7 @@ use wigwag_proto::DecodeLimits;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Time from the first byte to a whole CONNECT; then the connection is closed.
+    /// Time from opening a connection to its CONNACK; then the connection is closed.
     pub connect_timeout: Duration,
     /// Time that a closed connection may take to read its last bytes; then they are dropped.
     pub linger: Duration,
@@ -35,7 +35,8 @@ pub struct Limits {
     pub queued_messages_max: usize,
     /// Payload and topic bytes that wait for one session; further messages are dropped for it.
     pub queued_bytes_max: usize,
-    /// Bytes in one out-buffer from which QoS 0 messages to that client are dropped and others queued.
+    /// Bytes in one out-buffer from which QoS 0 messages to that client are dropped and others queued, and
+    /// from which it is not read while the broker's answers to it wait.
     pub out_buffer_max: usize,
     /// Subscriptions of one session; further ones are refused with `0x97`.
     pub subscriptions_max: usize,
@@ -44,6 +45,11 @@ pub struct Limits {
     /// Retained messages of the node; a new topic beyond them is not retained and, from QoS 1 on, refused
     /// with `0x97`.
     pub retained_messages_max: usize,
+    /// Payload and topic bytes of the retained messages of the node; a message beyond them is treated
+    /// like a new topic beyond their number.
+    pub retained_bytes_max: usize,
+    /// Sessions of the shard, connected or not; a client that would need another is refused with `0x97`.
+    pub sessions_max: usize,
     /// Topics whose receivers a shard remembers; the memory is emptied when it is full.
     pub cached_topics_max: usize,
 }
@@ -67,6 +73,8 @@ impl Default for Limits {
             subscriptions_max: 1_000,
             session_expiry_secs_max: 7 * 24 * 3600,
             retained_messages_max: 100_000,
+            retained_bytes_max: 256 * 1024 * 1024,
+            sessions_max: 1_000_000,
             cached_topics_max: 4_096,
         }
     }

@@ -3,12 +3,13 @@
 //! One lock, held for one insertion or one bounded step of a replay. A replay is a cursor over the
 //! topics in their order: it holds no messages, and what it finds is what is retained at that moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wigwag_proto::{Time, TopicFilter, TopicName};
 
+use crate::limits::Limits;
 use crate::message::Message;
 
 /// Topics that one step of a replay looks at before it lets others have the lock.
@@ -17,7 +18,44 @@ const STEP_TOPICS: usize = 512;
 /// The retained messages of a node.
 #[derive(Debug, Default)]
 pub struct Retained {
-    messages: Mutex<BTreeMap<Box<str>, Arc<Message>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    messages: BTreeMap<Box<str>, Arc<Message>>,
+    /// The topics of those that expire, by the time of that.
+    expiries: BTreeSet<(Time, Box<str>)>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn insert(&mut self, message: &Arc<Message>) {
+        let view = message.view();
+        let topic: Box<str> = view.topic.as_str().into();
+        self.bytes += message.size();
+        if let Some(at) = view.expires_at {
+            self.expiries.insert((at, topic.clone()));
+        }
+        self.messages.insert(topic, Arc::clone(message));
+    }
+
+    fn remove(&mut self, topic: &str) -> Option<Arc<Message>> {
+        let message = self.messages.remove(topic)?;
+        self.bytes -= message.size();
+        if let Some(at) = message.view().expires_at {
+            self.expiries.remove(&(at, topic.into()));
+        }
+        Some(message)
+    }
+
+    fn forget_expired(&mut self, now: Time) {
+        while self.expiries.first().is_some_and(|&(at, _)| at <= now)
+            && let Some((_, topic)) = self.expiries.pop_first()
+        {
+            self.remove(&topic);
+        }
+    }
 }
 
 /// Where a replay goes on.
@@ -35,21 +73,24 @@ impl Cursor {
 impl Retained {
     /// Keeps the message for its topic, or removes what is kept if its payload is empty. `[MQTT-3.3.1-6]`
     ///
-    /// False if the topic is new and there are `max` others.
-    pub(crate) fn set(&self, message: &Arc<Message>, max: usize) -> bool {
+    /// False if the bounds do not allow it; what was kept for the topic stays then.
+    pub(crate) fn set(&self, message: &Arc<Message>, limits: &Limits, now: Time) -> bool {
         let view = message.view();
         let topic = view.topic.as_str();
-        let mut messages = self.lock();
+        let mut kept = self.lock();
+        kept.forget_expired(now);
+        let old = kept.remove(topic);
         if view.payload.is_empty() {
-            messages.remove(topic);
-        } else if let Some(slot) = messages.get_mut(topic) {
-            *slot = Arc::clone(message);
-        } else if messages.len() < max {
-            messages.insert(topic.into(), Arc::clone(message));
-        } else {
-            return false;
+            return true;
         }
-        true
+        let fits = kept.messages.len() < limits.retained_messages_max
+            && kept.bytes + message.size() <= limits.retained_bytes_max;
+        match old {
+            _ if fits => kept.insert(message),
+            Some(old) => kept.insert(&old),
+            None => {}
+        }
+        fits
     }
 
     /// The next message behind the cursor that matches the filter, and where to go on. Without a message
@@ -63,56 +104,37 @@ impl Retained {
         let Cursor::After(after) = cursor else {
             return (None, Cursor::End);
         };
-        let mut messages = self.lock();
+        let mut kept = self.lock();
+        kept.forget_expired(now);
         if !filter.has_wildcard() {
-            let found = messages.get(filter.as_str()).cloned();
-            if found
-                .as_ref()
-                .is_some_and(|message| message.view().is_expired(now))
-            {
-                messages.remove(filter.as_str());
-                return (None, Cursor::End);
-            }
-            return (found, Cursor::End);
+            return (kept.messages.get(filter.as_str()).cloned(), Cursor::End);
         }
         let prefix = literal_prefix(filter);
         let start = match after {
             Some(topic) => Bound::Excluded(&**topic),
             None => Bound::Included(prefix),
         };
-        let mut found = None;
-        let mut expired = Vec::new();
-        let mut next = Cursor::End;
-        for (looked_at, (topic, message)) in messages
-            .range::<str, _>((start, Bound::Unbounded))
-            .enumerate()
-        {
+        let topics = kept.messages.range::<str, _>((start, Bound::Unbounded));
+        for (looked_at, (topic, message)) in topics.enumerate() {
             if !topic.starts_with(prefix) {
                 break;
             }
-            if message.view().is_expired(now) {
-                expired.push(topic.clone());
-            } else if filter.matches(message.view().topic) {
-                found = Some(Arc::clone(message));
-            }
-            if found.is_some() || looked_at >= STEP_TOPICS {
-                next = Cursor::After(Some(topic.clone()));
-                break;
+            let found = filter.matches(message.view().topic);
+            if found || looked_at >= STEP_TOPICS {
+                let next = Cursor::After(Some(topic.clone()));
+                return (found.then(|| Arc::clone(message)), next);
             }
         }
-        for topic in expired {
-            messages.remove(&topic);
-        }
-        (found, next)
+        (None, Cursor::End)
     }
 
     /// The message retained for exactly this topic.
     pub fn get(&self, topic: TopicName<'_>) -> Option<Arc<Message>> {
-        self.lock().get(topic.as_str()).cloned()
+        self.lock().messages.get(topic.as_str()).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Arc<Message>>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,6 +160,13 @@ mod tests {
 
     use super::*;
     use crate::message::MessageRef;
+
+    fn limits(retained_messages_max: usize) -> Limits {
+        Limits {
+            retained_messages_max,
+            ..Limits::default()
+        }
+    }
 
     fn message(topic: &str, payload: &[u8], expires_at: Option<Time>) -> Arc<Message> {
         let topic = TopicName::new(topic).expect("valid");
@@ -171,24 +200,47 @@ mod tests {
     #[test]
     fn an_empty_payload_removes() {
         let retained = Retained::default();
-        assert!(retained.set(&message("a", b"1", None), 10));
-        assert!(retained.set(&message("a", b"", None), 10));
+        assert!(retained.set(&message("a", b"1", None), &limits(10), Time::ZERO));
+        assert!(retained.set(&message("a", b"", None), &limits(10), Time::ZERO));
         assert!(replay(&retained, "#", Time::ZERO).is_empty());
     }
 
     #[test]
     fn the_bound_refuses_new_topics_only() {
         let retained = Retained::default();
-        assert!(retained.set(&message("a", b"1", None), 1));
-        assert!(!retained.set(&message("b", b"1", None), 1));
-        assert!(retained.set(&message("a", b"2", None), 1));
+        assert!(retained.set(&message("a", b"1", None), &limits(1), Time::ZERO));
+        assert!(!retained.set(&message("b", b"1", None), &limits(1), Time::ZERO));
+        assert!(retained.set(&message("a", b"2", None), &limits(1), Time::ZERO));
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_counted_back() {
+        let retained = Retained::default();
+        let bounds = Limits {
+            retained_bytes_max: 10,
+            ..Limits::default()
+        };
+        let later = Time::new(Duration::from_secs(1));
+        let set = |topic, payload, expires_at, now| {
+            retained.set(&message(topic, payload, expires_at), &bounds, now)
+        };
+        assert!(set("a", b"1234", None, Time::ZERO));
+        assert!(set("b", b"1234", Some(later), Time::ZERO));
+        assert!(!set("c", b"1", None, Time::ZERO));
+        assert!(!set("a", b"12345", None, Time::ZERO), "the old one stays");
+        assert_eq!(replay(&retained, "#", Time::ZERO), ["a", "b"]);
+        assert!(set("c", b"1", None, later), "what has expired makes room");
+        assert!(set("a", b"", None, later));
+        assert!(set("c", b"", None, later));
+        assert_eq!(retained.lock().bytes, 0);
+        assert!(retained.lock().expiries.is_empty());
     }
 
     #[test]
     fn expired_messages_are_not_replayed_and_forgotten() {
         let retained = Retained::default();
         let later = Time::new(Duration::from_secs(1));
-        retained.set(&message("a", b"1", Some(later)), 10);
+        retained.set(&message("a", b"1", Some(later)), &limits(10), Time::ZERO);
         assert_eq!(replay(&retained, "a", Time::ZERO), ["a"]);
         assert!(replay(&retained, "a", later).is_empty());
         assert!(retained.get(TopicName::new("a").expect("valid")).is_none());
@@ -198,7 +250,11 @@ mod tests {
     fn a_long_replay_lets_go_of_the_lock_and_misses_nothing() {
         let retained = Retained::default();
         for n in 0..3_000 {
-            retained.set(&message(&format!("t/{n:04}"), b"1", None), 10_000);
+            retained.set(
+                &message(&format!("t/{n:04}"), b"1", None),
+                &limits(10_000),
+                Time::ZERO,
+            );
         }
         assert_eq!(replay(&retained, "+/2999", Time::ZERO), ["t/2999"]);
         assert_eq!(replay(&retained, "#", Time::ZERO).len(), 3_000);
@@ -213,7 +269,7 @@ mod tests {
             let retained = Retained::default();
             let topics: Vec<String> = topics.into_iter().filter(|topic| !topic.is_empty()).collect();
             for topic in &topics {
-                retained.set(&message(topic, b"1", None), 100);
+                retained.set(&message(topic, b"1", None), &limits(100), Time::ZERO);
             }
             let parsed = TopicFilter::new(&filter).expect("valid");
             let expect: Vec<String> =

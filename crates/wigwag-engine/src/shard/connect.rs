@@ -161,6 +161,13 @@ impl Shard {
     ) {
         let old = old.filter(|&session| self.take_over(now, session, pending.clean_start));
         let session_present = old.is_some();
+        if !session_present && self.sessions.len() >= self.limits.sessions_max {
+            let client_id = &pending.identity.client_id;
+            self.node
+                .directory
+                .release(client_id, self.id, pending.epoch);
+            return self.refuse(now, key, ReasonCode::QuotaExceeded);
+        }
         let session_key =
             old.unwrap_or_else(|| self.new_session(pending.identity.clone(), pending.epoch));
         let expiry_secs = pending
@@ -347,8 +354,12 @@ impl Shard {
         message.expires_at = will
             .expiry_secs
             .map(|secs| now + Duration::from_secs(secs.into()));
-        let publisher = self.target(key);
-        self.distribute(now, message, Some(publisher));
+        let publisher = Some(self.target(key));
+        if self.distribute(now, message, publisher) == ReasonCode::QuotaExceeded {
+            // Nobody is there to be told, so those who listen get it all the same.
+            message.retain = false;
+            self.distribute(now, message, publisher);
+        }
     }
 
     /// Ends a session: its Will is published, its subscriptions go, its client is forgotten.

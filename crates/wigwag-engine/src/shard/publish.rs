@@ -155,8 +155,8 @@ impl Shard {
         publisher: Option<Target>,
     ) -> ReasonCode {
         let mut carried = Carried::new(message);
-        let retained_max = self.limits.retained_messages_max;
-        if message.retain && !self.node.retained.set(carried.share(), retained_max) {
+        let retained = &self.node.retained;
+        if message.retain && !retained.set(carried.share(), &self.limits, now) {
             // Who can be told is told; what nobody can answer for still goes to those who listen.
             if message.qos > Qos::AtMostOnce {
                 return ReasonCode::QuotaExceeded;
@@ -300,11 +300,23 @@ impl Shard {
         match written {
             Ok(()) => self.touch(connection_key),
             Err(reason) => {
-                // Nobody will acknowledge it. [MQTT-3.1.2-25]
-                if let Some(packet_id) = delivery.guarantee.packet_id() {
-                    session.inflight.cancel(packet_id);
-                }
                 self.events.dropped(reason);
+                match delivery.guarantee {
+                    // It may have arrived the first time: its identifier is free when that is settled.
+                    Guarantee::ExactlyOnce {
+                        packet_id,
+                        dup: true,
+                    } => {
+                        let ack = PublishAck::new(packet_id, ReasonCode::Success);
+                        self.handle_pubrec(now, connection_key, key, &ack);
+                    }
+                    // Nobody will acknowledge it. [MQTT-3.1.2-25]
+                    guarantee => {
+                        if let Some(packet_id) = guarantee.packet_id() {
+                            session.inflight.cancel(packet_id);
+                        }
+                    }
+                }
             }
         }
     }

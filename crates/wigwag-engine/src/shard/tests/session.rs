@@ -262,3 +262,43 @@ fn a_message_to_nobody_is_not_kept() {
     client.subscribe("t", Q1);
     assert!(client.received().is_empty());
 }
+
+#[test]
+fn sessions_are_bounded() {
+    let limits = Limits {
+        sessions_max: 2,
+        ..Limits::default()
+    };
+    for at in [0, 1] {
+        let world = World::with_limits(2, &limits);
+        let first = world.connect(0, Hello::new("first").persistent());
+        let second = world.connect(0, Hello::new("second").persistent());
+        first.disconnect();
+        let third = world.dial(0, Hello::new("third").persistent());
+        assert_eq!(third.heard(), ["CONNACK 0x97", "closed"]);
+        let first = world.connect(at, Hello::new("first").persistent());
+        assert!(first.session_present, "who has one may come back");
+        first.disconnect_with(ReasonCode::Success, Some(0));
+        let third = world.connect(0, Hello::new("third"));
+        third.disconnect();
+        second.disconnect_with(ReasonCode::Success, Some(0));
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn a_qos_2_message_that_cannot_be_sent_again_keeps_its_identifier_until_it_is_settled() {
+    let world = World::new(1);
+    let client = world.connect(0, sub().quiet());
+    client.subscribe("t", Q2);
+    let publisher = world.connect(0, "pub");
+    publisher.publish("t", &"x".repeat(200), Q2);
+    assert_eq!(client.messages().len(), 1);
+    client.lose();
+    publisher.publish("t", "next", Q2);
+    let client = world.connect(0, sub().packet_size_max(100).quiet());
+    assert_eq!(client.heard(), ["PUBREL 1", "PUBLISH 2 t next q2"]);
+    client.pubcomp(1);
+    publisher.publish("t", "third", Q2);
+    assert_eq!(client.heard(), ["PUBLISH 1 t third q2"]);
+}

@@ -3,6 +3,7 @@
 use wigwag_proto::{Property, ReasonCode};
 
 use super::world::{Client, Hello, Publication, Q0, Q1, World};
+use crate::limits::Limits;
 
 /// A node with a listener, and a client with the Will `w`.
 fn world_with(hello: Hello) -> (World, Client, Client) {
@@ -154,4 +155,18 @@ fn a_will_to_a_topic_that_is_not_allowed_is_not_published() {
     let client = world.connect(0, Hello::new("x").will(Publication::new("$SYS/w", "m")));
     client.lose();
     assert!(listener.received().is_empty());
+}
+
+#[test]
+fn a_retained_will_beyond_the_bound_reaches_those_who_listen() {
+    let limits = Limits {
+        retained_messages_max: 0,
+        ..Limits::default()
+    };
+    let world = World::with_limits(1, &limits);
+    let listener = world.connect(0, "listener");
+    listener.subscribe("w", Q1);
+    let client = world.connect(0, Hello::new("x").will(will().retain()));
+    client.lose();
+    assert_eq!(listener.received(), ["w gone q1"]);
 }
