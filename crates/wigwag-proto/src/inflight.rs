@@ -23,6 +23,8 @@ pub struct Inflight<M> {
     /// What remains to be sent again on this connection, in order.
     resend: VecDeque<(PacketId, u64)>,
     next_order: u64,
+    /// Slots with a publish.
+    publishes: usize,
     /// Publishes that occupy the peer's Receive Maximum on this connection.
     occupied: u16,
     receive_maximum: u16,
@@ -97,22 +99,20 @@ impl<M> Inflight<M> {
             free: VecDeque::new(),
             resend: VecDeque::new(),
             next_order: 0,
+            publishes: 0,
             occupied: 0,
             receive_maximum: u16::MAX,
         }
     }
 
     /// Publishes that have not been acknowledged in full.
-    pub fn len(&self) -> usize {
-        self.slots
-            .iter()
-            .filter(|slot| matches!(slot, Slot::Publish(_)))
-            .count()
+    pub const fn len(&self) -> usize {
+        self.publishes
     }
 
     /// Whether no publish is in flight.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub const fn is_empty(&self) -> bool {
+        self.publishes == 0
     }
 
     /// Whether the peer's Receive Maximum allows another publish now. `[MQTT-4.9.0-2]`
@@ -145,7 +145,10 @@ impl<M> Inflight<M> {
             sent: true,
             message,
         })) {
-            Ok(packet_id) => Ok(packet_id),
+            Ok(packet_id) => {
+                self.publishes += 1;
+                Ok(packet_id)
+            }
             Err(_) => unreachable!("an identifier is free whenever there is quota"),
         }
     }
@@ -323,6 +326,7 @@ impl<M> Inflight<M> {
             .slots
             .get_mut(index)
             .map_or(Slot::Free, |slot| std::mem::replace(slot, Slot::Free));
+        self.publishes -= usize::from(matches!(slot, Slot::Publish(_)));
         self.free.push_back(packet_id.get() - 1);
         self.shrink();
         slot
