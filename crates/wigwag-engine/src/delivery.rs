@@ -1,6 +1,6 @@
 //! The one place where a message becomes bytes for a subscriber.
 //!
-//! **Invariant:** only an [`Authorised`] delivery can be written, and only [`Authorised::check`] makes
+//! **Invariant:** only an `Authorised` delivery can be written, and only `Authorised::check` makes
 //! one, with the rights of that moment: live, retained, queued, sent again or a Will, all pass here.
 
 use std::num::NonZeroU32;

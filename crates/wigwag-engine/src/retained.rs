@@ -66,6 +66,15 @@ pub(crate) enum Cursor {
     End,
 }
 
+/// What a step of a replay came to.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) found: Option<Arc<Message>>,
+    /// Topics that it cost.
+    pub(crate) looked_at: usize,
+    pub(crate) cursor: Cursor,
+}
+
 impl Cursor {
     pub(crate) const START: Cursor = Cursor::After(None);
 }
@@ -93,21 +102,21 @@ impl Retained {
         fits
     }
 
-    /// The next message behind the cursor that matches the filter, and where to go on. Without a message
-    /// and not at the end, the step was long enough.
-    pub(crate) fn step(
-        &self,
-        filter: TopicFilter<'_>,
-        cursor: &Cursor,
-        now: Time,
-    ) -> (Option<Arc<Message>>, Cursor) {
+    /// The next message behind the cursor that matches the filter. Without a message and not at the end,
+    /// the step was long enough.
+    pub(crate) fn step(&self, filter: TopicFilter<'_>, cursor: &Cursor, now: Time) -> Step {
+        let end = |found, looked_at| Step {
+            found,
+            looked_at,
+            cursor: Cursor::End,
+        };
         let Cursor::After(after) = cursor else {
-            return (None, Cursor::End);
+            return end(None, 0);
         };
         let mut kept = self.lock();
         kept.forget_expired(now);
         if !filter.has_wildcard() {
-            return (kept.messages.get(filter.as_str()).cloned(), Cursor::End);
+            return end(kept.messages.get(filter.as_str()).cloned(), 1);
         }
         let prefix = literal_prefix(filter);
         let start = match after {
@@ -115,17 +124,19 @@ impl Retained {
             None => Bound::Included(prefix),
         };
         let topics = kept.messages.range::<str, _>((start, Bound::Unbounded));
-        for (looked_at, (topic, message)) in topics.enumerate() {
-            if !topic.starts_with(prefix) {
-                break;
-            }
-            let found = filter.matches(message.view().topic);
-            if found || looked_at >= STEP_TOPICS {
-                let next = Cursor::After(Some(topic.clone()));
-                return (found.then(|| Arc::clone(message)), next);
+        let mut looked_at = 0;
+        for (topic, message) in topics.take_while(|(topic, _)| topic.starts_with(prefix)) {
+            looked_at += 1;
+            let matches = filter.matches(message.view().topic);
+            if matches || looked_at >= STEP_TOPICS {
+                return Step {
+                    found: matches.then(|| Arc::clone(message)),
+                    looked_at,
+                    cursor: Cursor::After(Some(topic.clone())),
+                };
             }
         }
-        (None, Cursor::End)
+        end(None, looked_at)
     }
 
     /// The message retained for exactly this topic.
@@ -186,13 +197,13 @@ mod tests {
         let mut cursor = Cursor::START;
         let mut all = Vec::new();
         while cursor != Cursor::End {
-            let (found, next) = retained.step(filter, &cursor, now);
+            let step = retained.step(filter, &cursor, now);
             all.extend(
-                found
+                step.found
                     .iter()
                     .map(|message| message.view().topic.as_str().to_owned()),
             );
-            cursor = next;
+            cursor = step.cursor;
         }
         all
     }

@@ -1,7 +1,7 @@
 //! A session: what the broker keeps of a client between and during its connections.
 //!
 //! A session is a value with an owner and an epoch. It lives in the shard of its connection and is
-//! handed over whole; nothing in it refers to the shard, except what [`Session::local`] holds.
+//! handed over whole; nothing in it refers to the shard, except what `Session::local` holds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -52,6 +52,7 @@ pub(crate) struct Local {
     pub(crate) connection: Option<ConnectionKey>,
     pub(crate) expiry_alarm: Alarm,
     pub(crate) will_alarm: Alarm,
+    pub(crate) replay_alarm: Alarm,
     /// While the last shard may still have messages for the session: what came here directly, and must
     /// come after them.
     pub(crate) arriving: Option<Backlog>,

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Connection(ConnectionKey),
     /// The Will of a session is to be published.
     Will(SessionKey),
+    /// The replay of retained messages goes on.
+    Replay(SessionKey),
     /// A session ends.
     SessionExpiry(SessionKey),
 }

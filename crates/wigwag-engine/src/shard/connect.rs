@@ -370,6 +370,8 @@ impl Shard {
         };
         self.timers
             .cancel(&mut session.local.expiry_alarm, Timer::SessionExpiry(key));
+        self.timers
+            .cancel(&mut session.local.replay_alarm, Timer::Replay(key));
         let target = self.target(key);
         if !session.subscriptions.is_empty() {
             self.node.routes.change(|change| {

@@ -2,7 +2,7 @@
 //!
 //! The caller owns sockets and clock. It tells of them with `handle_*` and asks with `poll_*` what is to
 //! be done; the bytes that it is to write it finds in the out-buffers of the connections. The files of
-//! this module follow a connection's life: [`connect`], [`publish`], [`subscribe`], and [`peers`] for
+//! this module follow a connection's life: `connect`, `publish`, `subscribe`, and `peers` for
 //! what concerns other shards.
 
 mod connect;
@@ -279,6 +279,7 @@ impl Shard {
             match timer {
                 Timer::Connection(key) => self.handle_silence(now, key),
                 Timer::Will(session) => self.publish_will(now, session),
+                Timer::Replay(session) => self.send_waiting(now, session),
                 Timer::SessionExpiry(session) => {
                     if let Some(session) = self.sessions.get(session) {
                         self.events.push(Event::SessionExpired {

@@ -82,6 +82,8 @@ impl Shard {
             self.timers
                 .cancel(&mut local.expiry_alarm, Timer::SessionExpiry(key));
             self.timers.cancel(&mut local.will_alarm, Timer::Will(key));
+            self.timers
+                .cancel(&mut local.replay_alarm, Timer::Replay(key));
             let unfenced = self.node.shards;
             self.departed.insert(
                 key,

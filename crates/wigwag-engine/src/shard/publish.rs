@@ -1,6 +1,7 @@
 //! A PUBLISH from the socket it came from to the out-buffers it goes to, and its acknowledgements.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wigwag_proto::inflight::{Received, Resend};
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
@@ -15,9 +16,17 @@ use crate::peer::Letter;
 use crate::retained::Cursor;
 use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
+use crate::timers::Timer;
 
 /// With this many bytes in the out-buffer, messages that can wait do wait until it has been written.
 const ROOM: usize = 256 * 1024;
+
+/// Retained topics that a session's replays look at before others have their turn: a filter that matches
+/// nothing costs a look at all of them.
+const REPLAY_TOPICS_PER_TURN: usize = 4_096;
+
+/// How long the others have then.
+const REPLAY_PAUSE: Duration = Duration::from_millis(1);
 
 /// A message that is copied into shared memory when the first one needs to keep it.
 struct Carried<'a> {
@@ -324,6 +333,7 @@ impl Shard {
     /// Sends what waits for the session, as far as its quota and its out-buffer allow: what was in flight
     /// on the last connection, what is queued, then retained messages for new subscriptions.
     pub(super) fn send_waiting(&mut self, now: Time, key: SessionKey) {
+        let mut topics_left = REPLAY_TOPICS_PER_TURN;
         while let Some(connection) = self.connection_with_room(key) {
             let Some(session) = self.sessions.get_mut(key) else {
                 return;
@@ -361,8 +371,12 @@ impl Shard {
                 self.write_outgoing(now, connection, key, &outgoing, guarantee);
                 continue;
             }
-            if !self.replay_one(now, key) {
+            let Some(looked_at) = self.replay_one(now, key) else {
                 return;
+            };
+            topics_left = topics_left.saturating_sub(looked_at);
+            if topics_left == 0 {
+                return self.replay_later(now, key);
             }
         }
     }
@@ -393,36 +407,44 @@ impl Shard {
         (online && connection.out.len() < ROOM).then_some(connection_key)
     }
 
-    /// Sends the next retained message that a new subscription asked for. False if there is none, or if
-    /// it has to wait. One at a time, so that none is fetched before there is room and quota for it.
-    fn replay_one(&mut self, now: Time, key: SessionKey) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return false;
-        };
+    /// Lets others have their turn before the replay of retained messages goes on.
+    fn replay_later(&mut self, now: Time, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            self.timers.set(
+                &mut session.local.replay_alarm,
+                Timer::Replay(key),
+                now + REPLAY_PAUSE,
+            );
+        }
+    }
+
+    /// Sends the next retained message that a new subscription asked for. One at a time, so that none is
+    /// fetched before there is room and quota for it. Returns how many topics it looked at, unless there
+    /// is nothing to replay or it has to wait.
+    fn replay_one(&mut self, now: Time, key: SessionKey) -> Option<usize> {
+        let session = self.sessions.get_mut(key)?;
         let may_send = session.queue.is_empty() && session.inflight.has_quota();
-        let Some(replay) = session.replays.front_mut() else {
-            return false;
-        };
+        let replay = session.replays.front_mut()?;
         // What was routed before the session moved here is older than what is retained now.
         let is_arriving = session.local.arriving.is_some();
         if is_arriving || (replay.grant.options.qos > Qos::AtMostOnce && !may_send) {
-            return false;
+            return None;
         }
         let filter = replay.filter.as_filter();
-        let (found, cursor) = self.node.retained.step(filter, &replay.cursor, now);
+        let step = self.node.retained.step(filter, &replay.cursor, now);
         let receiver = Receiver::new(key, &replay.grant);
-        replay.cursor = cursor;
+        replay.cursor = step.cursor;
         if replay.cursor == Cursor::End {
             session.replays.pop_front();
         }
-        if let Some(message) = found {
+        if let Some(message) = step.found {
             let mut carried = Carried {
                 view: message.view(),
                 shared: Some(Arc::clone(&message)),
             };
             self.deliver(now, &mut carried, &receiver, true);
         }
-        true
+        Some(step.looked_at.max(1))
     }
 
     pub(super) fn handle_puback(&mut self, now: Time, key: SessionKey, packet_id: PacketId) {

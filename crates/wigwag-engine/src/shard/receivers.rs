@@ -96,6 +96,9 @@ impl Receivers {
     }
 }
 
+/// Longer Topic Names are not remembered, so that a few thousand of them stay small.
+const TOPIC_LEN_MAX: usize = 1_024;
+
 /// The receivers of topics that were published to, as long as the index stays as it is.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -140,7 +143,7 @@ impl Cache {
         }
         let (receivers, depends) = Receivers::find(index, topic, here, publisher);
         let receivers = Rc::new(receivers);
-        if !depends {
+        if !depends && text.len() <= TOPIC_LEN_MAX {
             if self.topics.len() >= self.topics_max {
                 self.topics.clear();
             }

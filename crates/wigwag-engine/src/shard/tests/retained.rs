@@ -210,3 +210,21 @@ fn an_expired_retained_message_is_not_sent() {
     sub.subscribe("t/#", Q0);
     assert_eq!(sub.received(), ["t/2 m retain expiry=90"]);
 }
+
+#[test]
+fn a_long_search_lets_others_have_their_turn() {
+    let world = World::new(1);
+    let publisher = world.connect(0, "pub");
+    for n in 0..9_000 {
+        retain(&publisher, &format!("t/{n:04}"), "m");
+    }
+    let sub = world.connect(0, "sub");
+    sub.subscribe("+/8999", Q1);
+    assert!(sub.received().is_empty(), "the search is not over");
+    world.advance(1);
+    assert_eq!(sub.received(), ["t/8999 m q1 retain"]);
+    sub.subscribe("+/nothing", Q1);
+    sub.disconnect();
+    publisher.disconnect();
+    world.assert_empty();
+}
