@@ -321,7 +321,7 @@ pub(super) struct Columns(&'static [(&'static str, usize, bool)]);
 
 pub(super) const CASES: Columns = Columns(&[
     ("case", 26, false),
-    ("broker", 10, false),
+    ("broker", 12, false),
     ("delivered/s", 11, true),
     ("±", 4, true),
     ("ratio", 5, true),
@@ -339,7 +339,7 @@ pub(super) const CASES: Columns = Columns(&[
 
 pub(super) const CONNECTS: Columns = Columns(&[
     ("connections", 11, true),
-    ("broker", 10, false),
+    ("broker", 12, false),
     ("connects/s", 10, true),
     ("±", 4, true),
     ("ratio", 5, true),
