@@ -361,7 +361,8 @@ impl Shard {
         self.connections.len()
     }
 
-    /// Takes what waits for another shard; deliver it there in this order.
+    /// Takes what waits for another shard; deliver it there in this order, and before the out-buffers are
+    /// written: a client that has its acknowledgement may come to another shard with its next message.
     pub fn poll_outbox(&mut self, to: ShardId) -> Option<Vec<Envelope>> {
         let outbox = self.outboxes.get_mut(usize::from(to.0))?;
         if outbox.is_empty() {
