@@ -22,7 +22,7 @@ pub(crate) struct HttpArgs {
 /// Options of `wigwag dashboard`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Broker that the browser connects to: ws://HOST[:PORT]/PATH or wss://…
+    /// Broker that the browser connects to: ws://HOST:PORT/PATH or wss://…
     #[arg(long, value_name = "URL", default_value = "ws://localhost:9001", value_parser = check_url)]
     broker: String,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let server = WebServer::bind(args.address, &args.http).await?;
     println!("broker    {}", args.broker);

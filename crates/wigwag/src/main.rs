@@ -47,10 +47,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::init(cli.verbose, cli.quiet);
     let result = match cli.command {
-        Command::Up(args) => up::run(args),
-        Command::Broker(args) => broker::run(args),
-        Command::Device(args) => device::run(args),
-        Command::Dashboard(args) => dashboard::run(args),
+        Command::Up(args) => up::run(&args),
+        Command::Broker(args) => broker::run(&args),
+        Command::Device(args) => device::run(&args),
+        Command::Dashboard(args) => dashboard::run(&args),
         Command::Bench(args) => bench::run(args),
     };
     result.unwrap_or_else(|error| {

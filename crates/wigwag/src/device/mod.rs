@@ -29,7 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Options of `wigwag device`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Broker to connect to: mqtt://HOST[:PORT] or ws://HOST[:PORT]/PATH
+    /// Broker to connect to: mqtt://HOST:PORT or ws://HOST:PORT/PATH
     #[arg(long, value_name = "URL", default_value = "mqtt://localhost:1883")]
     broker: String,
 
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let mut device = Device::start(&args.broker, &args.id)?;
     println!("device    {}", args.id);
