@@ -315,7 +315,8 @@ fn connack<'a>(mut body: Body<'a, '_>) -> Result<ConnAck<'a>, DecodeError> {
     };
     body.reader.finish()?;
     Ok(ConnAck {
-        session_present: flags == 1,
+        // MQTT 3.1 knows no Session Present; its byte is reserved.
+        session_present: flags == 1 && body.version != Version::V3_1,
         reason,
         properties,
     })
