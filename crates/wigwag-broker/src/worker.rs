@@ -172,6 +172,9 @@ impl Worker {
     /// Writes what this turn has brought to everybody, here and in other shards.
     fn end_turn(&self) {
         let now = self.now();
+        // Mail before acknowledgements: a publisher that has one may be on another shard with its next
+        // message before this one has left.
+        self.post();
         // What is touched while this goes on has its turn next.
         let mut touched = Vec::new();
         while let Some(key) = self.shard.borrow_mut().poll_touched() {
@@ -180,6 +183,15 @@ impl Worker {
         for key in touched {
             self.write(now, key);
         }
+        let events = self.shard.borrow_mut().poll_events(now);
+        events
+            .iter()
+            .for_each(|event| events::log(event, self.peer_of(event)));
+        self.begin_turn_if_due();
+    }
+
+    /// Posts what other shards get, as one batch each.
+    fn post(&self) {
         for to in (0..self.shards).map(ShardId) {
             let outbox = self.shard.borrow_mut().poll_outbox(to);
             if let (Some(envelopes), Some(mailbox)) =
@@ -188,11 +200,6 @@ impl Worker {
                 mailbox.send_envelopes(envelopes);
             }
         }
-        let events = self.shard.borrow_mut().poll_events(now);
-        events
-            .iter()
-            .for_each(|event| events::log(event, self.peer_of(event)));
-        self.begin_turn_if_due();
     }
 
     fn begin_turn_if_due(&self) {

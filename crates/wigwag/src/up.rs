@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let broker = start_broker(args.address, &args.broker)?;
     let web = WebServer::bind(args.address, &args.http).await?;
-    let url = mqtt_url(&args, &broker);
+    let url = mqtt_url(args, &broker);
     let devices = (1..=args.devices)
         .map(|id| Device::start(&url, &id.to_string()))
         .collect::<Result<Vec<_>, _>>()?;

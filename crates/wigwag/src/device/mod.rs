@@ -211,7 +211,7 @@ impl Inner {
         match &result {
             Ok(status) => info!(device = self.id, ?status, "command"),
             Err(error) => {
-                warn!(device = self.id, topic = message.topic(), %error, "command refused")
+                warn!(device = self.id, topic = message.topic(), %error, "command refused");
             }
         }
         if result.is_ok() {
