@@ -24,7 +24,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wigwag-proto", &[]),
     ("wigwag-engine", &["wigwag-proto"]),
     ("wigwag-net", &["wigwag-proto"]),
-    ("wigwag-client", &["wigwag-net", "wigwag-proto"]),
+    ("wigwag-store", &[]),
+    (
+        "wigwag-client",
+        &["wigwag-net", "wigwag-proto", "wigwag-store"],
+    ),
     (
         "wigwag-broker",
         &[

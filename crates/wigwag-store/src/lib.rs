@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod batch;
+mod error;
+mod memory;
+mod store;
+
+#[cfg(feature = "fjall")]
+mod dir;
+
+pub use batch::{Batch, Keyspace, Operation};
+#[cfg(feature = "fjall")]
+pub use dir::{Dir, SyncPolicy};
+pub use error::Error;
+pub use memory::Memory;
+pub use store::{Entries, Store};
