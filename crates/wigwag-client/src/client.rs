@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,12 +12,16 @@ use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{Qos, TopicFilter};
 
 use crate::config::{Builder, Config};
-use crate::core::Core;
-use crate::lane::{self, Handled, Handler};
+use crate::core::{Core, Key};
+use crate::lane::{self, Handled, Handler, Lane, Sink};
 use crate::message::{Message, Outgoing, Publish};
 use crate::state::{Event, Fatal, OfflineReason, State};
+use crate::stream::Buffer;
 use crate::task::{Channels, Command, Receipt, Task};
 use crate::{DrainReport, Granted, Outcome, PublishError, SubscribeError, UnsubscribeError};
+
+/// Where the background task writes the name of a subscription that it was asked for.
+pub(crate) type KeySlot = Arc<OnceLock<Key>>;
 
 /// Events that a slow listener may lag behind before it misses some.
 const EVENTS: usize = 32;
@@ -191,7 +195,8 @@ impl Client {
     /// resumed session delivers; and when the server loses the session, the client subscribes again. A
     /// second subscription with the same filter replaces the first.
     ///
-    /// The handler returns `()` or a future of it, and runs on one message at a time, in the order of
+    /// The handler returns `()`, or a `Result` whose error becomes a [`Reject`](crate::Reject) and is
+    /// sent to the server, or a future of either. It runs on one message at a time, in the order of
     /// arrival. A message is acknowledged after its handlers have finished. They may publish and wait
     /// for the outcome.
     ///
@@ -222,25 +227,47 @@ impl Client {
         H: Handled<M>,
         M: 'static,
     {
-        let filter = filter.into();
+        let filter: Arc<str> = filter.into().into();
+        let lane = Lane::new(filter.clone(), lane::erase(handler));
+        self.subscribe_sink(filter, options, Box::new(lane)).0
+    }
+
+    pub(crate) fn subscribe_sink(
+        &self,
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+        sink: Box<dyn Sink>,
+    ) -> (Subscribing, KeySlot) {
+        let key = KeySlot::default();
+        let refuse = |error| (Subscribing::done(error), key.clone());
         match TopicFilter::new(&filter) {
-            Err(error) => return Subscribing::done(SubscribeError::Filter(error)),
+            Err(error) => return refuse(SubscribeError::Filter(error)),
             // [MQTT-3.8.3-4]
             Ok(parsed) if options.no_local && parsed.share().is_some() => {
-                return Subscribing::done(SubscribeError::NoLocalShared);
+                return refuse(SubscribeError::NoLocalShared);
             }
             Ok(_) => {}
         }
         let (answer, receiver) = oneshot::channel();
-        let handler = lane::erase(handler);
         // If the task is gone, so is the sender of the answer, and the future says so.
         let _ = self.shared.commands.send(Command::Subscribe {
-            filter: filter.into(),
+            filter,
             options,
-            handler,
+            sink,
+            key: key.clone(),
             answer,
         });
-        Subscribing(Answer::Waiting(receiver))
+        (Subscribing(Answer::Waiting(receiver)), key)
+    }
+
+    /// Removes the subscription that the slot names, if no other has taken its place.
+    pub(crate) fn leave(&self, key: KeySlot) {
+        let _ = self.shared.commands.send(Command::Leave { key });
+    }
+
+    /// Keeps the subscription that the slot names, for the fallback handler.
+    pub(crate) fn detach(&self, key: KeySlot, buffer: Arc<Buffer>) {
+        let _ = self.shared.commands.send(Command::Detach { key, buffer });
     }
 
     /// Removes the subscription with this filter, whether or not this process has made it.

@@ -3,7 +3,7 @@
 //! Each subscription has a lane: a task that runs its handler on one message after the other, in the
 //! order of arrival. A handler may therefore wait for whatever it likes, an acknowledgement of its own
 //! publish included, without holding the connection up. How many messages may wait is the core's
-//! business.
+//! business. Routers and streams are other kinds of [`Sink`].
 
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -14,44 +14,69 @@ use std::task::Poll;
 
 use tokio::sync::mpsc;
 
+use crate::ack::{Finished, IntoVerdict, Reject, Verdict};
 use crate::core::Token;
 use crate::message::Message;
 
-type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The rest of a handler's work.
+pub(crate) type Rest = Pin<Box<dyn Future<Output = Result<(), Reject>> + Send>>;
 
 /// How a handler says that it has finished.
 pub mod handled {
+    use super::Rest;
+    use crate::Reject;
+
     /// By returning.
     #[derive(Debug)]
     pub enum AtReturn {}
     /// By completing the future that it returns.
     #[derive(Debug)]
     pub enum AtCompletion {}
-}
 
-/// What a handler may return: `()`, or a future of `()`.
-///
-/// `M` keeps the two cases apart and is inferred.
-pub trait Handled<M>: Send + 'static {
-    /// What is left to do, if anything.
-    fn into_rest(self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
-}
+    /// What a handler has returned.
+    pub struct Returned(pub(crate) Result<Result<(), Reject>, Rest>);
 
-impl Handled<handled::AtReturn> for () {
-    fn into_rest(self) -> Option<BoxFuture> {
-        None
+    impl std::fmt::Debug for Returned {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("Returned").finish_non_exhaustive()
+        }
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Handled<handled::AtCompletion> for F {
-    fn into_rest(self) -> Option<BoxFuture> {
-        Some(Box::pin(self))
+use handled::Returned;
+
+/// What a handler may return: `()`, a `Result` whose error becomes a [`Reject`], or a future of either.
+///
+/// `M` keeps the cases apart and is inferred.
+pub trait Handled<M>: Send + 'static {
+    /// What is left to do, if anything.
+    fn into_returned(self) -> Returned;
+}
+
+impl Handled<handled::AtReturn> for () {
+    fn into_returned(self) -> Returned {
+        Returned(Ok(Ok(())))
+    }
+}
+
+impl<E: Into<Reject> + Send + 'static> Handled<handled::AtReturn> for Result<(), E> {
+    fn into_returned(self) -> Returned {
+        Returned(Ok(self.into_verdict()))
+    }
+}
+
+impl<F> Handled<handled::AtCompletion> for F
+where
+    F: Future<Output: IntoVerdict> + Send + 'static,
+{
+    fn into_returned(self) -> Returned {
+        Returned(Err(Box::pin(async move { self.await.into_verdict() })))
     }
 }
 
 /// A handler whose type has been forgotten.
 pub(crate) trait Handler: Send + Sync {
-    fn handle(&self, message: Message) -> Option<BoxFuture>;
+    fn handle(&self, message: Message) -> Returned;
 }
 
 struct Erased<F, M> {
@@ -64,8 +89,8 @@ where
     F: Fn(Message) -> H + Send + Sync,
     H: Handled<M>,
 {
-    fn handle(&self, message: Message) -> Option<BoxFuture> {
-        (self.handler)(message).into_rest()
+    fn handle(&self, message: Message) -> Returned {
+        (self.handler)(message).into_returned()
     }
 }
 
@@ -81,11 +106,16 @@ where
     })
 }
 
-/// A handler has finished with a message.
-pub(crate) struct Finished {
-    pub(crate) token: Token,
-    /// The filter of a handler that panicked.
-    pub(crate) panicked: Option<Arc<str>>,
+/// Where the messages of a subscription go. It lives in the background task and must not block it.
+/// Dropped, it will get no further message.
+pub(crate) trait Sink: Send {
+    /// Takes the message; `finished` hears when it has been handled.
+    fn deliver(
+        &mut self,
+        message: Message,
+        token: Token,
+        finished: &mpsc::UnboundedSender<Finished>,
+    );
 }
 
 /// The lane of one subscription. Its task begins with the first message and ends, after the last, when
@@ -104,9 +134,10 @@ impl Lane {
             messages: None,
         }
     }
+}
 
-    /// Queues the message; `finished` hears when it has been handled.
-    pub(crate) fn deliver(
+impl Sink for Lane {
+    fn deliver(
         &mut self,
         message: Message,
         token: Token,
@@ -130,25 +161,27 @@ async fn run(
     finished: mpsc::UnboundedSender<Finished>,
 ) {
     while let Some((message, token)) = messages.recv().await {
-        let panicked = handle(&*handler, message)
-            .await
-            .is_err()
-            .then(|| filter.clone());
-        let sent = finished.send(Finished { token, panicked });
-        if sent.is_err() {
+        let verdict = match catch(|| handler.handle(message)).await {
+            Ok(result) => Verdict::new(result, &filter),
+            Err(Panicked) => Verdict::Panicked(filter.clone()),
+        };
+        if finished.send(Finished { token, verdict }).is_err() {
             // The client has stopped; nobody will acknowledge what is left.
             return;
         }
     }
 }
 
-struct Panicked;
+pub(crate) struct Panicked;
 
-/// Runs the handler. A panic in it must not take the messages behind it down.
-async fn handle(handler: &dyn Handler, message: Message) -> Result<(), Panicked> {
-    let rest = catch_unwind(AssertUnwindSafe(|| handler.handle(message))).map_err(|_| Panicked)?;
-    let Some(mut rest) = rest else {
-        return Ok(());
+/// Runs a handler. A panic in it must not take the messages behind it down.
+pub(crate) async fn catch(
+    handle: impl FnOnce() -> Returned,
+) -> Result<Result<(), Reject>, Panicked> {
+    let returned = catch_unwind(AssertUnwindSafe(handle)).map_err(|_| Panicked)?;
+    let mut rest = match returned.0 {
+        Ok(result) => return Ok(result),
+        Err(rest) => rest,
     };
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(cx))) {

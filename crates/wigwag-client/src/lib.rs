@@ -2,11 +2,14 @@
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod ack;
+mod buffer;
 mod client;
 mod config;
 mod message;
 mod outcome;
 mod state;
+mod stream;
 
 mod core;
 mod lane;
@@ -16,6 +19,8 @@ pub use bytes::Bytes;
 pub use wigwag_proto::packet::{RetainHandling, SubscriptionOptions};
 pub use wigwag_proto::{Qos, ReasonCode, TopicError, Version};
 
+pub use ack::{AckToken, IntoVerdict, Reject};
+pub use buffer::Overflow;
 pub use client::{Client, Publishing, Subscribing, Unsubscribing};
 pub use config::{
     Backoff, BuildError, Builder, Limits, OfflineQos0, RefusalPolicy, TakeOverPolicy, Will,
@@ -26,3 +31,4 @@ pub use outcome::{
     DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
 };
 pub use state::{Event, Fatal, OfflineReason, State};
+pub use stream::{MessageStream, Streaming};

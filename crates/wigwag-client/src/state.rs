@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wigwag_proto::ReasonCode;
 
-use crate::SubscribeError;
+use crate::{Reject, SubscribeError};
 
 /// Where the client stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +120,8 @@ pub enum Event {
         /// Messages in flight.
         in_flight: usize,
     },
-    /// A message of QoS 0 arrived while more were waiting for their handlers than the limits allow.
+    /// A message was dropped: of QoS 0 when more were waiting for their handlers than the limits allow,
+    /// or of any QoS where the subscription wants no more to wait.
     Dropped {
         /// Its topic.
         topic: Arc<str>,
@@ -135,7 +136,15 @@ pub enum Event {
         /// Bytes of the packet.
         size: usize,
     },
-    /// A handler panicked; its message counts as handled.
+    /// A handler has not accepted a message, or an extractor could not read it.
+    Rejected {
+        /// The Topic Filter of the handler; empty for the fallback.
+        filter: Arc<str>,
+        /// Why. Over MQTT 5 the server is told the Reason Code.
+        reject: Reject,
+    },
+    /// A handler panicked; its message is rejected with
+    /// [`ReasonCode::ImplementationSpecificError`](crate::ReasonCode::ImplementationSpecificError).
     HandlerPanicked {
         /// The Topic Filter of the handler; empty for the fallback.
         filter: Arc<str>,

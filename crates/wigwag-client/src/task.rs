@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,13 +15,15 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep};
 use wigwag_net::dial::{DialError, dial};
 use wigwag_net::{Pump, Stream};
-use wigwag_proto::Time;
 use wigwag_proto::packet::SubscriptionOptions;
+use wigwag_proto::{ReasonCode, Time};
 
-use crate::core::{Core, FALLBACK, Key, Output};
-use crate::lane::{Finished, Handler, Lane};
-use crate::message::Outgoing;
+use crate::ack::{Finished, Verdict};
+use crate::core::{Core, FALLBACK, Key, Output, Token};
+use crate::lane::{Handler, Lane, Sink};
+use crate::message::{Message, Outgoing};
 use crate::state::{Event, OfflineReason, State};
+use crate::stream::Buffer;
 use crate::{DrainReport, Granted, Outcome, PublishError, SubscribeError, UnsubscribeError};
 
 /// The read buffer, one for each thread of the runtime: an idle client owns none.
@@ -52,8 +54,19 @@ pub(crate) enum Command {
     Subscribe {
         filter: Arc<str>,
         options: SubscriptionOptions,
-        handler: Arc<dyn Handler>,
+        sink: Box<dyn Sink>,
+        /// Gets the name of the subscription.
+        key: Arc<OnceLock<Key>>,
         answer: oneshot::Sender<Result<Granted, SubscribeError>>,
+    },
+    /// Removes a subscription, if no other has taken its place.
+    Leave {
+        key: Arc<OnceLock<Key>>,
+    },
+    /// Keeps a subscription whose messages nobody reads any more.
+    Detach {
+        key: Arc<OnceLock<Key>>,
+        buffer: Arc<Buffer>,
     },
     Unsubscribe {
         filter: Arc<str>,
@@ -95,7 +108,7 @@ pub(crate) struct Task {
     is_paused: bool,
 
     next_key: Key,
-    lanes: BTreeMap<Key, Lane>,
+    sinks: BTreeMap<Key, Box<dyn Sink>>,
     subscribing: BTreeMap<Key, oneshot::Sender<Result<Granted, SubscribeError>>>,
     unsubscribing: BTreeMap<Key, oneshot::Sender<Result<(), UnsubscribeError>>>,
     disconnecting: Vec<oneshot::Sender<DrainReport>>,
@@ -112,9 +125,9 @@ impl Task {
         channels: Channels,
         fallback: Option<Arc<dyn Handler>>,
     ) -> Task {
-        let mut lanes = BTreeMap::new();
+        let mut sinks: BTreeMap<Key, Box<dyn Sink>> = BTreeMap::new();
         if let Some(handler) = fallback {
-            lanes.insert(FALLBACK, Lane::new("".into(), handler));
+            sinks.insert(FALLBACK, Box::new(Lane::new("".into(), handler)));
         }
         Task {
             core,
@@ -126,7 +139,7 @@ impl Task {
             is_shut: false,
             is_paused: false,
             next_key: FALLBACK + 1,
-            lanes,
+            sinks,
             subscribing: BTreeMap::new(),
             unsubscribing: BTreeMap::new(),
             disconnecting: Vec::new(),
@@ -190,13 +203,28 @@ impl Task {
             Command::Subscribe {
                 filter,
                 options,
-                handler,
+                sink,
+                key: slot,
                 answer,
             } => {
                 let key = self.new_key();
-                self.lanes.insert(key, Lane::new(filter.clone(), handler));
+                // Each command has a slot of its own.
+                let _ = slot.set(key);
+                self.sinks.insert(key, sink);
                 self.subscribing.insert(key, answer);
                 self.core.subscribe(now, key, filter, options);
+            }
+            Command::Leave { key } => {
+                let answer_key = self.new_key();
+                if let Some(&key) = key.get() {
+                    self.core.leave(now, answer_key, key);
+                }
+            }
+            Command::Detach { key, buffer } => {
+                drop(key.get().and_then(|key| self.sinks.remove(key)));
+                for (message, token) in buffer.take() {
+                    self.deliver(FALLBACK, message, token);
+                }
             }
             Command::Unsubscribe { filter, answer } => {
                 let key = self.new_key();
@@ -221,14 +249,24 @@ impl Task {
             let Poll::Ready(Some(finished)) = self.finished.1.poll_recv(cx) else {
                 return taken > 0;
             };
-            if let Some(filter) = finished.panicked {
+            self.finish(finished);
+        }
+        true
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        let reason = finished.verdict.reason();
+        match finished.verdict {
+            Verdict::Accepted => {}
+            Verdict::Rejected(filter, reject) => self.emit(Event::Rejected { filter, reject }),
+            Verdict::Panicked(filter) => {
                 tracing::error!(%filter, "a message handler panicked");
                 self.emit(Event::HandlerPanicked { filter });
             }
-            let now = self.now();
-            self.core.handle_handled(now, finished.token);
+            Verdict::Dropped(topic) => self.core.handle_dropped(topic),
         }
-        true
+        let now = self.now();
+        self.core.handle_handled(now, finished.token, reason);
     }
 
     fn poll_dialling(&mut self, cx: &mut Context<'_>) -> bool {
@@ -354,13 +392,7 @@ impl Task {
                 key,
                 message,
                 token,
-            } => match self.lanes.get_mut(&key) {
-                Some(lane) => lane.deliver(message, token, &self.finished.0),
-                None => {
-                    let now = self.now();
-                    self.core.handle_handled(now, token);
-                }
-            },
+            } => self.deliver(key, message, token),
             Output::Published(receipt, result) => {
                 if let Some(answer) = receipt.answer {
                     // Who dropped the future does not want to know.
@@ -372,7 +404,7 @@ impl Task {
                     let _ = answer.send(result);
                 }
             }
-            Output::Forget(key) => drop(self.lanes.remove(&key)),
+            Output::Forget(key) => drop(self.sinks.remove(&key)),
             Output::Unsubscribed(key, result) => {
                 if let Some(answer) = self.unsubscribing.remove(&key) {
                     let _ = answer.send(result);
@@ -385,6 +417,21 @@ impl Task {
                 }
                 self.is_over = true;
             }
+        }
+    }
+
+    /// Hands a message to its subscription or, if that has been detached, to the fallback.
+    fn deliver(&mut self, key: Key, message: Message, token: Token) {
+        let key = if self.sinks.contains_key(&key) {
+            key
+        } else {
+            FALLBACK
+        };
+        if let Some(sink) = self.sinks.get_mut(&key) {
+            sink.deliver(message, token, &self.finished.0);
+        } else {
+            let now = self.now();
+            self.core.handle_handled(now, token, ReasonCode::Success);
         }
     }
 

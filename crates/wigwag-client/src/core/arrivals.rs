@@ -4,12 +4,12 @@
 
 use std::collections::VecDeque;
 
-use wigwag_proto::{PacketId, Qos};
+use wigwag_proto::{PacketId, Qos, ReasonCode};
 
 use crate::config::Limits;
 
 /// Names one message for one handler; comes back when the handler has finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Token {
     serial: u64,
     size: usize,
@@ -24,8 +24,8 @@ pub(super) struct Arrivals {
     bytes: usize,
     /// Messages of QoS 1 and 2 on this connection, in the order of arrival.
     acks: VecDeque<Ack>,
-    /// Messages of QoS 2 of an earlier connection whose handlers have not finished: if the server sends
-    /// them again they are not handled again, but the acknowledgement waits.
+    /// Messages of QoS 2 of an earlier connection whose handlers have not finished, or have rejected
+    /// them: if the server sends them again they are not handled again, but the acknowledgement waits.
     stale: Vec<Ack>,
 }
 
@@ -36,6 +36,15 @@ struct Ack {
     qos: Qos,
     /// Handlers that have not finished.
     remaining: usize,
+    /// What the first handler that did not accept the message says; otherwise success.
+    reason: ReasonCode,
+}
+
+impl Ack {
+    /// Whether the acknowledgement must wait, or must not be forgotten, beyond its connection.
+    const fn is_owed(&self) -> bool {
+        self.remaining > 0 || self.reason.is_error()
+    }
 }
 
 impl Arrivals {
@@ -76,6 +85,7 @@ impl Arrivals {
                 packet_id,
                 qos,
                 remaining: handlers,
+                reason: ReasonCode::Success,
             });
         }
         Token { serial, size }
@@ -99,22 +109,26 @@ impl Arrivals {
             packet_id,
             qos: Qos::ExactlyOnce,
             remaining: 0,
+            reason: ReasonCode::Success,
         }));
     }
 
-    /// A handler has finished.
-    pub(super) fn finish(&mut self, token: Token) {
+    /// A handler has finished; `reason` is what it has to say to the server.
+    pub(super) fn finish(&mut self, token: Token, reason: ReasonCode) {
         self.messages = self.messages.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(token.size);
         let mut acks = self.acks.iter_mut().chain(&mut self.stale);
         if let Some(ack) = acks.find(|ack| ack.serial == token.serial) {
             ack.remaining = ack.remaining.saturating_sub(1);
+            if !ack.reason.is_error() {
+                ack.reason = reason;
+            }
         }
-        self.stale.retain(|ack| ack.remaining > 0);
+        self.stale.retain(Ack::is_owed);
     }
 
     /// The next acknowledgement whose turn has come.
-    pub(super) fn poll_ack(&mut self) -> Option<(PacketId, Qos)> {
+    pub(super) fn poll_ack(&mut self) -> Option<(PacketId, Qos, ReasonCode)> {
         if self.acks.front()?.remaining > 0 {
             return None;
         }
@@ -123,7 +137,7 @@ impl Arrivals {
             // An idle client keeps no memory of a burst.
             self.acks = VecDeque::new();
         }
-        Some((ack.packet_id, ack.qos))
+        Some((ack.packet_id, ack.qos, ack.reason))
     }
 
     /// The connection has ended: nothing of it can be acknowledged any more. The server sends messages
@@ -132,7 +146,7 @@ impl Arrivals {
         self.stale.extend(
             self.acks
                 .drain(..)
-                .filter(|ack| ack.qos == Qos::ExactlyOnce && ack.remaining > 0),
+                .filter(|ack| ack.qos == Qos::ExactlyOnce && ack.is_owed()),
         );
     }
 

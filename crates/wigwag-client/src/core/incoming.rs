@@ -221,10 +221,7 @@ impl<R> Core<R> {
         ack: Option<(PacketId, Qos)>,
     ) -> Result<(), Violation> {
         let Some((packet_id, qos)) = ack else {
-            self.dropped += 1;
-            let total = self.dropped;
-            let topic = topic.as_str().into();
-            self.push(Output::Event(Event::Dropped { topic, total }));
+            self.handle_dropped(topic.as_str().into());
             return Ok(());
         };
         let code = if self.exceeds_receive_maximum() {

@@ -266,6 +266,13 @@ impl<R> Core<R> {
         self.settle(now);
     }
 
+    /// Wants the subscription that `subscribed` names no more, unless another has taken its place.
+    pub(crate) fn leave(&mut self, now: Time, key: Key, subscribed: Key) {
+        if let Some(filter) = self.subscriptions.filter(subscribed) {
+            self.unsubscribe(now, key, filter);
+        }
+    }
+
     fn forget(&mut self, key: Option<Key>) {
         if let Some(key) = key {
             self.push(Output::Subscribed(key, Err(SubscribeError::Replaced)));
@@ -282,10 +289,17 @@ impl<R> Core<R> {
         self.settle(now);
     }
 
-    /// A handler has finished.
-    pub(crate) fn handle_handled(&mut self, now: Time, token: Token) {
-        self.arrivals.finish(token);
+    /// A handler has finished; `reason` is what it has to say to the server.
+    pub(crate) fn handle_handled(&mut self, now: Time, token: Token, reason: ReasonCode) {
+        self.arrivals.finish(token, reason);
         self.settle(now);
+    }
+
+    /// A message found no room where its subscription wanted it.
+    pub(crate) fn handle_dropped(&mut self, topic: Arc<str>) {
+        self.dropped += 1;
+        let total = self.dropped;
+        self.push(Output::Event(Event::Dropped { topic, total }));
     }
 
     // The transport.

@@ -111,8 +111,18 @@ impl<R> Core<R> {
     }
 
     fn send_acks(&mut self) {
-        while let Some((packet_id, qos)) = self.arrivals.poll_ack() {
-            let ack = PublishAck::new(packet_id, ReasonCode::Success);
+        while let Some((packet_id, qos, reason)) = self.arrivals.poll_ack() {
+            // An acknowledgement of MQTT 3.x has no room for a reason.
+            let reason = if self.config.version.has_properties() {
+                reason
+            } else {
+                ReasonCode::Success
+            };
+            if qos == Qos::ExactlyOnce && reason.is_error() {
+                // The server may use the identifier again at once: no PUBREL follows. [MQTT-4.3.3-9]
+                self.inbound.release(packet_id);
+            }
+            let ack = PublishAck::new(packet_id, reason);
             self.send(&match qos {
                 Qos::ExactlyOnce => Packet::PubRec(ack),
                 Qos::AtLeastOnce | Qos::AtMostOnce => Packet::PubAck(ack),

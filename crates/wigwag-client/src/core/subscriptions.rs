@@ -91,6 +91,12 @@ impl Subscriptions {
         removed
     }
 
+    /// The filter of the wanted subscription that this key names.
+    pub(super) fn filter(&self, key: Key) -> Option<Arc<str>> {
+        let wanted = self.wanted.iter().find(|own| own.key == key)?;
+        Some(wanted.filter.clone())
+    }
+
     fn remove(&mut self, filter: &str) -> Option<Key> {
         let at = self.wanted.iter().position(|own| &*own.filter == filter)?;
         Some(self.wanted.remove(at).key)

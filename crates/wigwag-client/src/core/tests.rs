@@ -175,12 +175,20 @@ impl World {
         delivered
     }
 
+    fn handled(&mut self, token: Token) {
+        self.settled(token, ReasonCode::Success);
+    }
+
+    fn settled(&mut self, token: Token, reason: ReasonCode) {
+        self.core.handle_handled(self.now, token, reason);
+        self.collect();
+    }
+
     fn handle_all(&mut self) -> usize {
         let delivered = self.delivered();
         for (_, _, token) in &delivered {
-            self.core.handle_handled(self.now, *token);
+            self.handled(*token);
         }
-        self.collect();
         delivered.len()
     }
 
@@ -684,10 +692,10 @@ fn acknowledgements_leave_in_the_order_of_arrival() {
         .map(|(_, _, token)| *token)
         .collect();
     assert_eq!(world.sent(), [""; 0]);
-    world.core.handle_handled(world.now, tokens[2]);
-    world.core.handle_handled(world.now, tokens[1]);
+    world.handled(tokens[2]);
+    world.handled(tokens[1]);
     assert_eq!(world.sent(), [""; 0]);
-    world.core.handle_handled(world.now, tokens[0]);
+    world.handled(tokens[0]);
     assert_eq!(
         world.sent(),
         ["PUBACK id=5 0x00", "PUBREC id=6 0x00", "PUBACK id=7 0x00"]
@@ -703,9 +711,9 @@ fn a_message_for_two_handlers_is_acknowledged_after_both() {
     world.receive(&message("a/b", q1(5)));
     let delivered = world.delivered();
     assert_eq!(delivered.len(), 2);
-    world.core.handle_handled(world.now, delivered[0].2);
+    world.handled(delivered[0].2);
     assert_eq!(world.sent(), [""; 0]);
-    world.core.handle_handled(world.now, delivered[1].2);
+    world.handled(delivered[1].2);
     assert_eq!(world.sent(), ["PUBACK id=5 0x00"]);
 }
 
@@ -719,7 +727,7 @@ fn qos_2_is_delivered_once_over_reconnects_at_every_step() {
         let delivered = world.delivered();
         assert_eq!(delivered.len(), 1);
         if handled_first {
-            world.core.handle_handled(world.now, delivered[0].2);
+            world.handled(delivered[0].2);
         }
         world.lose_connection();
         world.connect(true, &[]);
@@ -727,7 +735,7 @@ fn qos_2_is_delivered_once_over_reconnects_at_every_step() {
         assert_eq!(world.delivered().len(), 0);
         if !handled_first {
             assert_eq!(world.sent(), [""; 0]);
-            world.core.handle_handled(world.now, delivered[0].2);
+            world.handled(delivered[0].2);
         }
         assert_eq!(world.sent(), ["PUBREC id=1 0x00"]);
         world.receive(&Packet::PubRel(ack(1)));
@@ -911,7 +919,7 @@ fn reading_stops_while_handlers_are_behind_and_the_server_still_hears_from_us() 
         world.advance(30 * SECOND);
         assert_eq!(world.sent(), ["PINGREQ"]);
     }
-    world.core.handle_handled(world.now, delivered[0].2);
+    world.handled(delivered[0].2);
     assert!(world.core.is_receiving());
     world.receive_bytes(&[]);
     assert_eq!(world.delivered().len(), 1);
@@ -1087,4 +1095,78 @@ fn no_bytes_make_the_core_panic() {
             "every publish has one outcome: {published:?}"
         );
     }
+}
+
+#[test]
+fn a_rejection_leaves_in_its_turn_with_its_reason() {
+    let mut world = World::online(builder());
+    world.receive(&message("a", q1(1)));
+    world.receive(&message("b", q1(2)));
+    let delivered = world.delivered();
+    world.settled(delivered[1].2, ReasonCode::PayloadFormatInvalid);
+    assert_eq!(world.sent(), [""; 0]);
+    world.handled(delivered[0].2);
+    assert_eq!(world.sent(), ["PUBACK id=1 0x00", "PUBACK id=2 0x99"]);
+}
+
+#[test]
+fn one_handler_that_rejects_is_enough() {
+    let mut world = World::online(builder());
+    world.subscribe(1, "a/#");
+    world.subscribe(2, "a/b");
+    world.sent();
+    world.receive(&message("a/b", q1(5)));
+    let delivered = world.delivered();
+    world.settled(delivered[0].2, ReasonCode::QuotaExceeded);
+    world.handled(delivered[1].2);
+    assert_eq!(world.sent(), ["PUBACK id=5 0x97"]);
+}
+
+/// `[MQTT-4.3.3-9]`
+#[test]
+fn a_rejected_message_of_qos_2_frees_its_identifier() {
+    let mut world = World::online(builder());
+    for _ in 0..2 {
+        world.receive(&message("a", q2(1, false)));
+        let delivered = world.delivered();
+        assert_eq!(delivered.len(), 1);
+        world.settled(delivered[0].2, ReasonCode::NotAuthorized);
+        assert_eq!(world.sent(), ["PUBREC id=1 0x87"]);
+    }
+}
+
+#[test]
+fn a_rejection_of_qos_2_survives_its_connection() {
+    let mut world = World::online(builder());
+    world.receive(&message("a", q2(1, false)));
+    let delivered = world.delivered();
+    world.lose_connection();
+    world.settled(delivered[0].2, ReasonCode::NotAuthorized);
+    world.connect(true, &[]);
+    world.receive(&message("a", q2(1, true)));
+    assert_eq!(world.delivered().len(), 0);
+    assert_eq!(world.sent(), ["PUBREC id=1 0x87"]);
+}
+
+#[test]
+fn mqtt_3_acknowledges_what_was_rejected() {
+    let mut world = World::online(builder().version(Version::V3_1_1));
+    world.receive(&message("a", q2(1, false)));
+    let delivered = world.delivered();
+    world.settled(delivered[0].2, ReasonCode::NotAuthorized);
+    assert_eq!(world.sent(), ["PUBREC id=1 0x00"]);
+    world.receive(&message("a", q2(1, true)));
+    assert_eq!(world.delivered().len(), 0);
+}
+
+#[test]
+fn a_subscription_that_was_replaced_is_not_left() {
+    let mut world = World::online(builder());
+    world.subscribe(1, "a");
+    world.subscribe(2, "a");
+    world.sent();
+    world.core.leave(world.now, 3, 1);
+    assert_eq!(world.sent(), [""; 0]);
+    world.core.leave(world.now, 4, 2);
+    assert_eq!(world.sent(), ["UNSUBSCRIBE a"]);
 }
