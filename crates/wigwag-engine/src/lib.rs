@@ -23,6 +23,7 @@ pub mod session;
 pub mod shard;
 
 mod event;
+mod flight;
 mod timers;
 
 pub use event::{CloseReason, Event};

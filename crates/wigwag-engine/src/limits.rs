@@ -31,6 +31,9 @@ pub struct Limits {
     /// Unacknowledged QoS 1 and 2 messages to one client, if it does not ask for fewer; further ones wait
     /// in its queue.
     pub inflight_max: u16,
+    /// Topic and payload bytes that are kept of them for sending them again; at the bound further messages
+    /// wait in the queue.
+    pub inflight_bytes_max: usize,
     /// QoS 1 and 2 messages that wait for one session; further ones are dropped for it.
     pub queued_messages_max: usize,
     /// Payload and topic bytes that wait for one session; further messages are dropped for it.
@@ -40,6 +43,8 @@ pub struct Limits {
     pub out_buffer_max: usize,
     /// Subscriptions of one session; further ones are refused with `0x97`.
     pub subscriptions_max: usize,
+    /// Bytes of the Topic Filters of one session; further ones are refused with `0x97`.
+    pub filter_bytes_max: usize,
     /// Longest time that a session outlives its connection, in seconds; longer wishes are cut to it.
     pub session_expiry_secs_max: u32,
     /// Retained messages of the node; a new topic beyond them is not retained and, from QoS 1 on, refused
@@ -67,10 +72,12 @@ impl Default for Limits {
             topic_alias_maximum: 16,
             topic_alias_bytes_max: 64 * 1024,
             inflight_max: 8_192,
+            inflight_bytes_max: 16 * 1024 * 1024,
             queued_messages_max: 10_000,
             queued_bytes_max: 16 * 1024 * 1024,
             out_buffer_max: 4 * 1024 * 1024,
             subscriptions_max: 1_000,
+            filter_bytes_max: 256 * 1024,
             session_expiry_secs_max: 7 * 24 * 3600,
             retained_messages_max: 100_000,
             retained_bytes_max: 256 * 1024 * 1024,

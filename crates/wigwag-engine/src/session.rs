@@ -10,9 +10,9 @@ use std::sync::Arc;
 use slotmap::new_key_type;
 use wigwag_proto::TopicFilterBuf;
 use wigwag_proto::inbound::Inbound;
-use wigwag_proto::inflight::Inflight;
 use wigwag_proto::packet::Qos;
 
+use crate::flight::Flight;
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::node::{Epoch, ShardId};
@@ -36,9 +36,9 @@ pub(crate) struct Session {
     /// Seconds that the session outlives its connection, within the limit; 0 ends it with the connection.
     pub(crate) expiry_secs: u32,
     pub(crate) subscriptions: BTreeMap<TopicFilterBuf, Grant>,
-    /// Sent and not acknowledged. A session that ends with its connection sends nothing again, so it
-    /// keeps Packet Identifiers but no messages.
-    pub(crate) inflight: Inflight<Option<Outgoing>>,
+    /// Bytes of the filters of its subscriptions.
+    pub(crate) filter_bytes: usize,
+    pub(crate) flight: Flight,
     pub(crate) inbound: Inbound,
     pub(crate) queue: Queue,
     pub(crate) replays: VecDeque<Replay>,
@@ -125,7 +125,8 @@ impl Session {
             epoch,
             expiry_secs: 0,
             subscriptions: BTreeMap::new(),
-            inflight: Inflight::new(),
+            filter_bytes: 0,
+            flight: Flight::default(),
             inbound: Inbound::new(),
             queue: Queue::default(),
             replays: VecDeque::new(),

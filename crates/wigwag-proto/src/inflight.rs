@@ -208,10 +208,14 @@ impl<M> Inflight<M> {
     }
 
     /// Takes back a publish that was not sent after all.
-    pub fn cancel(&mut self, packet_id: PacketId) {
-        if let Some(Slot::Publish(entry)) = self.slot(packet_id) {
-            self.occupied -= u16::from(entry.sent);
-            self.vacate(packet_id);
+    pub fn cancel(&mut self, packet_id: PacketId) -> Option<M> {
+        match self.slot(packet_id) {
+            Some(Slot::Publish(entry)) => self.occupied -= u16::from(entry.sent),
+            _ => return None,
+        }
+        match self.vacate(packet_id) {
+            Slot::Publish(entry) => Some(entry.message),
+            Slot::Free | Slot::Request => None,
         }
     }
 

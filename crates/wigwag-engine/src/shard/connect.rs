@@ -187,7 +187,7 @@ impl Shard {
             // [MQTT-3.1.3-9]: a Will that was waiting is replaced, not published.
             session.will = pending.will;
             session
-                .inflight
+                .flight
                 .resume(pending.receive_maximum.min(self.limits.inflight_max));
         }
         let silence_max = match pending.keep_alive_secs {

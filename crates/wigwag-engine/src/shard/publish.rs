@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wigwag_proto::inflight::{Received, Resend};
+use wigwag_proto::inflight::Resend;
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
 use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
@@ -11,6 +11,7 @@ use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
 use super::{ConnectionKey, Phase, Receiver, Shard};
 use crate::delivery::{Authorised, Delivery};
 use crate::event::{CloseReason, DropReason};
+use crate::flight::Receipt;
 use crate::message::{Forwarded, Message, MessageRef};
 use crate::peer::Letter;
 use crate::retained::Cursor;
@@ -251,7 +252,7 @@ impl Shard {
             }
             (Some(connection), _) => {
                 !session.queue.is_empty()
-                    || !session.inflight.has_quota()
+                    || !session.flight.has_room(limits)
                     || connection.out.len() > limits.out_buffer_max
             }
         };
@@ -272,7 +273,7 @@ impl Shard {
                 let Some(connection) = session.local.connection else {
                     return;
                 };
-                let Ok(guarantee) = take_into_flight(session, qos, outgoing) else {
+                let Some(guarantee) = take_into_flight(session, qos, outgoing) else {
                     return;
                 };
                 let delivery = Delivery {
@@ -322,7 +323,7 @@ impl Shard {
                     // Nobody will acknowledge it. [MQTT-3.1.2-25]
                     guarantee => {
                         if let Some(packet_id) = guarantee.packet_id() {
-                            session.inflight.cancel(packet_id);
+                            session.flight.cancel(packet_id);
                         }
                     }
                 }
@@ -339,7 +340,7 @@ impl Shard {
                 return;
             };
             self.writer.begin();
-            match session.inflight.poll_resend() {
+            match session.flight.poll_resend() {
                 Some(Resend::Release(packet_id)) => {
                     self.send(
                         connection,
@@ -361,11 +362,11 @@ impl Shard {
                 }
                 None => {}
             }
-            if session.inflight.has_quota()
+            if session.flight.has_room(&self.limits)
                 && let Some(outgoing) = session.queue.pop()
             {
                 let kept = session.is_persistent().then(|| outgoing.clone());
-                let Ok(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
+                let Some(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
                     return;
                 };
                 self.write_outgoing(now, connection, key, &outgoing, guarantee);
@@ -423,7 +424,7 @@ impl Shard {
     /// is nothing to replay or it has to wait.
     fn replay_one(&mut self, now: Time, key: SessionKey) -> Option<usize> {
         let session = self.sessions.get_mut(key)?;
-        let may_send = session.queue.is_empty() && session.inflight.has_quota();
+        let may_send = session.queue.is_empty() && session.flight.has_room(&self.limits);
         let replay = session.replays.front_mut()?;
         // What was routed before the session moved here is older than what is retained now.
         let is_arriving = session.local.arriving.is_some();
@@ -452,7 +453,7 @@ impl Shard {
             return;
         };
         // An acknowledgement of something unknown is a leftover of an earlier connection.
-        if session.inflight.handle_puback(packet_id).is_ok() {
+        if session.flight.handle_puback(packet_id) {
             self.send_waiting(now, key);
         }
     }
@@ -468,15 +469,11 @@ impl Shard {
             return;
         };
         let reason = match session
-            .inflight
+            .flight
             .handle_pubrec(ack.packet_id, !ack.reason.is_error())
         {
-            // The message has arrived: only its identifier is still needed.
-            Ok(Received::Accepted(message)) => {
-                *message = None;
-                ReasonCode::Success
-            }
-            Ok(Received::Rejected(_)) => return self.send_waiting(now, key),
+            Ok(Receipt::Accepted) => ReasonCode::Success,
+            Ok(Receipt::Rejected) => return self.send_waiting(now, key),
             Err(_) if ack.reason.is_error() => return,
             Err(_) => ReasonCode::PacketIdentifierNotFound,
         };
@@ -490,7 +487,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        if session.inflight.handle_pubcomp(packet_id).is_ok() {
+        if session.flight.handle_pubcomp(packet_id) {
             self.send_waiting(now, key);
         }
     }
@@ -518,19 +515,13 @@ impl Shard {
     }
 }
 
-/// Gives the message a Packet Identifier if its QoS needs one.
-fn take_into_flight(
-    session: &mut Session,
-    qos: Qos,
-    kept: Option<Outgoing>,
-) -> Result<Guarantee, Option<Outgoing>> {
+/// Gives the message a Packet Identifier if its QoS needs one; `None` if none may be sent now.
+fn take_into_flight(session: &mut Session, qos: Qos, kept: Option<Outgoing>) -> Option<Guarantee> {
     if qos == Qos::AtMostOnce {
-        return Ok(Guarantee::AtMostOnce);
+        return Some(Guarantee::AtMostOnce);
     }
-    session
-        .inflight
-        .publish(qos, kept)
-        .map(|packet_id| guarantee(qos, packet_id, false))
+    let packet_id = session.flight.publish(qos, kept)?;
+    Some(guarantee(qos, packet_id, false))
 }
 
 fn guarantee(qos: Qos, packet_id: PacketId, dup: bool) -> Guarantee {

@@ -45,6 +45,9 @@ impl Shard {
                         let replaced = session
                             .subscriptions
                             .insert(subscription.filter.into(), grant);
+                        if replaced.is_none() {
+                            session.filter_bytes += subscription.filter.as_str().len();
+                        }
                         granted.push((subscription.filter, grant, replaced.is_none()));
                         match subscription.options.qos {
                             Qos::AtMostOnce => ReasonCode::Success,
@@ -113,6 +116,7 @@ impl Shard {
                 if session.subscriptions.remove(&filter.into()).is_none() {
                     return ReasonCode::NoSubscriptionExisted;
                 }
+                session.filter_bytes -= filter.as_str().len();
                 session
                     .replays
                     .retain(|replay| replay.filter.as_filter() != filter);
@@ -153,7 +157,8 @@ fn refusal(
     if !policy.may_subscribe(&session.identity, filter) {
         return Some(ReasonCode::NotAuthorized);
     }
-    let full = session.subscriptions.len() >= limits.subscriptions_max;
+    let full = session.subscriptions.len() >= limits.subscriptions_max
+        || session.filter_bytes + filter.as_str().len() > limits.filter_bytes_max;
     if full && !session.subscriptions.contains_key(&filter.into()) {
         return Some(ReasonCode::QuotaExceeded);
     }

@@ -133,6 +133,23 @@ fn subscriptions_are_bounded() {
 }
 
 #[test]
+fn the_bytes_of_filters_are_bounded_and_given_back() {
+    let limits = Limits {
+        filter_bytes_max: 5,
+        ..Limits::default()
+    };
+    let world = World::with_limits(1, &limits);
+    let mut sub = world.connect(0, "sub");
+    let subscribe = |filter| sub.subscribe_with(&[Wanted::new(filter, Q0)]);
+    assert_eq!(
+        ["aaa", "bb", "c", "aaa"].map(subscribe),
+        [[0], [0], [0x97], [0]].map(Vec::from)
+    );
+    sub.unsubscribe(&["bb"]);
+    assert_eq!(sub.subscribe_with(&[Wanted::new("cc", Q0)]), [0]);
+}
+
+#[test]
 fn filters_of_too_many_levels_or_in_too_great_number_end_the_connection() {
     let world = World::new(1);
     let sub = world.connect(0, "sub");

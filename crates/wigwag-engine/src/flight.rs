@@ -1,0 +1,151 @@
+//! What has been sent to one session and not been acknowledged, and the bytes that are kept for sending it
+//! again.
+
+use wigwag_proto::inflight::{Inflight, Received, Resend, UnknownPacketId};
+use wigwag_proto::{PacketId, Qos};
+
+use crate::limits::Limits;
+use crate::session::Outgoing;
+
+/// A session that ends with its connection sends nothing again, so it has `None` for each message.
+type Kept = Option<Outgoing>;
+
+/// The in-flight table of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    table: Inflight<Kept>,
+    bytes: usize,
+}
+
+/// What a PUBREC means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// The client owns the message; send PUBREL.
+    Accepted,
+    /// The client refused it; its place is free.
+    Rejected,
+}
+
+impl Flight {
+    /// Whether another message may be sent now.
+    pub(crate) fn has_room(&self, limits: &Limits) -> bool {
+        self.bytes < limits.inflight_bytes_max && self.table.has_quota()
+    }
+
+    /// Takes a message of QoS 1 or 2 into flight; `None` if the client's Receive Maximum is used up.
+    pub(crate) fn publish(&mut self, qos: Qos, kept: Kept) -> Option<PacketId> {
+        let bytes = size(kept.as_ref());
+        let packet_id = self.table.publish(qos, kept).ok()?;
+        self.bytes += bytes;
+        Some(packet_id)
+    }
+
+    /// Whether the PUBACK was one that is waited for.
+    pub(crate) fn handle_puback(&mut self, packet_id: PacketId) -> bool {
+        let done = self.table.handle_puback(packet_id);
+        done.map(|kept| self.forget(kept)).is_ok()
+    }
+
+    /// After this only the identifier of an accepted message is still needed.
+    pub(crate) fn handle_pubrec(
+        &mut self,
+        packet_id: PacketId,
+        accepted: bool,
+    ) -> Result<Receipt, UnknownPacketId> {
+        let (kept, receipt) = match self.table.handle_pubrec(packet_id, accepted)? {
+            Received::Accepted(kept) => (kept.take(), Receipt::Accepted),
+            Received::Rejected(kept) => (kept, Receipt::Rejected),
+        };
+        self.forget(kept);
+        Ok(receipt)
+    }
+
+    /// Whether the PUBCOMP was one that is waited for.
+    pub(crate) fn handle_pubcomp(&mut self, packet_id: PacketId) -> bool {
+        let done = self.table.handle_pubcomp(packet_id);
+        done.map(|kept| self.forget(kept)).is_ok()
+    }
+
+    /// Takes back a message that was not sent after all.
+    pub(crate) fn cancel(&mut self, packet_id: PacketId) {
+        let kept = self.table.cancel(packet_id).flatten();
+        self.forget(kept);
+    }
+
+    /// A new connection: all is to be sent again, under its Receive Maximum.
+    pub(crate) fn resume(&mut self, receive_maximum: u16) {
+        self.table.resume(receive_maximum);
+    }
+
+    pub(crate) fn poll_resend(&mut self) -> Option<Resend<'_, Kept>> {
+        self.table.poll_resend()
+    }
+
+    fn forget(&mut self, kept: Kept) {
+        if let Some(outgoing) = kept {
+            self.bytes -= outgoing.message.size();
+        }
+    }
+}
+
+fn size(kept: Option<&Outgoing>) -> usize {
+    kept.map_or(0, |outgoing| outgoing.message.size())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wigwag_proto::{Properties, TopicName};
+
+    use super::*;
+    use crate::message::MessageRef;
+
+    fn outgoing(len: usize) -> Outgoing {
+        let message = MessageRef {
+            topic: TopicName::new("t").expect("valid"),
+            qos: Qos::ExactlyOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+            payload: &vec![0; len],
+            expires_at: None,
+        };
+        Outgoing {
+            message: message.to_message(),
+            qos: Qos::ExactlyOnce,
+            retain: false,
+            identifiers: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn bytes_are_given_back_at_every_end_of_a_message() {
+        let limits = Limits {
+            inflight_bytes_max: 250,
+            ..Limits::default()
+        };
+        let mut flight = Flight::default();
+        let ends: [fn(&mut Flight, PacketId); 4] = [
+            |flight, id| assert!(flight.handle_puback(id)),
+            |flight, id| assert_eq!(flight.handle_pubrec(id, true), Ok(Receipt::Accepted)),
+            |flight, id| assert_eq!(flight.handle_pubrec(id, false), Ok(Receipt::Rejected)),
+            Flight::cancel,
+        ];
+        for (n, end) in ends.into_iter().enumerate() {
+            let qos = if n == 0 {
+                Qos::AtLeastOnce
+            } else {
+                Qos::ExactlyOnce
+            };
+            let ids: Vec<_> = std::iter::from_fn(|| {
+                flight
+                    .has_room(&limits)
+                    .then(|| flight.publish(qos, Some(outgoing(99))).expect("quota"))
+            })
+            .collect();
+            assert_eq!(ids.len(), 3, "the third passes the bound");
+            ids.into_iter().for_each(|id| end(&mut flight, id));
+            assert_eq!(flight.bytes, 0);
+        }
+    }
+}
