@@ -139,7 +139,7 @@ fn the_bytes_of_filters_are_bounded_and_given_back() {
         ..Limits::default()
     };
     let world = World::with_limits(1, &limits);
-    let mut sub = world.connect(0, "sub");
+    let sub = world.connect(0, "sub");
     let subscribe = |filter| sub.subscribe_with(&[Wanted::new(filter, Q0)]);
     assert_eq!(
         ["aaa", "bb", "c", "aaa"].map(subscribe),
