@@ -1,4 +1,4 @@
-//! Taking connections: listening sockets, and the handshake that makes a WebSocket of a connection.
+//! Taking connections: listening sockets, and the handshakes that lay TLS and WebSocket over them.
 //!
 //! Who listens where, how many connections there may be and how long a handshake may take is decided
 //! by the caller.
@@ -7,20 +7,52 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
+#[cfg(feature = "ws")]
 use tokio_tungstenite::accept_hdr_async_with_config;
+#[cfg(feature = "ws")]
 use tokio_tungstenite::tungstenite;
+#[cfg(feature = "ws")]
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+#[cfg(feature = "ws")]
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+#[cfg(feature = "ws")]
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 
-use crate::websocket::{self, SUBPROTOCOL};
-use crate::{Stream, WebSocket};
+#[cfg(any(feature = "tls", feature = "ws"))]
+use crate::Stream;
+#[cfg(feature = "tls")]
+use crate::tls::Acceptor;
+#[cfg(feature = "ws")]
+use crate::websocket::{self, SUBPROTOCOL, WebSocket};
 
 /// Connections that the kernel completes ahead of their acceptance.
 const BACKLOG: i32 = 1_024;
 
+/// Opens a listening Unix socket at `path`, ready for `tokio::net::UnixListener::from_std`.
+///
+/// A socket that an ended process has left at `path` is replaced; one that somebody listens on answers
+/// with `AddrInUse`, and so does a file of any other kind.
+#[cfg(unix)]
+pub fn listen_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListener> {
+    use std::os::unix::fs::FileTypeExt;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    let is_socket = path
+        .symlink_metadata()
+        .is_ok_and(|found| found.file_type().is_socket());
+    if is_socket
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 /// The subprotocol that MQTT 3.1 registered and old clients still ask for.
+#[cfg(feature = "ws")]
 const SUBPROTOCOL_3_1: &str = "mqttv3.1";
 
 /// Opens a listening socket at `addr`, ready for `tokio::net::TcpListener::from_std`.
@@ -42,32 +74,62 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Why a connection did not become a WebSocket. The culprit is the peer.
+/// Why a handshake did not come to its end. The culprit is the peer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// The peer asked for other subprotocols, or for none; it has been answered with HTTP 400.
+    #[cfg(feature = "ws")]
     #[error("the peer did not offer the WebSocket subprotocol 'mqtt'")]
     Subprotocol,
     /// The connection broke.
-    #[error("the connection broke during the WebSocket handshake")]
+    #[error("the connection broke during the handshake")]
     Io(#[from] io::Error),
     /// No WebSocket handshake.
+    #[cfg(feature = "ws")]
     #[error("the peer did not make a WebSocket handshake: {0}")]
     Handshake(String),
+    /// No TLS handshake, or no certificate that could be accepted.
+    #[cfg(feature = "tls")]
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
+}
+
+/// Takes the server's part in a TLS handshake.
+///
+/// Dropping the future closes the connection; bound its time.
+#[cfg(feature = "tls")]
+pub async fn accept_tls(
+    stream: impl Into<Stream>,
+    acceptor: &Acceptor,
+) -> Result<Stream, AcceptError> {
+    let stream = stream.into();
+    set_nodelay(&stream)?;
+    acceptor.accept(stream).await
+}
+
+#[cfg(any(feature = "tls", feature = "ws"))]
+fn set_nodelay(stream: &Stream) -> io::Result<()> {
+    match stream {
+        Stream::Tcp(tcp) => tcp.set_nodelay(true),
+        // What lies under a layer has been set when the layer was put on; the rest knows no delay.
+        _ => Ok(()),
+    }
 }
 
 /// Makes a WebSocket of a connection, whatever path the peer asks for.
 ///
 /// A message of more than `frame_size_max` bytes ends the connection later; the limit of a packet is
 /// a good value. Dropping the future closes the connection; bound its time.
+#[cfg(feature = "ws")]
 pub async fn accept_websocket(
-    tcp: TcpStream,
+    stream: impl Into<Stream>,
     frame_size_max: usize,
 ) -> Result<Stream, AcceptError> {
-    tcp.set_nodelay(true)?;
+    let stream = stream.into();
+    set_nodelay(&stream)?;
     let config = websocket::config(frame_size_max);
-    accept_hdr_async_with_config(tcp, select_subprotocol, Some(config))
+    accept_hdr_async_with_config(stream, select_subprotocol, Some(config))
         .await
         .map(|frames| Stream::WebSocket(Box::new(WebSocket::new(frames))))
         .map_err(|error| match error {
@@ -78,6 +140,7 @@ pub async fn accept_websocket(
 }
 
 /// Answers the peer's subprotocols with the one we speak. `[MQTT-6.0.0-3]`, `[MQTT-6.0.0-4]`
+#[cfg(feature = "ws")]
 #[expect(
     clippy::result_large_err,
     reason = "the signature is that of the WebSocket library's callback"

@@ -1,283 +1,61 @@
-//! Opening connections: what an address means, and how to get there.
+//! Opening connections: from an address to a stream, through whatever lies between.
 //!
-//! One attempt each; when to try again, and for how long, is decided by the caller.
+//! The layers, from the wire up: a Unix socket, TCP, a proxy or the caller's own transport; TLS; and
+//! WebSocket. One attempt each; when to try again, and for how long, is decided by the caller.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_tungstenite::client_async_with_config;
-use tokio_tungstenite::tungstenite;
-use tokio_tungstenite::tungstenite::ClientRequestBuilder;
-use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
-use tokio_tungstenite::tungstenite::http::Uri;
 
-use crate::websocket::{self, SUBPROTOCOL};
-use crate::{Stream, WebSocket};
+#[cfg(feature = "proxy")]
+use crate::proxy::Proxy;
+use crate::stream::{Custom, Stream, Transport};
+pub use crate::target::{Credentials, Target, TargetError};
+#[cfg(feature = "tls")]
+use crate::tls::{CertificateError, Connector};
 
-/// Where to connect to, and how.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Target {
-    scheme: Scheme,
-    /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
-    /// With its leading `/`; empty without WebSocket.
-    path: String,
-    credentials: Option<Credentials>,
-}
+/// The start that an address has over the next one. From RFC 8305.
+const HEAD_START: Duration = Duration::from_millis(250);
 
-/// The transports that an address can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
-    Mqtt,
-    WebSocket,
-}
-
-impl Scheme {
-    const fn name(self) -> &'static str {
-        match self {
-            Scheme::Mqtt => "mqtt",
-            Scheme::WebSocket => "ws",
-        }
-    }
-
-    const fn default_port(self) -> u16 {
-        match self {
-            Scheme::Mqtt => 1883,
-            Scheme::WebSocket => 80,
-        }
-    }
-}
-
-/// The user name and password that an address carries.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// In front of the colon.
-    pub user_name: String,
-    /// Behind the colon, if there is one.
-    pub password: Option<String>,
-}
-
-/// Why a text is no address. The culprit is who wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// How to get to a [`Target`], as far as its address does not say it.
+#[derive(Clone, Default)]
 #[non_exhaustive]
-pub enum TargetError {
-    /// Nothing with `://` at the front.
-    #[error("'{0}' has no scheme; write mqtt://host:1883 or ws://host:9001/path")]
-    SchemeMissing(String),
-    /// A scheme that cannot be dialled.
-    #[error("the scheme '{0}' is not supported; 'mqtt', 'tcp' and 'ws' are")]
-    Scheme(String),
-    /// No host.
-    #[error("'{0}' names no host; write mqtt://host:1883")]
-    HostMissing(String),
-    /// A host that cannot be one.
-    #[error("'{0}' is not a host name or an IP address; IPv6 addresses stand in brackets: [::1]")]
-    Host(String),
-    /// No number from 1 to 65535.
-    #[error("'{0}' is not a port; 1 to 65535 are allowed")]
-    Port(String),
-    /// A path where there is none.
-    #[error("the path '{0}' has no meaning for MQTT over TCP; only ws:// has a path")]
-    Path(String),
-    /// A path that HTTP does not allow.
-    #[error("the path '{0}' contains characters that must be percent-encoded")]
-    PathCharacters(String),
-    /// Percent signs in the credentials that encode nothing.
-    #[error("'%' in a user name or password must be followed by two hexadecimal digits of UTF-8")]
-    PercentEncoding,
+pub struct Options {
+    /// How to check servers reached over TLS, and what to show them. Without it, a `mqtts` or `wss`
+    /// target cannot be dialled.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Connector>,
+    /// The proxy to go through. Unix sockets and [`Options::open`] go without.
+    #[cfg(feature = "proxy")]
+    pub proxy: Option<Proxy>,
+    /// What to ask for when opening a WebSocket.
+    #[cfg(feature = "ws")]
+    pub websocket: crate::websocket::Options,
+    /// Opens the transport in place of TCP. TLS and WebSocket are laid over it as the target says.
+    pub open: Option<Arc<dyn Open>>,
 }
 
-impl Target {
-    /// Reads `mqtt://host`, `tcp://host` or `ws://host/path`, with optional `user:password@` and port.
-    ///
-    /// Without a port, MQTT over TCP means 1883 and WebSocket means 80, the port of HTTP; brokers
-    /// commonly serve WebSocket at 9001, 8083 or 8080, so name it. User name and password are
-    /// percent-decoded.
-    pub fn parse(text: &str) -> Result<Target, TargetError> {
-        // An error must not show the password.
-        let shown = || without_credentials(text);
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or_else(|| TargetError::SchemeMissing(shown()))?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "mqtt" | "tcp" => Scheme::Mqtt,
-            "ws" => Scheme::WebSocket,
-            _ => return Err(TargetError::Scheme(scheme.to_owned())),
-        };
-        let (authority, path) = match rest.find(['/', '?']) {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        let (credentials, address) = match authority.rsplit_once('@') {
-            Some((credentials, address)) => (Some(Credentials::parse(credentials)?), address),
-            None => (None, authority),
-        };
-        let (host, port) = split_port(address)?;
-        if host.is_empty() {
-            return Err(TargetError::HostMissing(shown()));
-        }
-        let port = match port {
-            None => scheme.default_port(),
-            Some(port) => parse_port(port)?,
-        };
-        let target = Target {
-            scheme,
-            host: host.to_owned(),
-            port,
-            path: parse_path(scheme, path)?,
-            credentials,
-        };
-        target.check_uri()?;
-        Ok(target)
-    }
-
-    /// The host name or IP address.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The user name and password that stand in the address.
-    pub const fn credentials(&self) -> Option<&Credentials> {
-        self.credentials.as_ref()
-    }
-
-    fn check_uri(&self) -> Result<(), TargetError> {
-        self.uri().map(drop).map_err(|_| {
-            if format!("ws://{}", self.authority()).parse::<Uri>().is_ok() {
-                TargetError::PathCharacters(self.path.clone())
-            } else {
-                TargetError::Host(self.host.clone())
-            }
-        })
-    }
-
-    fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-
-    fn uri(&self) -> Result<Uri, tungstenite::http::uri::InvalidUri> {
-        format!("ws://{}{}", self.authority(), self.path).parse()
-    }
-}
-
-/// The address without its credentials, as it may stand in logs.
-impl fmt::Display for Target {
+impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, authority) = (self.scheme.name(), self.authority());
-        write!(f, "{scheme}://{authority}{}", self.path)
+        f.debug_struct("Options").finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+/// The future of [`Open::open`].
+pub type Opening = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send>>;
 
-impl std::str::FromStr for Target {
-    type Err = TargetError;
-
-    fn from_str(text: &str) -> Result<Target, TargetError> {
-        Target::parse(text)
-    }
-}
-
-impl Credentials {
-    fn parse(text: &str) -> Result<Credentials, TargetError> {
-        let (user_name, password) = match text.split_once(':') {
-            Some((user_name, password)) => (user_name, Some(percent_decode(password)?)),
-            None => (text, None),
-        };
-        Ok(Credentials {
-            user_name: percent_decode(user_name)?,
-            password,
-        })
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("user_name", &self.user_name)
-            .finish_non_exhaustive()
-    }
-}
-
-fn without_credentials(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
-    match text.rfind('@') {
-        Some(at) if at >= start => format!("{}{}", &text[..start], &text[at + 1..]),
-        _ => text.to_owned(),
-    }
-}
-
-/// Takes the port off an address; the host comes without brackets.
-fn split_port(address: &str) -> Result<(&str, Option<&str>), TargetError> {
-    let wrong_host = || TargetError::Host(address.to_owned());
-    if let Some(rest) = address.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or_else(wrong_host)?;
-        if host.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(wrong_host());
-        }
-        return match rest.strip_prefix(':') {
-            Some(port) => Ok((host, Some(port))),
-            None if rest.is_empty() => Ok((host, None)),
-            None => Err(wrong_host()),
-        };
-    }
-    match address.split_once(':') {
-        Some((_, port)) if port.contains(':') => Err(wrong_host()),
-        Some((host, port)) => Ok((host, Some(port))),
-        None => Ok((address, None)),
-    }
-}
-
-fn parse_port(text: &str) -> Result<u16, TargetError> {
-    text.parse()
-        .ok()
-        .filter(|&port| port != 0)
-        .ok_or_else(|| TargetError::Port(text.to_owned()))
-}
-
-fn parse_path(scheme: Scheme, path: &str) -> Result<String, TargetError> {
-    match (scheme, path) {
-        (Scheme::Mqtt, "" | "/") => Ok(String::new()),
-        (Scheme::Mqtt, path) => Err(TargetError::Path(path.to_owned())),
-        (Scheme::WebSocket, path) if path.starts_with('/') => Ok(path.to_owned()),
-        (Scheme::WebSocket, query) => Ok(format!("/{query}")),
-    }
-}
-
-fn percent_decode(text: &str) -> Result<String, TargetError> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let mut digit = || {
-            bytes
-                .next()
-                .and_then(|digit| char::from(digit).to_digit(16))
-        };
-        match (digit(), digit()) {
-            (Some(high), Some(low)) => decoded.extend(u8::try_from(high * 16 + low)),
-            _ => return Err(TargetError::PercentEncoding),
-        }
-    }
-    String::from_utf8(decoded).map_err(|_| TargetError::PercentEncoding)
+/// A way of one's own to open the transport under a connection.
+pub trait Open: Send + Sync {
+    /// Opens an ordered stream of bytes to the target. Called once per attempt; dropping the future gives
+    /// the attempt up.
+    fn open(&self, target: &Target) -> Opening;
 }
 
 /// Why no connection came about.
@@ -292,7 +70,44 @@ pub enum DialError {
         /// What the system said.
         source: io::Error,
     },
+    /// The proxy cannot be reached or refused.
+    #[cfg(feature = "proxy")]
+    #[error("cannot connect to {target} through the proxy {proxy}: {reason}")]
+    Proxy {
+        /// Where to.
+        target: Target,
+        /// Through what, without its credentials.
+        proxy: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// [`Options::tls`] is missing.
+    #[cfg(feature = "tls")]
+    #[error("{target} needs TLS, and nothing says how to check the server")]
+    TlsMissing {
+        /// Where to.
+        target: Target,
+    },
+    /// The server's certificate failed a check.
+    #[cfg(feature = "tls")]
+    #[error("the certificate of {target} is not accepted: {check}")]
+    Certificate {
+        /// Where to.
+        target: Target,
+        /// Which check.
+        check: CertificateError,
+    },
+    /// No TLS handshake.
+    #[cfg(feature = "tls")]
+    #[error("the TLS handshake with {target} failed: {reason}")]
+    Tls {
+        /// Where to.
+        target: Target,
+        /// What was wrong.
+        reason: String,
+    },
     /// The server speaks HTTP, but gives no WebSocket here.
+    #[cfg(feature = "ws")]
     #[error("{target} answered the WebSocket handshake with HTTP status {status}")]
     Status {
         /// Where to.
@@ -301,12 +116,16 @@ pub enum DialError {
         status: u16,
     },
     /// The server speaks WebSocket, but not MQTT over it.
-    #[error("{target} does not speak the WebSocket subprotocol 'mqtt'")]
+    #[cfg(feature = "ws")]
+    #[error("{target} does not speak the WebSocket subprotocol '{subprotocol}'")]
     Subprotocol {
         /// Where to.
         target: Target,
+        /// What it was asked for.
+        subprotocol: String,
     },
     /// No WebSocket handshake.
+    #[cfg(feature = "ws")]
     #[error("{target} did not answer with a WebSocket handshake: {reason}")]
     Handshake {
         /// Where to.
@@ -316,117 +135,197 @@ pub enum DialError {
     },
 }
 
-/// Opens a connection to `target`, trying each address of its host in turn.
+/// Opens a connection to `target` with the default [`Options`].
 ///
 /// Over WebSocket, a message of more than `frame_size_max` bytes ends the connection later. Servers may
 /// put several packets into one, so the limit of a packet and some room is a good value.
 ///
 /// Dropping the future gives the attempt up and closes what was opened; bound its time.
 pub async fn dial(target: &Target, frame_size_max: usize) -> Result<Stream, DialError> {
+    dial_with(target, frame_size_max, &Options::default()).await
+}
+
+/// [`dial`] with options.
+///
+/// The addresses of a host are tried side by side, each with a head start of 250 ms over the next, IPv6
+/// and IPv4 in turn: the first that answers is taken. Needs a tokio runtime with I/O and time.
+pub async fn dial_with(
+    target: &Target,
+    frame_size_max: usize,
+    options: &Options,
+) -> Result<Stream, DialError> {
+    let stream = open(target, options).await?;
+    #[cfg(feature = "tls")]
+    let stream = if target.is_tls() {
+        let missing = || DialError::TlsMissing {
+            target: target.clone(),
+        };
+        let connector = options.tls.as_ref().ok_or_else(missing)?;
+        connector.connect(target, stream).await?
+    } else {
+        stream
+    };
+    #[cfg(feature = "ws")]
+    if target.scheme().is_websocket() {
+        return crate::websocket::open(target, stream, frame_size_max, &options.websocket).await;
+    }
+    // Without WebSocket there are no frames.
+    let _ = frame_size_max;
+    Ok(stream)
+}
+
+/// The lowest layer.
+async fn open(target: &Target, options: &Options) -> Result<Stream, DialError> {
     let connect_error = |source| DialError::Connect {
         target: target.clone(),
         source,
     };
-    let tcp = TcpStream::connect((target.host(), target.port()))
+    if let Some(open) = &options.open {
+        let transport = open.open(target).await.map_err(connect_error)?;
+        return Ok(Stream::Custom(Custom::new(transport)));
+    }
+    #[cfg(unix)]
+    if target.scheme() == crate::target::Scheme::Unix {
+        let socket = tokio::net::UnixStream::connect(target.socket_path()).await;
+        return socket.map(Stream::Unix).map_err(connect_error);
+    }
+    #[cfg(feature = "proxy")]
+    if let Some(proxy) = &options.proxy {
+        let tcp = proxy.connect(target).await?;
+        return Stream::tcp(tcp).map_err(connect_error);
+    }
+    connect_tcp(target.host(), target.port())
         .await
-        .map_err(connect_error)?;
-    match target.scheme {
-        Scheme::Mqtt => Stream::tcp(tcp).map_err(connect_error),
-        Scheme::WebSocket => {
-            tcp.set_nodelay(true).map_err(connect_error)?;
-            open_websocket(target, tcp, frame_size_max)
-                .await
-                .map_err(|error| websocket_error(target, error))
+        .and_then(Stream::tcp)
+        .map_err(connect_error)
+}
+
+/// Connects to whichever address of the host answers first.
+pub(crate) async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addrs = tokio::net::lookup_host((host, port)).await?;
+    let addrs = in_turn(addrs.collect());
+    race(addrs, TcpStream::connect, HEAD_START).await
+}
+
+/// IPv6 and IPv4 in turn, beginning with the family that the system put first; else in its order.
+fn in_turn(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_ipv6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addrs
+        .into_iter()
+        .partition(|addr| addr.is_ipv6() == first_is_ipv6);
+    let mut second = second.into_iter();
+    let mut all = Vec::new();
+    for addr in first {
+        all.push(addr);
+        all.extend(second.next());
+    }
+    all.extend(second);
+    all
+}
+
+/// The first success of `attempt`, started on one address after the other: at once when the last has
+/// failed, else after `head_start`. If none succeeds, the error says what each address answered.
+async fn race<T, F>(
+    addrs: Vec<SocketAddr>,
+    attempt: impl Fn(SocketAddr) -> F,
+    head_start: Duration,
+) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut waiting = addrs.into_iter();
+    let mut running: Vec<(SocketAddr, Pin<Box<F>>)> = Vec::new();
+    let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();
+    loop {
+        match waiting.next() {
+            Some(addr) => running.push((addr, Box::pin(attempt(addr)))),
+            None if running.is_empty() => return Err(all_failed(failed)),
+            None => {}
+        }
+        let one_done = poll_fn(|cx| {
+            for index in (0..running.len()).rev() {
+                let Some((addr, future)) = running.get_mut(index) else {
+                    continue;
+                };
+                if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                    let addr = *addr;
+                    drop(running.swap_remove(index));
+                    return Poll::Ready(result.map_err(|error| (addr, error)));
+                }
+            }
+            Poll::Pending
+        });
+        let result = if waiting.len() == 0 {
+            Some(one_done.await)
+        } else {
+            tokio::time::timeout(head_start, one_done).await.ok()
+        };
+        match result {
+            Some(Ok(done)) => return Ok(done),
+            Some(Err(failure)) => failed.push(failure),
+            None => {}
         }
     }
 }
 
-async fn open_websocket(
-    target: &Target,
-    tcp: TcpStream,
-    frame_size_max: usize,
-) -> Result<Stream, tungstenite::Error> {
-    let uri = target.uri().map_err(tungstenite::http::Error::from)?;
-    let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
-    let config = websocket::config(frame_size_max);
-    let (frames, _) = client_async_with_config(request, tcp, Some(config)).await?;
-    Ok(Stream::WebSocket(Box::new(WebSocket::new(frames))))
-}
-
-fn websocket_error(target: &Target, error: tungstenite::Error) -> DialError {
-    let target = target.clone();
-    match error {
-        tungstenite::Error::Io(source) => DialError::Connect { target, source },
-        tungstenite::Error::Http(response) => DialError::Status {
-            target,
-            status: response.status().as_u16(),
-        },
-        tungstenite::Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
-            SubProtocolError::NoSubProtocol | SubProtocolError::InvalidSubProtocol,
-        )) => DialError::Subprotocol { target },
-        error => DialError::Handshake {
-            target,
-            reason: error.to_string(),
-        },
+fn all_failed(mut failed: Vec<(SocketAddr, io::Error)>) -> io::Error {
+    if failed.len() < 2 {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        return failed.pop().map_or_else(none, |(_, error)| error);
     }
+    let kind = failed
+        .first()
+        .map_or(io::ErrorKind::Other, |(_, e)| e.kind());
+    let texts: Vec<String> = failed
+        .iter()
+        .map(|(addr, error)| format!("{addr}: {error}"))
+        .collect();
+    io::Error::new(kind, texts.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect("valid")
+    }
+
     #[test]
-    fn addresses_are_read() {
-        let check = |text: &str, expect: &str| {
-            let target = Target::parse(text).expect(text);
-            assert_eq!(target.to_string(), expect, "{text}");
+    fn families_take_turns() {
+        let given = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"].map(addr);
+        let expect = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"].map(addr);
+        assert_eq!(in_turn(given.to_vec()), expect);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_does_not_hold_the_next_one_up() {
+        let silent = addr("1.1.1.1:1");
+        let addrs = vec![silent, addr("2.2.2.2:1"), addr("3.3.3.3:1")];
+        let attempt = |addr| async move {
+            if addr == silent {
+                std::future::pending::<()>().await;
+            }
+            Ok(addr)
         };
-        check("mqtt://localhost", "mqtt://localhost:1883");
-        check("tcp://10.0.0.1:2883/", "mqtt://10.0.0.1:2883");
-        check("MQTT://[::1]", "mqtt://[::1]:1883");
-        check("mqtt://[fe80::1]:1884", "mqtt://[fe80::1]:1884");
-        check("ws://host", "ws://host:80/");
-        check("ws://host:9001/mqtt?a=b", "ws://host:9001/mqtt?a=b");
-        check("ws://host:9001?a=b", "ws://host:9001/?a=b");
-        check("mqtt://u:p@host", "mqtt://host:1883");
+        let started = tokio::time::Instant::now();
+        let winner = race(addrs, attempt, HEAD_START).await.expect("one answers");
+        assert_eq!(winner, addr("2.2.2.2:1"));
+        assert_eq!(started.elapsed().as_millis(), HEAD_START.as_millis());
     }
 
-    #[test]
-    fn an_ipv6_host_is_dialled_without_its_brackets() {
-        assert_eq!(Target::parse("mqtt://[::1]").expect("valid").host(), "::1");
-    }
-
-    #[test]
-    fn credentials_are_decoded_and_never_shown() {
-        let target = Target::parse("mqtt://us%C3%A9r:p%40ss:word@host").expect("valid");
-        let credentials = target.credentials().expect("given");
-        assert_eq!(credentials.user_name, "usér");
-        assert_eq!(credentials.password.as_deref(), Some("p@ss:word"));
-        assert!(!format!("{target} {target:?} {credentials:?}").contains("ss:word"));
-
-        let error = Target::parse("mqtt://user:secret@").expect_err("no host");
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn errors_say_what_is_allowed() {
-        let check = |text: &str, expect: &str| {
-            let error = Target::parse(text).expect_err(text).to_string();
-            assert!(error.contains(expect), "{text}: {error}");
-        };
-        check("localhost:1883", "no scheme");
-        check("http://host", "'mqtt', 'tcp' and 'ws' are");
-        check("mqtt://", "names no host");
-        check("mqtt://:1883", "names no host");
-        check("mqtt://host:", "'' is not a port");
-        check("mqtt://host:0", "'0' is not a port");
-        check("mqtt://host:65536", "1 to 65535");
-        check("mqtt://::1", "brackets");
-        check("mqtt://[::1", "brackets");
-        check("mqtt://[host]", "brackets");
-        check("mqtt://ho st", "not a host name");
-        check("mqtt://host/path", "only ws:// has a path");
-        check("ws://host/a b", "percent-encoded");
-        check("mqtt://a%zz@host", "hexadecimal");
+    #[tokio::test(start_paused = true)]
+    async fn when_all_fail_the_error_names_each() {
+        let refuse = |_| async { Err::<(), _>(io::ErrorKind::ConnectionRefused.into()) };
+        let addrs = vec![addr("1.1.1.1:1"), addr("2.2.2.2:1")];
+        let started = tokio::time::Instant::now();
+        let error = race(addrs, refuse, HEAD_START).await.expect_err("refused");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let text = error.to_string();
+        assert!(
+            text.contains("1.1.1.1:1") && text.contains("2.2.2.2:1"),
+            "{text}"
+        );
+        assert_eq!(started.elapsed(), Duration::ZERO, "a failure ends the wait");
     }
 }

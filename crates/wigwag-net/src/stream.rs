@@ -1,5 +1,6 @@
 //! The one type of stream that the rest of the stack sees, whatever carries it.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -7,8 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-
-use crate::WebSocket;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 /// A connection to the other end: an ordered stream of bytes each way.
 #[derive(Debug)]
@@ -16,8 +17,38 @@ use crate::WebSocket;
 pub enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
-    /// WebSocket with the subprotocol `mqtt`, over TCP.
-    WebSocket(Box<WebSocket>),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// TLS over another stream.
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::tls::Session>),
+    /// WebSocket with the subprotocol `mqtt`, over another stream.
+    #[cfg(feature = "ws")]
+    WebSocket(Box<crate::WebSocket>),
+    /// A transport of the caller's own.
+    Custom(Custom),
+}
+
+/// What a connection can be made of.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+
+/// A transport of the caller's own.
+pub struct Custom(Box<dyn Transport>);
+
+impl Custom {
+    /// Wraps a transport.
+    pub fn new(transport: Box<dyn Transport>) -> Custom {
+        Custom(transport)
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Custom").finish_non_exhaustive()
+    }
 }
 
 impl Stream {
@@ -30,22 +61,67 @@ impl Stream {
         Ok(Stream::Tcp(tcp))
     }
 
-    /// The address of the other end.
+    /// The address of the other end. Only connections over TCP have one; others answer with
+    /// `Unsupported`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().peer_addr()
+        self.socket()?.peer_addr()
     }
 
-    /// The address of this end.
+    /// The address of this end. Only connections over TCP have one; others answer with `Unsupported`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().local_addr()
+        self.socket()?.local_addr()
     }
 
-    fn socket(&self) -> &TcpStream {
+    /// The TCP connection under all layers.
+    fn socket(&self) -> io::Result<&TcpStream> {
         match self {
-            Stream::Tcp(tcp) => tcp,
-            Stream::WebSocket(websocket) => websocket.socket(),
+            Stream::Tcp(tcp) => Ok(tcp),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.carrier().socket(),
+            #[cfg(feature = "ws")]
+            Stream::WebSocket(websocket) => websocket.carrier().socket(),
+            #[cfg(unix)]
+            Stream::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Custom(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(tcp: TcpStream) -> Stream {
+        Stream::Tcp(tcp)
+    }
+}
+
+/// Calls a method of whatever carries the stream.
+macro_rules! carrier {
+    ($stream:expr, $carrier:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Tcp($carrier) => {
+                let $carrier = Pin::new($carrier);
+                $call
+            }
+            #[cfg(unix)]
+            Stream::Unix($carrier) => {
+                let $carrier = Pin::new($carrier);
+                $call
+            }
+            #[cfg(feature = "tls")]
+            Stream::Tls($carrier) => {
+                let $carrier = Pin::new($carrier);
+                $call
+            }
+            #[cfg(feature = "ws")]
+            Stream::WebSocket($carrier) => {
+                let $carrier = Pin::new($carrier);
+                $call
+            }
+            Stream::Custom($carrier) => {
+                let $carrier = Pin::new(&mut $carrier.0);
+                $call
+            }
+        }
+    };
 }
 
 impl AsyncRead for Stream {
@@ -54,10 +130,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Stream::WebSocket(websocket) => Pin::new(websocket).poll_read(cx, buf),
-        }
+        carrier!(self, carrier => carrier.poll_read(cx, buf))
     }
 }
 
@@ -67,7 +140,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+        carrier!(self, carrier => carrier.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -75,27 +148,21 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Stream::WebSocket(websocket) => Pin::new(websocket).poll_write_vectored(cx, bufs),
-        }
+        carrier!(self, carrier => carrier.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        match self {
+            Stream::Custom(custom) => custom.0.is_write_vectored(),
+            _ => true,
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
-            Stream::WebSocket(websocket) => Pin::new(websocket).poll_flush(cx),
-        }
+        carrier!(self, carrier => carrier.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Stream::WebSocket(websocket) => Pin::new(websocket).poll_shutdown(cx),
-        }
+        carrier!(self, carrier => carrier.poll_shutdown(cx))
     }
 }

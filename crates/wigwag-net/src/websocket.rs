@@ -8,13 +8,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::ClientRequestBuilder;
+use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message, protocol::CloseFrame};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::Stream;
+use crate::dial::{DialError, Target};
 
 /// The subprotocol of MQTT. `[MQTT-6.0.0-3]`
 pub(crate) const SUBPROTOCOL: &str = "mqtt";
@@ -22,10 +27,129 @@ pub(crate) const SUBPROTOCOL: &str = "mqtt";
 /// Bytes in one frame of ours. Also bounds the buffer that a connection keeps after a burst.
 const FRAME_LEN_MAX: usize = 16 * 1024;
 
+/// What a client asks for when it opens a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Options {
+    subprotocol: HeaderValue,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            subprotocol: HeaderValue::from_static(SUBPROTOCOL),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// Why a header cannot be sent. The culprit is who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// No token of HTTP.
+    #[error("'{0}' is not the name of an HTTP header")]
+    Name(String),
+    /// One of those that make the handshake.
+    #[error("the header '{0}' belongs to the WebSocket handshake")]
+    Reserved(String),
+    /// A value with line breaks or other control characters; it is not repeated, it may be a secret.
+    #[error("the value of the header '{0}' contains characters that HTTP does not allow")]
+    Value(String),
+    /// No token of HTTP.
+    #[error("'{0}' is not the name of a WebSocket subprotocol")]
+    Subprotocol(String),
+}
+
+impl Options {
+    /// Adds a header to the request.
+    pub fn header(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
+        let parsed: HeaderName = (name.parse()).map_err(|_| HeaderError::Name(name.to_owned()))?;
+        let lower = parsed.as_str();
+        if lower.starts_with("sec-websocket-") || ["host", "upgrade", "connection"].contains(&lower)
+        {
+            return Err(HeaderError::Reserved(name.to_owned()));
+        }
+        let mut value =
+            HeaderValue::from_str(value).map_err(|_| HeaderError::Value(name.to_owned()))?;
+        value.set_sensitive(true);
+        self.headers.push((parsed, value));
+        Ok(())
+    }
+
+    /// Asks for another subprotocol than `mqtt`; old servers of MQTT 3.1 know `mqttv3.1` only.
+    pub fn subprotocol(&mut self, name: &str) -> Result<(), HeaderError> {
+        let is_token =
+            |byte: u8| byte.is_ascii_graphic() && !b"(),/:;<=>?@[\\]{}\"".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(HeaderError::Subprotocol(name.to_owned()));
+        }
+        self.subprotocol =
+            HeaderValue::from_str(name).map_err(|_| HeaderError::Subprotocol(name.to_owned()))?;
+        Ok(())
+    }
+}
+
+/// Opens a WebSocket over a stream.
+pub(crate) async fn open(
+    target: &Target,
+    carrier: Stream,
+    frame_size_max: usize,
+    options: &Options,
+) -> Result<Stream, DialError> {
+    let subprotocol = options.subprotocol.to_str().unwrap_or(SUBPROTOCOL);
+    request(target, carrier, frame_size_max, subprotocol, options)
+        .await
+        .map_err(|error| dial_error(target, subprotocol, error))
+}
+
+async fn request(
+    target: &Target,
+    carrier: Stream,
+    frame_size_max: usize,
+    subprotocol: &str,
+    options: &Options,
+) -> Result<Stream, tungstenite::Error> {
+    let uri: Uri = target
+        .uri()
+        .parse()
+        .map_err(tungstenite::http::Error::from)?;
+    let mut request = tungstenite::client::IntoClientRequest::into_client_request(
+        ClientRequestBuilder::new(uri).with_sub_protocol(subprotocol),
+    )?;
+    for (name, value) in &options.headers {
+        request.headers_mut().append(name, value.clone());
+    }
+    let config = config(frame_size_max);
+    let (frames, _) = client_async_with_config(request, carrier, Some(config)).await?;
+    Ok(Stream::WebSocket(Box::new(WebSocket::new(frames))))
+}
+
+fn dial_error(target: &Target, subprotocol: &str, error: tungstenite::Error) -> DialError {
+    let target = target.clone();
+    match error {
+        tungstenite::Error::Io(source) => DialError::Connect { target, source },
+        tungstenite::Error::Http(response) => DialError::Status {
+            target,
+            status: response.status().as_u16(),
+        },
+        tungstenite::Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
+            SubProtocolError::NoSubProtocol | SubProtocolError::InvalidSubProtocol,
+        )) => DialError::Subprotocol {
+            target,
+            subprotocol: subprotocol.to_owned(),
+        },
+        error => DialError::Handshake {
+            target,
+            reason: error.to_string(),
+        },
+    }
+}
+
 /// A WebSocket that carries MQTT.
 #[derive(Debug)]
 pub struct WebSocket {
-    frames: WebSocketStream<TcpStream>,
+    frames: WebSocketStream<Stream>,
     /// What has not been read yet of the last frame that arrived.
     unread: Bytes,
 }
@@ -42,14 +166,15 @@ pub(crate) fn config(frame_size_max: usize) -> WebSocketConfig {
 }
 
 impl WebSocket {
-    pub(crate) fn new(frames: WebSocketStream<TcpStream>) -> WebSocket {
+    pub(crate) fn new(frames: WebSocketStream<Stream>) -> WebSocket {
         WebSocket {
             frames,
             unread: Bytes::new(),
         }
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    /// What the frames travel over.
+    pub(crate) fn carrier(&self) -> &Stream {
         self.frames.get_ref()
     }
 

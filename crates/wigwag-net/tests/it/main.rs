@@ -1,6 +1,9 @@
 //! Real sockets on the loopback interface: what dial, accept and the pump do to each other, and what
 //! they do to a peer that speaks raw HTTP and raw frames.
 
+mod proxy;
+mod tls;
+
 use std::future::poll_fn;
 use std::io;
 use std::time::Duration;

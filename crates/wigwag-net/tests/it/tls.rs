@@ -1,0 +1,279 @@
+//! TLS between dial and accept: what each check refuses, and in which words.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, date_time_ymd,
+};
+use wigwag_net::accept::{AcceptError, accept_tls, accept_websocket};
+use wigwag_net::dial::{DialError, Options, Target, dial_with};
+use wigwag_net::tls::{Acceptor, CertificateError, ClientTls, ServerTls, TlsError};
+use wigwag_net::{Pump, Stream};
+
+use crate::{FRAME_SIZE_MAX, accept_tcp, echo, listener, receive, within};
+
+/// A CA of the test's own.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key in PEM.
+struct Identity {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Authority {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Authority(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    fn server(&self, name: &str) -> ServerTls {
+        let identity = self.issue(name, |_| ());
+        ServerTls::new(identity.certificate, identity.key)
+    }
+}
+
+fn options(tls: &ClientTls) -> Options {
+    let mut options = Options::default();
+    options.tls = Some(tls.build().expect("valid"));
+    options
+}
+
+/// Both ends of one handshake.
+async fn handshake(
+    scheme: &str,
+    client: &ClientTls,
+    server: &Acceptor,
+) -> (Result<Stream, DialError>, Result<Stream, AcceptError>) {
+    let (listener, port) = listener();
+    let target = Target::parse(&format!("{scheme}://localhost:{port}")).expect("valid");
+    let options = options(client);
+    let accept = async {
+        let stream = accept_tls(accept_tcp(&listener).await, server).await?;
+        if scheme == "wss" {
+            return accept_websocket(stream, FRAME_SIZE_MAX).await;
+        }
+        Ok(stream)
+    };
+    within(async { tokio::join!(dial_with(&target, FRAME_SIZE_MAX, &options), accept) }).await
+}
+
+#[tokio::test]
+async fn bytes_pass_both_ways_over_tls_and_websocket_over_tls() {
+    let ca = Authority::new("ca");
+    let server = ca.server("localhost").build().expect("valid");
+    for scheme in ["mqtts", "wss"] {
+        let (ours, theirs) = handshake(scheme, &ClientTls::ca_pem(ca.pem()), &server).await;
+        let (ours, theirs) = (ours.expect("connected"), theirs.expect("accepted"));
+        assert_eq!(
+            ours.local_addr().expect("TCP below"),
+            theirs.peer_addr().expect("TCP below")
+        );
+        within(echo(Pump::new(ours), Pump::new(theirs))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_fails_a_check_is_refused_and_the_error_says_which() {
+    let ca = Authority::new("ca");
+    let check = async |identity: Identity, expect: CertificateError, words: &str| {
+        let server = ServerTls::new(identity.certificate, identity.key);
+        let acceptor = server.build().expect("valid");
+        let client = ClientTls::ca_pem(ca.pem());
+        let (ours, theirs) = handshake("mqtts", &client, &acceptor).await;
+        let error = ours.expect_err(words);
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(
+            matches!(&error, DialError::Certificate { check, .. } if *check == expect),
+            "{error:?}"
+        );
+        assert!(matches!(theirs, Err(AcceptError::Tls(_))), "{theirs:?}");
+        // The one way around it, and it has to be asked for by name.
+        let client = client.dangerous_accept_any_certificate();
+        let (ours, theirs) = handshake("mqtts", &client, &acceptor).await;
+        ours.expect("connected");
+        theirs.expect("accepted");
+    };
+    let other = Authority::new("other").issue("localhost", |_| ());
+    check(
+        other,
+        CertificateError::UnknownIssuer,
+        "no trusted CA has signed it",
+    )
+    .await;
+    let expired = ca.issue("localhost", |params| {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    });
+    check(expired, CertificateError::Expired, "it has expired").await;
+    let early = ca.issue("localhost", |params| {
+        params.not_before = date_time_ymd(3000, 1, 1);
+        params.not_after = date_time_ymd(3001, 1, 1);
+    });
+    check(early, CertificateError::NotValidYet, "not valid yet").await;
+    let name = CertificateError::Name {
+        name: "localhost".to_owned(),
+        presented: vec!["broker.example".to_owned()],
+    };
+    check(
+        ca.issue("broker.example", |_| ()),
+        name,
+        "not valid for 'localhost', only for broker.example",
+    )
+    .await;
+    let purpose = ca.issue("localhost", |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    check(
+        purpose,
+        CertificateError::Purpose,
+        "not made for a TLS server",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn another_name_can_be_looked_for() {
+    let ca = Authority::new("ca");
+    let server = ca.server("broker.example").build().expect("valid");
+    let client = ClientTls::ca_pem(ca.pem()).server_name("broker.example");
+    let (ours, _) = handshake("mqtts", &client, &server).await;
+    ours.expect("connected");
+}
+
+#[tokio::test]
+async fn client_certificates_are_optional_or_required() {
+    let (ca, client_ca) = (Authority::new("ca"), Authority::new("clients"));
+    let ours = client_ca.issue("device-7", |_| ());
+    let plain = ClientTls::ca_pem(ca.pem());
+    let known = (plain.clone()).client_certificate_pem(ours.certificate, ours.key);
+    let foreign = Authority::new("foreign").issue("device-7", |_| ());
+    let foreign = (plain.clone()).client_certificate_pem(foreign.certificate, foreign.key);
+
+    let optional = ca.server("localhost").client_ca_pem(client_ca.pem());
+    let required = optional.clone().require_client_certificate();
+    let optional = optional.build().expect("valid");
+    let required = required.build().expect("valid");
+    for (server, client, expect) in [
+        (&optional, &plain, Ok(0)),
+        (&optional, &known, Ok(1)),
+        (&optional, &foreign, Err("does not trust the CA")),
+        (&required, &known, Ok(1)),
+        (&required, &plain, Err("demands a client certificate")),
+        (&required, &foreign, Err("does not trust the CA")),
+    ] {
+        let (ours, theirs) = handshake("mqtts", client, server).await;
+        // In TLS 1.3 the client's handshake ends before the server has seen its certificate.
+        let mut ours = Pump::new(ours.expect("connected"));
+        match expect {
+            Ok(shown) => match theirs.expect("accepted") {
+                Stream::Tls(session) => assert_eq!(session.peer_certificates().count(), shown),
+                other => panic!("{other:?}"),
+            },
+            Err(words) => {
+                assert!(matches!(theirs, Err(AcceptError::Tls(_))), "{theirs:?}");
+                let error = receive(&mut ours, &mut <[u8]>::len)
+                    .await
+                    .expect_err("refused");
+                assert!(error.to_string().contains(words), "{words}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn application_protocols_are_agreed_on() {
+    let ca = Authority::new("ca");
+    let server = ca.server("localhost").alpn("mqtt").build().expect("valid");
+    let client = ClientTls::ca_pem(ca.pem());
+    let (ours, _) = handshake("mqtts", &client.clone().alpn("x").alpn("mqtt"), &server).await;
+    match ours.expect("connected") {
+        Stream::Tls(session) => assert_eq!(session.alpn(), Some(&b"mqtt"[..])),
+        other => panic!("{other:?}"),
+    }
+    let (ours, _) = handshake("mqtts", &client.alpn("other"), &server).await;
+    let error = ours.expect_err("nothing in common").to_string();
+    assert!(error.contains("none of our ALPN protocols"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_recognised() {
+    let ca = Authority::new("ca");
+    let (listener, port) = listener();
+    let target = Target::parse(&format!("mqtts://localhost:{port}")).expect("valid");
+    let options = options(&ClientTls::ca_pem(ca.pem()));
+    let answer = async {
+        let tcp = accept_tcp(&listener).await;
+        tcp.writable().await.expect("open");
+        tcp.try_write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .expect("written");
+        tcp
+    };
+    let (error, _tcp) =
+        within(async { tokio::join!(dial_with(&target, FRAME_SIZE_MAX, &options), answer) }).await;
+    let error = error.expect_err("no TLS").to_string();
+    assert!(error.contains("does not speak TLS"), "{error}");
+
+    let nothing = Options::default();
+    let error = dial_with(&target, FRAME_SIZE_MAX, &nothing);
+    let (error, _tcp) = within(async { tokio::join!(error, accept_tcp(&listener)) }).await;
+    let error = error.expect_err("no TLS options").to_string();
+    assert!(error.contains("needs TLS"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let ca = Authority::new("ca");
+    let (one, two) = (ca.issue("one", |_| ()), ca.issue("two", |_| ()));
+    let client = ClientTls::ca_pem(ca.pem());
+    let check = |tls: ClientTls, words: &str| {
+        let error = tls.build().expect_err(words).to_string();
+        assert!(error.contains(words), "{words}: {error}");
+    };
+    check(ClientTls::default(), "no CA is trusted");
+    check(
+        ClientTls::ca_pem("rubbish"),
+        "the CA certificate holds no certificate",
+    );
+    check(
+        client.clone().client_certificate_pem("", one.key.clone()),
+        "the client certificate holds no",
+    );
+    check(
+        client
+            .clone()
+            .client_certificate_pem(one.certificate.clone(), ""),
+        "holds no unencrypted private key",
+    );
+    check(
+        client
+            .clone()
+            .client_certificate_pem(one.certificate.clone(), two.key.clone()),
+        "its key belongs to another certificate",
+    );
+    check(client.clone().server_name("a b"), "'a b' is not a DNS name");
+    check(client.alpn(""), "1 to 255 bytes");
+    let server = ServerTls::new(one.certificate, two.key).build();
+    assert!(
+        matches!(server, Err(TlsError::Identity { .. })),
+        "{server:?}"
+    );
+    let server = ca.server("x").require_client_certificate().build();
+    assert!(matches!(server, Err(TlsError::NoRoots)), "{server:?}");
+}
