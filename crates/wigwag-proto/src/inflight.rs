@@ -233,6 +233,45 @@ impl<M> Inflight<M> {
         }
     }
 
+    /// Puts a publish back that was in flight before this table was made: `is_released` says that its
+    /// PUBREC has come. Called in the order of first sending, before [`Inflight::resume`].
+    ///
+    /// The message comes back when its identifier is in use, or its QoS has none.
+    pub fn restore(
+        &mut self,
+        packet_id: PacketId,
+        qos: Qos,
+        is_released: bool,
+        message: M,
+    ) -> Result<(), M> {
+        let due = match (qos, is_released) {
+            (Qos::AtMostOnce, _) => return Err(message),
+            (Qos::AtLeastOnce, _) => Acknowledgement::PubAck,
+            (Qos::ExactlyOnce, false) => Acknowledgement::PubRec,
+            (Qos::ExactlyOnce, true) => Acknowledgement::PubComp,
+        };
+        let index = index_of(packet_id);
+        while self.slots.len() <= index {
+            self.free.push_back(id_of(self.slots.len()).get() - 1);
+            self.slots.push(Slot::Free);
+        }
+        match self.slots.get_mut(index) {
+            Some(slot @ Slot::Free) => {
+                *slot = Slot::Publish(Entry {
+                    order: self.next_order,
+                    due,
+                    sent: false,
+                    message,
+                });
+            }
+            _ => return Err(message),
+        }
+        self.free.retain(|free| usize::from(*free) != index);
+        self.next_order += 1;
+        self.publishes += 1;
+        Ok(())
+    }
+
     /// A new connection continues the session: everything that was in flight is to be sent again, as
     /// [`Inflight::poll_resend`] gives it, under the Receive Maximum of the new connection.
     pub fn resume(&mut self, receive_maximum: u16) {
@@ -454,6 +493,29 @@ mod tests {
         assert_eq!(inflight.poll_resend(), None);
         inflight.handle_puback(ids[0]).expect("known");
         assert!(inflight.poll_resend().is_some());
+    }
+
+    #[test]
+    fn what_was_in_flight_before_goes_on_under_its_identifiers() {
+        let mut inflight = Inflight::new();
+        let (q1, q2) = (Qos::AtLeastOnce, Qos::ExactlyOnce);
+        assert_eq!(inflight.restore(id(5), q2, true, "released"), Ok(()));
+        assert_eq!(inflight.restore(id(2), q1, false, "sent"), Ok(()));
+        assert_eq!(inflight.restore(id(2), q1, false, "twice"), Err("twice"));
+        assert_eq!(inflight.restore(id(1), Qos::AtMostOnce, false, ""), Err(""));
+        inflight.resume(10);
+        assert_eq!(inflight.poll_resend(), Some(Resend::Release(id(5))));
+        let expect = Resend::Publish {
+            packet_id: id(2),
+            qos: q1,
+            message: &"sent",
+        };
+        assert_eq!(inflight.poll_resend(), Some(expect));
+        assert_eq!(inflight.poll_resend(), None);
+        let new: Vec<_> = (0..4).map(|_| inflight.publish(q1, "new")).collect();
+        assert_eq!(new, [Ok(id(1)), Ok(id(3)), Ok(id(4)), Ok(id(6))]);
+        assert_eq!(inflight.handle_pubcomp(id(5)), Ok("released"));
+        assert_eq!(inflight.len(), 5);
     }
 
     #[test]
