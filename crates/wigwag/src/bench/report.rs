@@ -56,7 +56,8 @@ pub(super) struct Row {
     pub(super) delivered_per_second: Option<Figure>,
     broker_cpu_micros_per_delivery: Option<Figure>,
     generator_cpu_micros_per_delivery: Option<Figure>,
-    /// CPU time of the generator's one thread by the time that has passed.
+    /// CPU time of the generator's one thread by the time that has passed; closed loop only, because
+    /// an open loop spins until the next message is due.
     generator_busy_percent: Option<Figure>,
     latency_micros: Option<Latency>,
     /// From the intended to the real time of sending; open loop only.
@@ -133,7 +134,8 @@ impl Row {
             generator_busy_percent: figure(|round| {
                 let busy = round.generator_cpu?.as_secs_f64() / round.elapsed.as_secs_f64();
                 (round.elapsed >= BUSY_TIME_MIN).then_some(busy * 100.0)
-            }),
+            })
+            .filter(|_| !is_open_loop),
             latency_micros: Latency::of(&latency),
             send_lateness_micros: Latency::of(&lateness).filter(|_| is_open_loop),
             rss_peak_mib: figure(|round| Some(round.rss_peak_kib? as f64 / 1024.0)),
