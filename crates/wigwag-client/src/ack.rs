@@ -46,6 +46,11 @@ impl Reject {
         self
     }
 
+    /// The payload is not what the handler can read.
+    pub(crate) fn payload(text: impl Into<Arc<str>>) -> Reject {
+        Reject::new(ReasonCode::PayloadFormatInvalid).text(text)
+    }
+
     /// What the server is told.
     pub const fn reason(&self) -> ReasonCode {
         self.reason
@@ -167,6 +172,10 @@ impl AckToken {
 
     pub(crate) fn settle(mut self, result: Result<(), Reject>) {
         self.finish(|filter| Verdict::new(result, filter));
+    }
+
+    pub(crate) fn panicked(mut self) {
+        self.finish(|filter| Verdict::Panicked(filter.clone()));
     }
 
     pub(crate) fn drop_message(mut self, topic: &str) {

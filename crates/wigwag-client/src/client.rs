@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -260,6 +260,16 @@ impl Client {
         (Subscribing(Answer::Waiting(receiver)), key)
     }
 
+    /// Sets where messages go that no subscription matches.
+    pub(crate) fn set_fallback(&self, sink: Box<dyn Sink>) {
+        let _ = self.shared.commands.send(Command::SetFallback { sink });
+    }
+
+    /// A handle that does not keep the client alive.
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.shared))
+    }
+
     /// Removes the subscription that the slot names, if no other has taken its place.
     pub(crate) fn leave(&self, key: KeySlot) {
         let _ = self.shared.commands.send(Command::Leave { key });
@@ -324,6 +334,16 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("state", &*self.shared.state.borrow())
             .finish_non_exhaustive()
+    }
+}
+
+/// A handle that does not keep the client alive.
+pub(crate) struct WeakClient(Weak<Shared>);
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        let shared = self.0.upgrade()?;
+        Some(Client { shared })
     }
 }
 

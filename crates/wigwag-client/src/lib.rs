@@ -4,10 +4,14 @@
 
 mod ack;
 mod buffer;
+mod captures;
 mod client;
 mod config;
+pub mod extract;
 mod message;
 mod outcome;
+mod pattern;
+mod router;
 mod state;
 mod stream;
 
@@ -30,5 +34,7 @@ pub use message::{Message, Publish};
 pub use outcome::{
     DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
 };
+pub use pattern::{PatternError, shared};
+pub use router::{MountError, Mounted, Mounting, Order, RouteHandler, Router};
 pub use state::{Event, Fatal, OfflineReason, State};
 pub use stream::{MessageStream, Streaming};

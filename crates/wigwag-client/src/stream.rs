@@ -193,6 +193,15 @@ impl Drop for MessageStream {
     }
 }
 
+#[cfg(feature = "stream")]
+impl futures_core::Stream for MessageStream {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        MessageStream::poll_next(self.get_mut(), cx)
+    }
+}
+
 /// A stream whose subscription the server has not answered yet; returned by
 /// [`Client::subscribe_stream`].
 ///

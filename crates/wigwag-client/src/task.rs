@@ -59,6 +59,10 @@ pub(crate) enum Command {
         key: Arc<OnceLock<Key>>,
         answer: oneshot::Sender<Result<Granted, SubscribeError>>,
     },
+    /// Sets where messages go that no subscription matches.
+    SetFallback {
+        sink: Box<dyn Sink>,
+    },
     /// Removes a subscription, if no other has taken its place.
     Leave {
         key: Arc<OnceLock<Key>>,
@@ -213,6 +217,9 @@ impl Task {
                 self.sinks.insert(key, sink);
                 self.subscribing.insert(key, answer);
                 self.core.subscribe(now, key, filter, options);
+            }
+            Command::SetFallback { sink } => {
+                self.sinks.insert(FALLBACK, sink);
             }
             Command::Leave { key } => {
                 let answer_key = self.new_key();

@@ -2,6 +2,7 @@
 //! and against the real Mosquitto.
 
 mod mosquitto;
+mod receive;
 mod scripted;
 mod server;
 
