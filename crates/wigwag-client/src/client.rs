@@ -58,8 +58,15 @@ struct Room {
 }
 
 impl Client {
-    /// Describes a client of the server at `address`: `mqtt://host:1883` or `tcp://…`, or
-    /// `ws://host:9001/path` for MQTT over WebSocket. The address may carry `user:password@`.
+    /// Describes a client of the server at `address`. It may carry `user:password@`, percent-encoded.
+    ///
+    /// | address | transport | port without one | feature |
+    /// |---|---|---|---|
+    /// | `mqtt://host`, `tcp://host` | TCP | 1883 | |
+    /// | `mqtts://host`, `ssl://host`, `tls://host` | TLS | 8883 | `tls` |
+    /// | `ws://host/path` | WebSocket | 80 | `ws` |
+    /// | `wss://host/path` | WebSocket over TLS | 443 | `tls`, `ws` |
+    /// | `unix:///path` | a Unix socket | | |
     pub fn builder(address: &str) -> Builder {
         Builder::new(address)
     }
@@ -326,6 +333,16 @@ impl Client {
             .send(Command::Disconnect { within, answer });
         // The task may have ended before, with nothing left to report.
         receiver.await.unwrap_or_default()
+    }
+}
+
+/// For tests of what is built upon the client.
+impl Client {
+    /// Ends the connection, or the attempt to make one, at once and without a DISCONNECT, as a broken
+    /// network would: the server publishes the Will, and the client connects again.
+    pub fn terminate_connection(&self) {
+        // A client that has stopped has no connection.
+        let _ = self.shared.commands.send(Command::Terminate);
     }
 }
 

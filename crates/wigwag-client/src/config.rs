@@ -9,6 +9,7 @@ use wigwag_proto::codec::EncodeError;
 use wigwag_proto::{PropertiesBuf, Property, Qos, TopicError, TopicName, Version};
 
 use crate::client::Client;
+use crate::connect::{Dialler, EditDisconnect};
 use crate::lane::{Handled, Handler};
 use crate::message::Message;
 
@@ -17,8 +18,13 @@ const FIELD_LEN_MAX: usize = 65_535;
 
 /// Everything that the core and the task need to know. Valid: [`Builder::build`] has checked it.
 pub(crate) struct Config {
-    pub(crate) target: Target,
+    /// Not empty.
+    pub(crate) servers: Vec<Target>,
+    pub(crate) server_references_max: u8,
+    pub(crate) dialler: Arc<Dialler>,
+    pub(crate) edit_disconnect: Option<EditDisconnect>,
     pub(crate) version: Version,
+    pub(crate) fall_back_to_3_1_1: bool,
     pub(crate) client_id: String,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry_secs: u32,
@@ -38,8 +44,9 @@ pub(crate) struct Config {
 /// Describes a client; made by [`Client::builder`].
 #[must_use = "a client is made by `build`"]
 pub struct Builder {
-    address: String,
+    pub(crate) way: crate::way::Way,
     version: Version,
+    fall_back_to_3_1_1: bool,
     client_id: String,
     clean_start: bool,
     session_expiry: Duration,
@@ -63,6 +70,18 @@ pub enum BuildError {
     /// The address is not valid.
     #[error("the address is not valid: {0}")]
     Address(#[from] TargetError),
+    /// The description of TLS cannot be used.
+    #[cfg(feature = "tls")]
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] crate::TlsError),
+    /// The proxy is not valid.
+    #[cfg(feature = "proxy")]
+    #[error("the proxy cannot be used: {0}")]
+    Proxy(#[from] crate::ProxyError),
+    /// A header or the subprotocol of the WebSocket request is not valid.
+    #[cfg(feature = "ws")]
+    #[error("the WebSocket request is not valid: {0}")]
+    WebSocket(#[from] crate::HeaderError),
     /// The Keep Alive does not fit into its field.
     #[error("the Keep Alive is {0:?}; whole seconds up to 65535 are allowed, 0 turns it off")]
     KeepAlive(Duration),
@@ -95,8 +114,9 @@ pub enum BuildError {
 impl Builder {
     pub(crate) fn new(address: &str) -> Builder {
         Builder {
-            address: address.to_owned(),
+            way: crate::way::Way::new(address),
             version: Version::V5,
+            fall_back_to_3_1_1: false,
             client_id: String::new(),
             clean_start: true,
             session_expiry: Duration::ZERO,
@@ -117,6 +137,16 @@ impl Builder {
     /// Sets the version of MQTT. Default: 5.0.
     pub fn version(mut self, version: Version) -> Builder {
         self.version = version;
+        self
+    }
+
+    /// Speaks MQTT 3.1.1 from then on when a server answers the first CONNECT of MQTT 5.0 with
+    /// 'unsupported protocol version'. Default: that refusal is final.
+    ///
+    /// What only MQTT 5.0 can say is then left out, as with `version(Version::V3_1_1)`. A server that
+    /// closes the connection without an answer is not taken for one that wants another version.
+    pub fn fall_back_to_3_1_1(mut self) -> Builder {
+        self.fall_back_to_3_1_1 = true;
         self
     }
 
@@ -228,22 +258,17 @@ impl Builder {
     }
 
     pub(crate) fn into_config(self) -> Result<Config, BuildError> {
-        let target = Target::parse(&self.address)?;
-        let (user_name, password) = match (self.credentials, target.credentials()) {
-            (Some((user_name, password)), _) => (Some(user_name), password),
-            (None, Some(given)) => (
-                Some(given.user_name.clone()),
-                given.password.clone().map(Bytes::from),
-            ),
-            (None, None) => (None, None),
-        };
+        let servers = self.way.targets()?;
+        let (user_name, password) = self.credentials.unzip();
+        let password = password.flatten();
         check_client_id(&self.client_id, self.version, self.clean_start)?;
-        check_text("user name", user_name.as_deref().unwrap_or_default())?;
-        let too_long = |len: usize| len > FIELD_LEN_MAX;
-        if user_name.as_ref().is_some_and(|name| too_long(name.len()))
-            || password.as_ref().is_some_and(|bytes| too_long(bytes.len()))
-        {
-            return Err(BuildError::Credentials);
+        if self.fall_back_to_3_1_1 {
+            check_client_id(&self.client_id, Version::V3_1_1, self.clean_start)?;
+        }
+        check_credentials(user_name.as_deref(), password.as_deref())?;
+        for given in servers.iter().filter_map(Target::credentials) {
+            let password = given.password.as_deref().map(str::as_bytes);
+            check_credentials(Some(&given.user_name), password)?;
         }
         if let Some(will) = &self.will {
             will.check()?;
@@ -257,8 +282,12 @@ impl Builder {
             .filter(|_| self.keep_alive.subsec_nanos() == 0)
             .ok_or(BuildError::KeepAlive(self.keep_alive))?;
         Ok(Config {
-            target,
+            dialler: Arc::new(self.way.dialler(&servers, self.limits.packet_size_max)?),
+            server_references_max: self.way.server_references_max,
+            edit_disconnect: self.way.edit_disconnect,
+            servers,
             version: self.version,
+            fall_back_to_3_1_1: self.fall_back_to_3_1_1,
             client_id: self.client_id,
             clean_start: self.clean_start,
             session_expiry_secs: u32::try_from(self.session_expiry.as_secs()).unwrap_or(u32::MAX),
@@ -289,6 +318,17 @@ fn check_client_id(id: &str, version: Version, clean_start: bool) -> Result<(), 
     // [MQTT-3.1.3-7] of 3.1.1
     if id.is_empty() && !clean_start && !version.has_properties() {
         return Err(BuildError::ClientIdMissing);
+    }
+    Ok(())
+}
+
+fn check_credentials(user_name: Option<&str>, password: Option<&[u8]>) -> Result<(), BuildError> {
+    check_text("user name", user_name.unwrap_or_default())?;
+    let too_long = |len: usize| len > FIELD_LEN_MAX;
+    if user_name.is_some_and(|name| too_long(name.len()))
+        || password.is_some_and(|bytes| too_long(bytes.len()))
+    {
+        return Err(BuildError::Credentials);
     }
     Ok(())
 }
@@ -532,16 +572,32 @@ mod tests {
             ..Limits::default()
         };
         assert!(error(builder().limits(limits)).contains("receive_maximum is 0"));
+        assert!(error(builder().server("second:1883")).contains("'second:1883' has no scheme"));
+        let both = builder().clean_start(false).fall_back_to_3_1_1();
+        assert!(error(both).contains("client id"));
+        #[cfg(not(feature = "tls"))]
+        assert!(error(builder().server("mqtts://h")).contains("needs the feature 'tls'"));
+        #[cfg(feature = "tls")]
+        assert!(error(builder().tls(crate::Tls::ca_pem(""))).contains("no certificate in PEM"));
+        #[cfg(feature = "proxy")]
+        assert!(error(builder().proxy("ftp://h")).contains("'ftp' is no proxy"));
+        #[cfg(feature = "ws")]
+        assert!(
+            error(builder().websocket_header("Host", "h")).contains("belongs to the WebSocket")
+        );
     }
 
     #[test]
     fn credentials_of_the_builder_go_before_those_of_the_address() {
-        let config = |builder: Builder| builder.into_config().expect("valid");
-        let address = config(Builder::new("mqtt://u:p@h"));
-        assert_eq!(address.user_name.as_deref(), Some("u"));
-        assert_eq!(address.password.as_deref(), Some(&b"p"[..]));
-        let builder = config(Builder::new("mqtt://u:p@h").credentials("v", "q"));
-        assert_eq!(builder.user_name.as_deref(), Some("v"));
+        let check = |builder: Builder, user_name: &str, password: &[u8]| {
+            let core = crate::core::Core::<()>::new(builder.into_config().expect("valid"), 7);
+            let packet = core.connect_packet();
+            assert_eq!(packet.user_name.as_deref(), Some(user_name));
+            assert_eq!(packet.password.as_deref(), Some(password));
+        };
+        check(Builder::new("mqtt://u:p@h"), "u", b"p");
+        let both = Builder::new("mqtt://u:p@h").credentials("v", "q");
+        check(both, "v", b"q");
     }
 
     #[test]

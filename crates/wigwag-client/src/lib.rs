@@ -7,6 +7,7 @@ mod buffer;
 mod captures;
 mod client;
 mod config;
+mod connect;
 pub mod extract;
 mod message;
 mod outcome;
@@ -14,12 +15,23 @@ mod pattern;
 mod router;
 mod state;
 mod stream;
+mod way;
 
 mod core;
 mod lane;
 mod task;
 
 pub use bytes::Bytes;
+#[cfg(feature = "proxy")]
+pub use wigwag_net::proxy::ProxyError;
+#[cfg(feature = "tls")]
+pub use wigwag_net::tls::{ClientTls as Tls, TlsError};
+#[cfg(feature = "ws")]
+pub use wigwag_net::websocket::HeaderError;
+pub use wigwag_net::{
+    Transport,
+    dial::{Target, TargetError},
+};
 pub use wigwag_proto::packet::{RetainHandling, SubscriptionOptions};
 pub use wigwag_proto::{Qos, ReasonCode, TopicError, Version};
 
@@ -29,6 +41,7 @@ pub use client::{Client, Publishing, Subscribing, Unsubscribing};
 pub use config::{
     Backoff, BuildError, Builder, Limits, OfflineQos0, RefusalPolicy, TakeOverPolicy, Will,
 };
+pub use connect::{Attempt, ConnectPacket, Credentials, DisconnectPacket};
 pub use lane::{Handled, handled};
 pub use message::{Message, Publish};
 pub use outcome::{

@@ -46,6 +46,15 @@ pub enum OfflineReason {
     /// The server could not be reached.
     #[error("{0}")]
     Dial(Arc<str>),
+    /// The credentials could not be had.
+    #[error("there are no credentials: {0}")]
+    Credentials(Arc<str>),
+    /// The CONNECT cannot be encoded as it has been edited.
+    #[error("the CONNECT cannot be sent: {0}")]
+    Connect(Arc<str>),
+    /// [`Client::terminate_connection`](crate::Client::terminate_connection) was called.
+    #[error("the connection was terminated on purpose")]
+    Terminated,
     /// Dialling and the handshake together took too long.
     #[error("the server did not accept the connection within {0:?}")]
     ConnectTimeout(Duration),
@@ -107,6 +116,13 @@ pub struct Fatal {
 pub enum Event {
     /// The state has changed.
     State(State),
+    /// A server is being called.
+    Dialling {
+        /// Its address, without credentials.
+        server: Arc<str>,
+        /// Attempts since the last stable connection, this one included.
+        attempt: u32,
+    },
     /// The server has answered a SUBSCRIBE.
     Subscribed {
         /// The Topic Filter.

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep};
-use wigwag_net::dial::{DialError, dial};
 use wigwag_net::{Pump, Stream};
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{ReasonCode, Time};
 
 use crate::ack::{Finished, Verdict};
+use crate::connect::ConnectPacket;
 use crate::core::{Core, FALLBACK, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
 use crate::message::{Message, Outgoing};
@@ -38,9 +38,6 @@ const TURNS_MAX: usize = 32;
 
 /// Commands and finished messages that are taken in one turn.
 const BATCH: usize = 256;
-
-/// Room in a WebSocket frame for more than the largest packet: servers put several into one.
-const FRAME_ROOM: usize = 1024 * 1024;
 
 /// Timers further away than this are looked at again by then.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,6 +77,7 @@ pub(crate) enum Command {
         within: Duration,
         answer: oneshot::Sender<DrainReport>,
     },
+    Terminate,
 }
 
 /// The sender's end of a publish: its future, and the room that the message takes in the queue.
@@ -96,7 +94,8 @@ pub(crate) struct Channels {
     pub(crate) events: broadcast::Sender<Event>,
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<Stream, DialError>> + Send>>;
+type Dialling =
+    Pin<Box<dyn Future<Output = Result<(Stream, ConnectPacket), OfflineReason>> + Send>>;
 
 pub(crate) struct Task {
     core: Core<Receipt>,
@@ -242,6 +241,7 @@ impl Task {
                 self.disconnecting.push(answer);
                 self.core.disconnect(now, within);
             }
+            Command::Terminate => self.core.handle_failed(now, OfflineReason::Terminated),
         }
     }
 
@@ -286,14 +286,11 @@ impl Task {
         self.dialling = None;
         let now = self.now();
         match result {
-            Ok(stream) => {
+            Ok((stream, packet)) => {
                 self.pump = Some(Pump::new(stream));
-                self.core.handle_connected();
+                self.core.handle_connected(now, packet);
             }
-            Err(error) => {
-                let reason = OfflineReason::Dial(with_sources(&error).into());
-                self.core.handle_failed(now, reason);
-            }
+            Err(reason) => self.core.handle_failed(now, reason),
         }
         true
     }
@@ -383,12 +380,7 @@ impl Task {
 
     fn run_output(&mut self, output: Output<Receipt>) {
         match output {
-            Output::Dial => {
-                let config = self.core.config();
-                let target = config.target.clone();
-                let frame_size_max = config.limits.packet_size_max as usize + FRAME_ROOM;
-                self.dialling = Some(Box::pin(async move { dial(&target, frame_size_max).await }));
-            }
+            Output::Dial => self.dial(),
             Output::Close => {
                 self.dialling = None;
                 self.pump = None;
@@ -442,8 +434,18 @@ impl Task {
         }
     }
 
+    fn dial(&mut self) {
+        let attempt = self.core.attempt();
+        self.emit(Event::Dialling {
+            server: attempt.server.to_string().into(),
+            attempt: attempt.number,
+        });
+        let dialler = self.core.config().dialler.clone();
+        self.dialling = Some(Box::pin(dialler.dial(attempt, self.core.connect_packet())));
+    }
+
     fn emit(&self, event: Event) {
-        let target = &self.core.config().target;
+        let target = self.core.server();
         match &event {
             Event::State(state) => {
                 log_state(target, state);
@@ -480,7 +482,7 @@ fn io_reason(error: &std::io::Error) -> OfflineReason {
 }
 
 /// The error and what caused it, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

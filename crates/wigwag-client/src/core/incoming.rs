@@ -50,6 +50,11 @@ impl From<DecodeError> for Violation {
     }
 }
 
+/// A CONNACK of two bytes: a server that does not know MQTT 5 refuses in the words that it knows.
+fn is_refusal_of_3_x(found: Frame<'_>) -> bool {
+    found.packet_type == PacketType::ConnAck && matches!(found.body, [_, code] if *code > 0)
+}
+
 impl<R> Core<R> {
     /// Bytes from the server. Returns how many have been used: whole packets. The rest belongs in front
     /// of what arrives next.
@@ -106,8 +111,14 @@ impl<R> Core<R> {
 
     fn handle_frame(&mut self, now: Time, found: Frame<'_>) -> Result<(), Violation> {
         // The packet's size is bounded already, and with it everything inside.
-        let packet = decode(found, self.config.version, &DecodeLimits::UNLIMITED)?;
-        if matches!(self.phase, Phase::Handshaking { .. }) {
+        let is_handshaking = matches!(self.phase, Phase::Handshaking { .. });
+        let version = if is_handshaking && is_refusal_of_3_x(found) {
+            Version::V3_1_1
+        } else {
+            self.config.version
+        };
+        let packet = decode(found, version, &DecodeLimits::UNLIMITED)?;
+        if is_handshaking {
             return match packet {
                 Packet::ConnAck(connack) => {
                     self.handle_connack(now, &connack);
@@ -151,6 +162,13 @@ impl<R> Core<R> {
         if connack.reason == ReasonCode::Success {
             self.go_online(now, connack);
         } else {
+            let properties = connack.properties;
+            let reference = properties.server_reference();
+            self.servers.follow(connack.reason, reference);
+            if connack.reason == ReasonCode::UnsupportedProtocolVersion && self.may_fall_back() {
+                self.config.version = Version::V3_1_1;
+                self.servers.stay();
+            }
             let reason = OfflineReason::Refused {
                 reason: connack.reason,
                 text: reason_string(connack.properties),
@@ -159,7 +177,13 @@ impl<R> Core<R> {
         }
     }
 
+    fn may_fall_back(&self) -> bool {
+        self.config.fall_back_to_3_1_1 && self.config.version.has_properties() && !self.was_online
+    }
+
     fn handle_disconnect(&mut self, now: Time, disconnect: &Disconnect<'_>) {
+        let reference = disconnect.properties.server_reference();
+        self.servers.follow(disconnect.reason, reference);
         let reason = OfflineReason::Disconnected {
             reason: disconnect.reason,
             text: reason_string(disconnect.properties),

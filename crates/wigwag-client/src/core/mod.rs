@@ -11,6 +11,7 @@ mod arrivals;
 mod incoming;
 mod keep_alive;
 mod outgoing;
+mod servers;
 mod subscriptions;
 
 #[cfg(test)]
@@ -23,10 +24,11 @@ use std::time::Duration;
 use wigwag_proto::alias::InboundAliases;
 use wigwag_proto::inbound::Inbound;
 use wigwag_proto::inflight::Inflight;
-use wigwag_proto::packet::{self, Disconnect, Packet, SubscriptionOptions};
+use wigwag_proto::packet::{self, Packet, SubscriptionOptions};
 use wigwag_proto::{OutBuf, Qos, ReasonCode, Time};
 
 use crate::config::{Config, OfflineQos0, RefusalPolicy, TakeOverPolicy};
+use crate::connect::{Attempt, ConnectPacket};
 use crate::message::{Message, Outgoing};
 use crate::state::{Event, OfflineReason, State};
 use crate::{
@@ -39,6 +41,7 @@ pub(crate) use subscriptions::{FALLBACK, Key};
 use arrivals::Arrivals;
 use keep_alive::{KeepAlive, Verdict};
 use outgoing::Queued;
+use servers::Servers;
 use subscriptions::Subscriptions;
 
 /// Bytes that the Topic Names behind the server's aliases may have.
@@ -82,6 +85,11 @@ pub(crate) struct Core<R> {
     state: State,
     /// Failures in a row without a stable connection between them.
     failures: u32,
+    /// Times that every server has failed, since then: what the backoff counts.
+    rounds: u32,
+    servers: Servers,
+    /// The words of the next CONNECT.
+    connect: ConnectPacket,
     /// When to stop waiting for what is under way; set by [`Core::disconnect`].
     drain_until: Option<Time>,
     /// The name that the server knows this client by.
@@ -181,6 +189,9 @@ impl<R> Core<R> {
                 retry_in: None,
             },
             failures: 0,
+            rounds: 0,
+            servers: Servers::new(config.servers.clone(), config.server_references_max),
+            connect: ConnectPacket::default(),
             drain_until: None,
             client_id: config.client_id.clone(),
             was_online: false,
@@ -209,6 +220,37 @@ impl<R> Core<R> {
 
     pub(crate) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The server that is, was last or will next be called.
+    pub(crate) fn server(&self) -> &wigwag_net::dial::Target {
+        self.servers.current()
+    }
+
+    /// The attempt that [`Output::Dial`] asks for.
+    pub(crate) fn attempt(&self) -> Attempt {
+        Attempt {
+            server: self.servers.current().clone(),
+            number: self.failures + 1,
+            version: self.config.version,
+        }
+    }
+
+    /// The words of the next CONNECT as the builder, or else the server's address, has given them.
+    pub(crate) fn connect_packet(&self) -> ConnectPacket {
+        let mut packet = ConnectPacket {
+            client_id: self.client_id.clone(),
+            user_name: self.config.user_name.clone(),
+            password: self.config.password.clone(),
+            ..ConnectPacket::default()
+        };
+        if packet.user_name.is_none()
+            && let Some(given) = self.servers.current().credentials()
+        {
+            packet.user_name = Some(given.user_name.clone());
+            packet.password = given.password.clone().map(Into::into);
+        }
+        packet
     }
 
     // The user's commands.
@@ -304,11 +346,15 @@ impl<R> Core<R> {
 
     // The transport.
 
-    /// The transport is open.
-    pub(crate) fn handle_connected(&mut self) {
+    /// The transport is open; the CONNECT leaves with these words.
+    pub(crate) fn handle_connected(&mut self, now: Time, connect: ConnectPacket) {
         if let Phase::Dialling { deadline } = self.phase {
             self.phase = Phase::Handshaking { deadline };
-            self.send_connect();
+            self.client_id.clone_from(&connect.client_id);
+            self.connect = connect;
+            if let Err(error) = self.send_connect() {
+                self.fail(now, OfflineReason::Connect(error.to_string().into()));
+            }
         }
     }
 
@@ -466,7 +512,7 @@ impl<R> Core<R> {
         };
         // A client of MQTT 3.x has a DISCONNECT for a normal end only.
         if code == ReasonCode::Success || self.config.version.has_properties() {
-            self.send(&Packet::Disconnect(Disconnect::new(code)));
+            self.send_disconnect(&reason, code);
         }
         self.phase = Phase::Closing {
             deadline: now + CLOSE_WITHIN,
@@ -500,13 +546,20 @@ impl<R> Core<R> {
             && self.config.backoff.is_stable(now - since)
         {
             self.failures = 0;
+            self.rounds = 0;
+            self.servers.begin_round();
         }
         self.leave_connection();
         if self.is_final(&reason) {
             return self.stop(reason, false);
         }
         self.failures = self.failures.saturating_add(1);
-        let retry_in = self.config.backoff.delay(self.failures, self.random.f64());
+        let retry_in = if self.servers.handle_failed() {
+            self.rounds = self.rounds.saturating_add(1);
+            self.config.backoff.delay(self.rounds, self.random.f64())
+        } else {
+            Duration::ZERO
+        };
         self.phase = Phase::Waiting {
             until: now + retry_in,
         };
@@ -521,7 +574,9 @@ impl<R> Core<R> {
     fn is_final(&self, reason: &OfflineReason) -> bool {
         match reason {
             OfflineReason::Refused { reason, .. } => {
-                self.config.refusal == RefusalPolicy::Stop && is_refused_for_good(*reason)
+                !self.servers.is_settled()
+                    && self.config.refusal == RefusalPolicy::Stop
+                    && is_refused_for_good(*reason)
             }
             OfflineReason::Disconnected {
                 reason: ReasonCode::SessionTakenOver,

@@ -3,7 +3,8 @@
 use wigwag_proto::codec::{encode, encode_publish_head};
 use wigwag_proto::inflight::{Received, Resend};
 use wigwag_proto::packet::{
-    Connect, Delivery, Packet, Publish, PublishAck, Subscribe, Subscription, Unsubscribe, Will,
+    Connect, Delivery, Disconnect, Packet, Publish, PublishAck, Subscribe, Subscription,
+    Unsubscribe, Will,
 };
 use wigwag_proto::{
     OutBuf, PacketId, PropertiesBuf, Property, Qos, ReasonCode, Time, TopicFilter, TopicName,
@@ -12,7 +13,9 @@ use wigwag_proto::{
 
 use super::subscriptions::{Request, Wanted};
 use super::{Core, Output};
+use crate::connect::DisconnectPacket;
 use crate::message::Outgoing;
+use crate::state::OfflineReason;
 use crate::{Outcome, PublishError, SubscribeError};
 
 /// Bytes that may wait to be written before the outgoing queue holds its messages back. The queue is
@@ -44,14 +47,8 @@ impl<R> Queued<R> {
 }
 
 impl<R> Core<R> {
-    pub(super) fn send_connect(&mut self) {
-        if let Err(error) = self.encode_connect() {
-            // The builder has checked every field, and together they are far from the limit.
-            tracing::error!(%error, "the CONNECT cannot be encoded");
-        }
-    }
-
-    fn encode_connect(&mut self) -> Result<(), wigwag_proto::codec::EncodeError> {
+    /// Fails if a hook has put something into the CONNECT that does not fit.
+    pub(super) fn send_connect(&mut self) -> Result<(), wigwag_proto::codec::EncodeError> {
         let config = &self.config;
         let limits = &config.limits;
         let version = config.version;
@@ -64,6 +61,9 @@ impl<R> Core<R> {
             properties.push(Property::MaximumPacketSize(limits.packet_size_max))?;
             if limits.topic_alias_maximum > 0 {
                 properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum))?;
+            }
+            for (name, value) in &self.connect.user_properties {
+                properties.push(Property::UserProperty((name, value)))?;
             }
         }
         let will_properties = match &config.will {
@@ -87,11 +87,34 @@ impl<R> Core<R> {
                     properties: will_properties.as_properties(),
                 })
             }),
-            user_name: config.user_name.as_deref(),
-            password: config.password.as_deref(),
+            user_name: self.connect.user_name.as_deref(),
+            // [MQTT-3.1.2-22] of 3.1.1
+            password: (self.connect.password.as_deref())
+                .filter(|_| version.has_properties() || self.connect.user_name.is_some()),
         };
         self.out
             .append(|out| encode(&Packet::Connect(connect), version, out))
+    }
+
+    /// Tells the server why the connection ends, in the user's words if it is the user who ends it.
+    pub(super) fn send_disconnect(&mut self, reason: &OfflineReason, code: ReasonCode) {
+        let edit = (self.config.edit_disconnect.clone())
+            .filter(|_| *reason == OfflineReason::Stopped && self.config.version.has_properties());
+        let Some(edit) = edit else {
+            return self.send(&Packet::Disconnect(Disconnect::new(code)));
+        };
+        let mut words = DisconnectPacket::default();
+        edit(&mut words);
+        match words.properties(self.config.session_expiry_secs > 0) {
+            Ok(properties) => self.send(&Packet::Disconnect(Disconnect {
+                reason: words.reason,
+                properties: properties.as_properties(),
+            })),
+            Err(error) => {
+                tracing::error!(%error, "the DISCONNECT cannot be encoded as it has been edited");
+                self.send(&Packet::Disconnect(Disconnect::new(code)));
+            }
+        }
     }
 
     /// Appends a packet of ours that has no fields that could be too long.

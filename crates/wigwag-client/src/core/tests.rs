@@ -57,9 +57,15 @@ impl World {
         }
     }
 
+    /// Opens the transport.
+    fn open(&mut self) {
+        let packet = self.core.connect_packet();
+        self.core.handle_connected(self.now, packet);
+    }
+
     /// Opens the transport and accepts the CONNECT, whose description it returns.
     fn connect(&mut self, session_present: bool, properties: &[Property<'_>]) -> String {
-        self.core.handle_connected();
+        self.open();
         let connect = self.sent().join(" ");
         let mut buf = PropertiesBuf::new();
         for property in properties {
@@ -107,8 +113,8 @@ impl World {
         self.collect();
     }
 
-    /// Descriptions of the packets that the core has sent.
-    fn sent(&mut self) -> Vec<String> {
+    /// What the core has sent.
+    fn sent_bytes(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         while !self.core.transmit().is_empty() {
             let mut slices = [std::io::IoSlice::new(&[])];
@@ -119,6 +125,12 @@ impl World {
             self.core.handle_sent(self.now);
         }
         self.collect();
+        bytes
+    }
+
+    /// Descriptions of the packets that the core has sent.
+    fn sent(&mut self) -> Vec<String> {
+        let bytes = self.sent_bytes();
         let mut rest = bytes.as_slice();
         let mut packets = Vec::new();
         while let Some(found) = frame(rest, u32::MAX).expect("a packet") {
@@ -341,7 +353,7 @@ fn only_a_stable_connection_resets_the_backoff() {
 fn a_silent_server_is_given_up_after_the_connect_timeout() {
     let mut world = World::new(builder().connect_timeout(3 * SECOND));
     world.advance(SECOND);
-    world.core.handle_connected();
+    world.open();
     assert_eq!(world.core.poll_timeout(), Some(Time::new(3 * SECOND)));
     world.advance(2 * SECOND);
     assert!(matches!(
@@ -355,7 +367,7 @@ fn a_silent_server_is_given_up_after_the_connect_timeout() {
 
 fn refused(builder: Builder, reason: ReasonCode) -> World {
     let mut world = World::new(builder);
-    world.core.handle_connected();
+    world.open();
     world.sent();
     world.receive(&Packet::ConnAck(ConnAck {
         session_present: false,
@@ -1169,4 +1181,144 @@ fn a_subscription_that_was_replaced_is_not_left() {
     assert_eq!(world.sent(), [""; 0]);
     world.core.leave(world.now, 4, 2);
     assert_eq!(world.sent(), ["UNSUBSCRIBE a"]);
+}
+
+// Servers, and the words of CONNECT and DISCONNECT.
+
+/// Refuses the CONNECT.
+fn refuse(world: &mut World, reason: ReasonCode, properties: &[Property<'_>]) {
+    world.open();
+    world.sent();
+    let mut buf = PropertiesBuf::new();
+    for property in properties {
+        buf.push(*property).expect("short");
+    }
+    world.outputs.clear();
+    world.receive(&Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason,
+        properties: buf.as_properties(),
+    }));
+}
+
+fn retry_in(world: &World) -> Option<Duration> {
+    match world.core.state() {
+        State::Offline { retry_in, .. } => *retry_in,
+        State::Connecting { .. } | State::Online { .. } => None,
+    }
+}
+
+fn server(world: &World) -> String {
+    world.core.attempt().server.to_string()
+}
+
+#[test]
+fn servers_take_turns_and_the_backoff_counts_rounds() {
+    let builder = Builder::new("mqtt://a").server("mqtt://b");
+    let mut world = World::new(builder.backoff(crate::Backoff::default().first(SECOND)));
+    for round in 0..3 {
+        assert_eq!(server(&world), "mqtt://a:1883");
+        (world.core).handle_failed(world.now, OfflineReason::Dial("refused".into()));
+        assert_eq!(retry_in(&world), Some(Duration::ZERO), "round {round}");
+        world.collect();
+        world.wait_for_dial();
+        assert_eq!(server(&world), "mqtt://b:1883");
+        refuse(&mut world, ReasonCode::ServerBusy, &[]);
+        assert!(retry_in(&world) > Some(Duration::ZERO), "round {round}");
+        world.wait_for_dial();
+    }
+    assert_eq!(world.core.attempt().number, 7);
+    world.connect(false, &[]);
+}
+
+#[test]
+fn a_server_reference_is_followed_at_once_in_connack_and_disconnect() {
+    let mut world = World::new(Builder::new("mqtt://u:p@a"));
+    let reference = Property::ServerReference("b:1884 c");
+    refuse(&mut world, ReasonCode::UseAnotherServer, &[reference]);
+    assert_eq!(retry_in(&world), Some(Duration::ZERO));
+    world.wait_for_dial();
+    assert_eq!(server(&world), "mqtt://b:1884");
+    let packet = world.core.connect_packet();
+    assert_eq!(packet.user_name.as_deref(), Some("u"));
+    world.connect(false, &[]);
+    let mut buf = PropertiesBuf::new();
+    buf.push(Property::ServerReference("c")).expect("short");
+    world.receive(&Packet::Disconnect(Disconnect {
+        reason: ReasonCode::ServerMoved,
+        properties: buf.as_properties(),
+    }));
+    world.wait_for_dial();
+    assert_eq!(server(&world), "mqtt://c:1884");
+
+    let mut world = World::new(Builder::new("mqtt://a").server_references(0));
+    refuse(&mut world, ReasonCode::UseAnotherServer, &[reference]);
+    assert!(retry_in(&world) > Some(Duration::ZERO));
+    world.wait_for_dial();
+    assert_eq!(server(&world), "mqtt://a:1883");
+}
+
+#[test]
+fn an_old_server_gets_mqtt_3_1_1_if_that_is_allowed() {
+    let mut world = World::new(Builder::new("mqtt://a").fall_back_to_3_1_1());
+    world.open();
+    world.sent();
+    // As a server of 3.1.1 says it: without properties.
+    world.receive_bytes(&[0x20, 2, 0, 1]);
+    assert_eq!(retry_in(&world), Some(Duration::ZERO));
+    world.wait_for_dial();
+    assert_eq!(world.core.attempt().version, Version::V3_1_1);
+    world.version = Version::V3_1_1;
+    world.connect(false, &[]);
+
+    let mut world = World::new(Builder::new("mqtt://a"));
+    world.open();
+    world.sent();
+    world.receive_bytes(&[0x20, 2, 0, 1]);
+    assert_eq!(retry_in(&world), None, "stopped for good");
+    let reason = ReasonCode::UnsupportedProtocolVersion;
+    assert!(
+        matches!(world.core.state(), State::Offline { reason: OfflineReason::Refused { reason: given, .. }, .. } if *given == reason),
+        "{:?}",
+        world.core.state()
+    );
+}
+
+#[test]
+fn connect_and_disconnect_leave_as_they_have_been_edited() {
+    let builder = Builder::new("mqtt://a").session_expiry(SECOND);
+    let mut world = World::new(builder.edit_disconnect(|packet| {
+        packet.reason = ReasonCode::DisconnectWithWillMessage;
+        packet.session_expiry = Some(60 * SECOND);
+        packet.user_properties.push(("k".into(), "v".into()));
+    }));
+    let mut packet = world.core.connect_packet();
+    packet.client_id = "edited".to_owned();
+    packet.user_properties.push(("a".into(), "b".into()));
+    world.core.handle_connected(world.now, packet);
+    let bytes = world.sent_bytes();
+    let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+    assert!(has(&bytes, b"\0\x06edited"), "{bytes:?}");
+    assert!(has(&bytes, b"\x26\0\x01a\0\x01b"), "{bytes:?}");
+    world.receive(&Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason: ReasonCode::Success,
+        properties: wigwag_proto::Properties::EMPTY,
+    }));
+    world.core.disconnect(world.now, SECOND);
+    let expect = b"\xE0\x0E\x04\x0C\x11\0\0\0\x3C\x26\0\x01k\0\x01v";
+    assert_eq!(world.sent_bytes(), expect);
+}
+
+#[test]
+fn a_connect_that_cannot_be_encoded_is_told() {
+    let mut world = World::new(Builder::new("mqtt://a"));
+    let mut packet = world.core.connect_packet();
+    packet.client_id = "x".repeat(70_000);
+    world.core.handle_connected(world.now, packet);
+    let state = world.core.state();
+    assert!(
+        matches!(state, State::Offline { reason: OfflineReason::Connect(text), retry_in: Some(_) } if text.contains("70000")),
+        "{state:?}"
+    );
 }
