@@ -440,7 +440,18 @@ fn suback<'a>(mut body: Body<'a, '_>) -> Result<SubscribeAck<'a>, DecodeError> {
 fn reasons(body: &mut Body<'_, '_>) -> Result<Vec<ReasonCode>, DecodeError> {
     let mut reasons = Vec::new();
     while !body.reader.is_empty() {
-        reasons.push(body.reason_code()?);
+        let reason = body.reason_code()?;
+        // [MQTT-3.9.3-2] of 3.1.1: there is one code for all failures.
+        if !body.version.has_properties()
+            && reason.is_error()
+            && reason != ReasonCode::UnspecifiedError
+        {
+            return Err(DecodeError::Value {
+                field: Field::ReasonCode,
+                value: reason as u8,
+            });
+        }
+        reasons.push(reason);
     }
     Ok(reasons)
 }

@@ -633,6 +633,15 @@ fn malformed_packets_are_refused_with_the_right_reason() {
         ),
         (b"\xc0\x01\0", V5, E::TrailingBytes(1), R::MalformedPacket),
         (
+            b"\x90\x03\0\x01\x87",
+            V3,
+            E::Value {
+                field: Field::ReasonCode,
+                value: 0x87,
+            },
+            R::MalformedPacket,
+        ),
+        (
             b"\xf0\0",
             V3,
             E::NotInVersion(PacketType::Auth),
