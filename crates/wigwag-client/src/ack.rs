@@ -16,6 +16,10 @@ use crate::core::Token;
 /// Why a message was not accepted. Over MQTT 5 the server is told the Reason Code; over MQTT 3.x, which
 /// has none in its acknowledgements, the message is acknowledged like any other.
 ///
+/// Mosquitto 2.0.11 does not count a rejected message of QoS 2 as done: after as many as the
+/// [Receive Maximum](crate::Limits::receive_maximum) allows it sends no more of QoS 1 and 2 on the
+/// connection.
+///
 /// The text stays here: it goes into [`Event::Rejected`](crate::Event::Rejected).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}{}", .text.as_ref().map_or_else(String::new, |text| format!(": {text}")))]

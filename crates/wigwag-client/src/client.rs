@@ -15,6 +15,7 @@ use crate::config::{Builder, Config};
 use crate::core::{Core, Key};
 use crate::lane::{self, Handled, Handler, Lane, Sink};
 use crate::message::{Message, Outgoing, Publish};
+use crate::request::Requests;
 use crate::state::{Event, Fatal, OfflineReason, State};
 use crate::stream::Buffer;
 use crate::task::{Channels, Command, Receipt, Task};
@@ -44,6 +45,7 @@ struct Shared {
     state: watch::Receiver<State>,
     events: broadcast::Sender<Event>,
     room: Room,
+    requests: Requests,
     drain_timeout: Duration,
     /// The task before it is started.
     parked: Mutex<Option<Box<Task>>>,
@@ -74,6 +76,7 @@ impl Client {
     pub(crate) fn new(config: Config, fallback: Option<Arc<dyn Handler>>) -> Client {
         let limits = config.limits;
         let drain_timeout = config.drain_timeout;
+        let requests = Requests::new(config.version, &config.client_id);
         let core = Core::new(config, fastrand::u64(..));
         let (commands, commands_receiver) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(core.state().clone());
@@ -90,6 +93,7 @@ impl Client {
                 state,
                 events,
                 room: Room::new(limits.queue_messages, limits.queue_bytes),
+                requests,
                 drain_timeout,
                 parked: Mutex::new(Some(task)),
             }),
@@ -275,6 +279,15 @@ impl Client {
     /// A handle that does not keep the client alive.
     pub(crate) fn downgrade(&self) -> WeakClient {
         WeakClient(Arc::downgrade(&self.shared))
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    /// Says that an answer is waited for, or no longer.
+    pub(crate) fn await_reply(&self, begins: bool) {
+        let _ = self.shared.commands.send(Command::AwaitReply(begins));
     }
 
     /// Removes the subscription that the slot names, if no other has taken its place.

@@ -12,6 +12,7 @@ pub mod extract;
 mod message;
 mod outcome;
 mod pattern;
+mod request;
 mod router;
 mod state;
 mod stream;
@@ -48,6 +49,7 @@ pub use outcome::{
     DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
 };
 pub use pattern::{PatternError, shared};
+pub use request::{IntoReply, Reply, Request, RequestError};
 pub use router::{MountError, Mounted, Mounting, Order, RouteHandler, Router};
 pub use state::{Event, Fatal, OfflineReason, State};
 pub use stream::{MessageStream, Streaming};

@@ -167,6 +167,12 @@ impl Publish {
         &self.topic
     }
 
+    /// Sets another topic.
+    pub(crate) fn topic_name(mut self, topic: &str) -> Publish {
+        self.topic = topic.into();
+        self
+    }
+
     /// Sets the QoS.
     pub fn qos(mut self, qos: Qos) -> Publish {
         self.qos = qos;

@@ -60,6 +60,8 @@ pub(crate) enum Command {
     SetFallback {
         sink: Box<dyn Sink>,
     },
+    /// An answer is waited for, or no longer.
+    AwaitReply(bool),
     /// Removes a subscription, if no other has taken its place.
     Leave {
         key: Arc<OnceLock<Key>>,
@@ -220,6 +222,7 @@ impl Task {
             Command::SetFallback { sink } => {
                 self.sinks.insert(FALLBACK, sink);
             }
+            Command::AwaitReply(begins) => self.core.await_reply(now, begins),
             Command::Leave { key } => {
                 let answer_key = self.new_key();
                 if let Some(&key) = key.get() {

@@ -105,6 +105,8 @@ pub(crate) struct Core<R> {
 
     queue: VecDeque<Queued<R>>,
     arrivals: Arrivals,
+    /// Answers that requests wait for.
+    replies_awaited: usize,
     dropped: u64,
 
     // The connection.
@@ -201,6 +203,7 @@ impl<R> Core<R> {
             subscriptions: Subscriptions::default(),
             queue: VecDeque::new(),
             arrivals: Arrivals::default(),
+            replies_awaited: 0,
             dropped: 0,
             server: ServerOffer::new(config.version, &nothing),
             aliases: InboundAliases::new(config.limits.topic_alias_maximum, ALIAS_BYTES_MAX),
@@ -322,6 +325,16 @@ impl<R> Core<R> {
         }
     }
 
+    /// An answer to a request is waited for, or no longer.
+    pub(crate) fn await_reply(&mut self, now: Time, begins: bool) {
+        if begins {
+            self.replies_awaited += 1;
+        } else {
+            self.replies_awaited = self.replies_awaited.saturating_sub(1);
+        }
+        self.settle(now);
+    }
+
     /// Stops, after what is under way has been finished or `within` has passed.
     pub(crate) fn disconnect(&mut self, now: Time, within: Duration) {
         self.drain_until = Some(now + within);
@@ -384,13 +397,14 @@ impl<R> Core<R> {
     /// Whether received bytes are welcome. If not, leave them where they are and ask again after a
     /// handler has finished.
     ///
-    /// A client that waits for an acknowledgement goes on reading: the handler that holds everything up
-    /// may be the one that waits for it.
+    /// A client that waits for an acknowledgement or an answer goes on reading: the handler that holds
+    /// everything up may be the one that waits for it.
     pub(crate) fn is_receiving(&self) -> bool {
         !self.arrivals.is_full(&self.config.limits, 1)
             || self.inflight_len > 0
             || !self.queue.is_empty()
             || self.subscriptions.is_waiting()
+            || self.replies_awaited > 0
     }
 
     /// Bytes to write.

@@ -3,6 +3,7 @@
 
 mod mosquitto;
 mod receive;
+mod request;
 mod scripted;
 mod server;
 

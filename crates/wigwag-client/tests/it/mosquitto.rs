@@ -1,6 +1,8 @@
 //! The client against the real Mosquitto, configured as in its usual tutorial: one plain listener, one
 //! for WebSocket, anonymous clients.
 
+mod receive;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::process::Stdio;
