@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 use wigwag_proto::packet::SubscriptionOptions;
-use wigwag_proto::{Qos, TopicFilter};
+use wigwag_proto::{Qos, Time, TopicFilter};
 
-use crate::config::{Builder, Config};
-use crate::core::{Core, Key};
+use crate::config::{Builder, Config, QueueOverflow};
+use crate::core::{Core, Kept, Key};
 use crate::lane::{self, Handled, Handler, Lane, Sink};
 use crate::message::{Message, Outgoing, Publish};
+use crate::receipt::{Enqueuing, Ledger, ReceiptId};
 use crate::request::Requests;
 use crate::state::{Event, Fatal, OfflineReason, State};
+use crate::store::Saver;
 use crate::stream::Buffer;
-use crate::task::{Channels, Command, Receipt, Task};
+use crate::task::{Channels, Command, Receipt, Task, since_epoch};
 use crate::{DrainReport, Granted, Outcome, PublishError, SubscribeError, UnsubscribeError};
 
 /// Where the background task writes the name of a subscription that it was asked for.
@@ -45,6 +47,8 @@ struct Shared {
     state: watch::Receiver<State>,
     events: broadcast::Sender<Event>,
     room: Room,
+    queue_overflow: QueueOverflow,
+    ledger: Arc<Ledger>,
     requests: Requests,
     drain_timeout: Duration,
     /// The task before it is started.
@@ -73,11 +77,25 @@ impl Client {
         Builder::new(address)
     }
 
-    pub(crate) fn new(config: Config, fallback: Option<Arc<dyn Handler>>) -> Client {
+    pub(crate) fn new(
+        config: Config,
+        fallback: Option<Arc<dyn Handler>>,
+        store: Option<(Saver, Kept)>,
+    ) -> Client {
         let limits = config.limits;
         let drain_timeout = config.drain_timeout;
         let requests = Requests::new(config.version, &config.client_id);
-        let core = Core::new(config, fastrand::u64(..));
+        let room = Room::new(limits.queue_messages, limits.queue_bytes);
+        let queue_overflow = config.queue_overflow;
+        let mut core = Core::new(config, fastrand::u64(..));
+        let ledger = Arc::new(Ledger::default());
+        let saver = store.map(|(saver, kept)| {
+            core.set_wall(Time::ZERO, since_epoch());
+            for (id, fate) in core.restore(Time::ZERO, &kept, |message| room.receipt_for(message)) {
+                ledger.open(id, fate);
+            }
+            saver
+        });
         let (commands, commands_receiver) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(core.state().clone());
         let (events, _) = broadcast::channel(EVENTS);
@@ -85,14 +103,17 @@ impl Client {
             commands: commands_receiver,
             state: state_sender,
             events: events.clone(),
+            ledger: ledger.clone(),
         };
-        let task = Box::new(Task::new(core, channels, fallback));
+        let task = Box::new(Task::new(core, channels, fallback, saver));
         Client {
             shared: Arc::new(Shared {
                 commands,
                 state,
                 events,
-                room: Room::new(limits.queue_messages, limits.queue_bytes),
+                room,
+                queue_overflow,
+                ledger,
                 requests,
                 drain_timeout,
                 parked: Mutex::new(Some(task)),
@@ -174,7 +195,9 @@ impl Client {
         };
         match self.shared.try_send(message) {
             Ok(answer) => Publishing(Stage::Sent(answer)),
-            Err((PublishError::Full, message)) => {
+            Err((PublishError::Full, message))
+                if self.shared.queue_overflow != QueueOverflow::Reject =>
+            {
                 let shared = self.shared.clone();
                 Publishing(Stage::Waiting(Box::pin(async move {
                     shared.send(message).await
@@ -182,6 +205,70 @@ impl Client {
             }
             Err((error, _)) => Publishing::done(error),
         }
+    }
+
+    /// Takes a message of QoS 1 or 2 over for good, online or not: the future resolves as soon as the
+    /// store has it as its policy demands. A client whose store is a directory sends the message even if
+    /// the program is killed after that.
+    ///
+    /// The receipt tells what becomes of the message, and so does [`Client::receipt`] after a restart.
+    ///
+    /// If the outgoing queue has room, this call hands the message over, whether or not the future is
+    /// awaited or dropped. If not, the future waits for room as [`QueueOverflow`] says, and dropping it
+    /// before it got any withdraws the message. Before [`Client::start`] it waits for that.
+    pub fn enqueue(&self, publish: Publish) -> Enqueuing {
+        let shared = self.shared.clone();
+        let message = match publish.into_outgoing() {
+            Ok(message) if message.qos == Qos::AtMostOnce => {
+                return Enqueuing::new(async { Err(PublishError::ReceiptNeedsQos) });
+            }
+            Ok(message) => message,
+            Err(error) => return Enqueuing::new(async { Err(error) }),
+        };
+        let (room, message) = match shared.room.take_now(&message) {
+            Ok(room) => (Some(room), message),
+            Err(PublishError::Full) if shared.queue_overflow != QueueOverflow::Reject => {
+                (None, message)
+            }
+            Err(error) => return Enqueuing::new(async { Err(error) }),
+        };
+        let (admitted, number) = oneshot::channel();
+        let hand_over = move |shared: &Shared, message, room| {
+            let receipt = Receipt {
+                answer: None,
+                admitted: Some(admitted),
+                _room: Some(room),
+            };
+            // If the task is gone, so is the sender of the number, and the future says so.
+            let _ = shared.commands.send(Command::Publish { message, receipt });
+        };
+        let waiting = match room {
+            Some(room) => {
+                hand_over(&shared, message, room);
+                None
+            }
+            None => Some((hand_over, message)),
+        };
+        Enqueuing::new(async move {
+            if let Some((hand_over, message)) = waiting {
+                let room = shared.wait_for_room(&message).await?;
+                hand_over(&shared, message, room);
+            }
+            let number = number.await.map_err(|_| PublishError::Stopped)??;
+            let receipt = shared.ledger.receipt(ReceiptId::new(number));
+            receipt.ok_or(PublishError::Stopped)
+        })
+    }
+
+    /// The receipt of a message that this client or, in the same store, an earlier one has enqueued. `None`
+    /// if there is no such message, or if more than a thousand outcomes have followed its own.
+    pub fn receipt(&self, id: ReceiptId) -> Option<crate::Receipt> {
+        self.shared.ledger.receipt(id)
+    }
+
+    /// The receipts of all enqueued messages whose outcome is not known or not forgotten, the oldest first.
+    pub fn receipts(&self) -> Vec<crate::Receipt> {
+        self.shared.ledger.receipts()
     }
 
     /// Publishes a message if that is possible at once; nobody will learn what becomes of it.
@@ -382,21 +469,15 @@ type PublishAnswer = oneshot::Receiver<Result<Outcome, PublishError>>;
 impl Shared {
     /// Hands a message over if there is room; gives it back if not.
     fn try_send(&self, message: Outgoing) -> Result<PublishAnswer, (PublishError, Outgoing)> {
-        let bytes = match self.room.bytes_for(&message) {
-            Ok(bytes) => bytes,
+        let room = match self.room.take_now(&message) {
+            Ok(room) => room,
             Err(error) => return Err((error, message)),
-        };
-        let Ok(message_permit) = self.room.messages.clone().try_acquire_owned() else {
-            return Err((PublishError::Full, message));
-        };
-        let Ok(bytes_permit) = self.room.bytes.clone().try_acquire_many_owned(bytes) else {
-            return Err((PublishError::Full, message));
         };
         let (answer, receiver) = oneshot::channel();
         let receipt = Receipt {
             answer: Some(answer),
-            _message: message_permit,
-            _bytes: bytes_permit,
+            admitted: None,
+            _room: Some(room),
         };
         match self.commands.send(Command::Publish { message, receipt }) {
             Ok(()) => Ok(receiver),
@@ -409,18 +490,12 @@ impl Shared {
 
     /// Hands a message over as soon as there is room.
     async fn send(&self, message: Outgoing) -> Result<PublishAnswer, PublishError> {
-        let stopped = |_: AcquireError| PublishError::Stopped;
-        let bytes = self.room.bytes_for(&message)?;
-        // Always in this order, so that two messages cannot wait for each other.
-        let message_permit = self.room.messages.clone().acquire_owned().await;
-        let message_permit = message_permit.map_err(stopped)?;
-        let bytes_permit = self.room.bytes.clone().acquire_many_owned(bytes).await;
-        let bytes_permit = bytes_permit.map_err(stopped)?;
+        let room = self.wait_for_room(&message).await?;
         let (answer, receiver) = oneshot::channel();
         let receipt = Receipt {
             answer: Some(answer),
-            _message: message_permit,
-            _bytes: bytes_permit,
+            admitted: None,
+            _room: Some(room),
         };
         self.commands
             .send(Command::Publish { message, receipt })
@@ -428,6 +503,26 @@ impl Shared {
         Ok(receiver)
     }
 }
+
+impl Shared {
+    /// Waits for room; others give way if that is the policy.
+    async fn wait_for_room(&self, message: &Outgoing) -> Result<Taken, PublishError> {
+        let stopped = |_: AcquireError| PublishError::Stopped;
+        let bytes = self.room.bytes_for(message)?;
+        if self.queue_overflow == QueueOverflow::DropOldest {
+            let bytes = bytes as usize;
+            let _ = self.commands.send(Command::MakeRoom { bytes });
+        }
+        // Always in this order, so that two messages cannot wait for each other.
+        let message_permit = self.room.messages.clone().acquire_owned().await;
+        let message_permit = message_permit.map_err(stopped)?;
+        let bytes_permit = self.room.bytes.clone().acquire_many_owned(bytes).await;
+        Ok((message_permit, bytes_permit.map_err(stopped)?))
+    }
+}
+
+/// The room of one message: a place among the messages, and its bytes.
+type Taken = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl Room {
     fn new(messages_max: usize, bytes_max: usize) -> Room {
@@ -447,6 +542,24 @@ impl Room {
             .ok()
             .filter(|_| size <= max)
             .ok_or(PublishError::ExceedsQueue { size, max })
+    }
+
+    /// Room for the message, if there is some at once.
+    fn take_now(&self, message: &Outgoing) -> Result<Taken, PublishError> {
+        let bytes = self.bytes_for(message)?;
+        let full = |_| PublishError::Full;
+        let message_permit = self.messages.clone().try_acquire_owned().map_err(full)?;
+        let bytes_permit = self.bytes.clone().try_acquire_many_owned(bytes);
+        Ok((message_permit, bytes_permit.map_err(full)?))
+    }
+
+    /// The sender's end of a message that an earlier process has left.
+    fn receipt_for(&self, message: &Outgoing) -> Receipt {
+        Receipt {
+            answer: None,
+            admitted: None,
+            _room: self.take_now(message).ok(),
+        }
     }
 
     /// Messages that have room.

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::connect::{Dialler, EditDisconnect};
 use crate::lane::{Handled, Handler};
 use crate::message::Message;
+use crate::store::Store;
 
 /// The longest text or binary field of a packet in bytes.
 const FIELD_LEN_MAX: usize = 65_535;
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) offline_qos0: OfflineQos0,
     pub(crate) refusal: RefusalPolicy,
     pub(crate) take_over: TakeOverPolicy,
+    pub(crate) session_loss: SessionLossPolicy,
+    pub(crate) queue_overflow: QueueOverflow,
 }
 
 /// Describes a client; made by [`Client::builder`].
@@ -60,6 +63,9 @@ pub struct Builder {
     offline_qos0: OfflineQos0,
     refusal: RefusalPolicy,
     take_over: TakeOverPolicy,
+    session_loss: SessionLossPolicy,
+    queue_overflow: QueueOverflow,
+    store: Store,
     fallback: Option<Arc<dyn Handler>>,
 }
 
@@ -103,6 +109,9 @@ pub enum BuildError {
     /// A text of the CONNECT contains the null character.
     #[error("the {0} contains the null character U+0000")]
     Nul(&'static str),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] wigwag_store::Error),
     /// A limit that must allow at least one.
     #[error("{0} is 0; at least 1 is needed")]
     ZeroLimit(&'static str),
@@ -130,6 +139,9 @@ impl Builder {
             offline_qos0: OfflineQos0::Refuse,
             refusal: RefusalPolicy::Stop,
             take_over: TakeOverPolicy::Retry,
+            session_loss: SessionLossPolicy::Indeterminate,
+            queue_overflow: QueueOverflow::Wait,
+            store: Store::memory(),
             fallback: None,
         }
     }
@@ -239,6 +251,29 @@ impl Builder {
         self
     }
 
+    /// Sets what becomes of messages of QoS 1 in flight when the server has forgotten the session.
+    pub fn session_loss_policy(mut self, policy: SessionLossPolicy) -> Builder {
+        self.session_loss = policy;
+        self
+    }
+
+    /// Sets what happens when the outgoing queue is full.
+    pub fn queue_overflow(mut self, policy: QueueOverflow) -> Builder {
+        self.queue_overflow = policy;
+        self
+    }
+
+    /// Sets where the session and the outgoing queue are kept. Default: [`Store::memory`].
+    ///
+    /// A client that opens a store goes on where the last one has stopped or was killed: to the server
+    /// it looks like a reconnect, so [`Builder::clean_start`] concerns the first connection in the life
+    /// of the store, and [`Builder::session_expiry`] should be longer than the program may be away. In
+    /// MQTT 3.x a session that is to survive needs `clean_start(false)`.
+    pub fn store(mut self, store: Store) -> Builder {
+        self.store = store;
+        self
+    }
+
     /// Sets the handler of messages that no subscription of this client matches, as a resumed session
     /// may deliver them. Without one they are acknowledged and forgotten.
     pub fn fallback<F, H, M>(mut self, handler: F) -> Builder
@@ -251,10 +286,13 @@ impl Builder {
         self
     }
 
-    /// Checks the description and makes the client. Nothing is opened before [`Client::start`].
+    /// Checks the description and makes the client. No connection is opened before [`Client::start`]; a
+    /// store is opened and read here.
     pub fn build(mut self) -> Result<Client, BuildError> {
         let fallback = self.fallback.take();
-        Ok(Client::new(self.into_config()?, fallback))
+        let store = std::mem::replace(&mut self.store, Store::memory());
+        let config = self.into_config()?;
+        Ok(Client::new(config, fallback, store.open()?))
     }
 
     pub(crate) fn into_config(self) -> Result<Config, BuildError> {
@@ -302,6 +340,8 @@ impl Builder {
             offline_qos0: self.offline_qos0,
             refusal: self.refusal,
             take_over: self.take_over,
+            session_loss: self.session_loss,
+            queue_overflow: self.queue_overflow,
         })
     }
 }
@@ -483,6 +523,9 @@ pub struct Limits {
     pub handler_bytes: usize,
     /// Topic Aliases that the server may use. Default: 32.
     pub topic_alias_maximum: u16,
+    /// Topic Aliases that this client uses, if the server offers as many: the topics that it has published
+    /// to last are sent as numbers. Default: 16.
+    pub topic_aliases: u16,
 }
 
 impl Default for Limits {
@@ -495,6 +538,7 @@ impl Default for Limits {
             handler_messages: 256,
             handler_bytes: 4 * 1024 * 1024,
             topic_alias_maximum: 32,
+            topic_aliases: 16,
         }
     }
 }
@@ -545,6 +589,31 @@ pub enum TakeOverPolicy {
     Retry,
     /// Give up: the other one is right.
     Stop,
+}
+
+/// What becomes of messages of QoS 1 that are in flight when the server forgets the session. Those of QoS 2
+/// are always [`Indeterminate`](crate::Outcome::Indeterminate): sent again, they might arrive twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionLossPolicy {
+    /// Their outcome is unknown, and the sender is told.
+    #[default]
+    Indeterminate,
+    /// They are published again as new messages, before those in the queue. Some may arrive twice.
+    Republish,
+}
+
+/// What happens to a message for which the outgoing queue has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueOverflow {
+    /// It waits for room.
+    #[default]
+    Wait,
+    /// It is refused with [`PublishError::Full`](crate::PublishError::Full).
+    Reject,
+    /// Those that have waited longest in the queue give way, with
+    /// [`PublishError::Displaced`](crate::PublishError::Displaced). When all room is taken by messages in
+    /// flight, it waits.
+    DropOldest,
 }
 
 #[cfg(test)]

@@ -12,9 +12,11 @@ pub mod extract;
 mod message;
 mod outcome;
 mod pattern;
+mod receipt;
 mod request;
 mod router;
 mod state;
+mod store;
 mod stream;
 mod way;
 
@@ -35,12 +37,16 @@ pub use wigwag_net::{
 };
 pub use wigwag_proto::packet::{RetainHandling, SubscriptionOptions};
 pub use wigwag_proto::{Qos, ReasonCode, TopicError, Version};
+pub use wigwag_store as storage;
+#[cfg(feature = "store-fjall")]
+pub use wigwag_store::SyncPolicy;
 
 pub use ack::{AckToken, IntoVerdict, Reject};
 pub use buffer::Overflow;
 pub use client::{Client, Publishing, Subscribing, Unsubscribing};
 pub use config::{
-    Backoff, BuildError, Builder, Limits, OfflineQos0, RefusalPolicy, TakeOverPolicy, Will,
+    Backoff, BuildError, Builder, Limits, OfflineQos0, QueueOverflow, RefusalPolicy,
+    SessionLossPolicy, TakeOverPolicy, Will,
 };
 pub use connect::{Attempt, ConnectPacket, Credentials, DisconnectPacket};
 pub use lane::{Handled, handled};
@@ -49,7 +55,9 @@ pub use outcome::{
     DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
 };
 pub use pattern::{PatternError, shared};
+pub use receipt::{Enqueuing, Receipt, ReceiptId};
 pub use request::{IntoReply, Reply, Request, RequestError};
 pub use router::{MountError, Mounted, Mounting, Order, RouteHandler, Router};
 pub use state::{Event, Fatal, OfflineReason, State};
+pub use store::Store;
 pub use stream::{MessageStream, Streaming};

@@ -32,7 +32,11 @@ pub enum Indeterminate {
     /// The connection broke before the acknowledgement, and the server has forgotten the session.
     #[error("the server lost the session before it acknowledged the message")]
     SessionLost,
-    /// The client stopped before the acknowledgement.
+    /// The store no longer knows how far the message had come.
+    #[error("the record of the message in flight is damaged")]
+    StoreDamaged,
+    /// The client stopped before the acknowledgement. A message in a store is sent again by the next
+    /// client that opens it.
     #[error("the client stopped before the message was acknowledged")]
     Stopped,
 }
@@ -82,7 +86,21 @@ pub enum PublishError {
     /// The Message Expiry Interval ran out in the outgoing queue.
     #[error("the message expired in the outgoing queue after {0:?}")]
     Expired(Duration),
-    /// The client has been disconnected, or the server has refused it for good.
+    /// The outgoing queue was full, and a later message took the place; see
+    /// [`QueueOverflow::DropOldest`](crate::QueueOverflow::DropOldest).
+    #[error("the outgoing queue was full and a later message took the place")]
+    Displaced,
+    /// The store could not take the message: the disk may be full.
+    #[error("the message could not be stored: {0}")]
+    Store(wigwag_store::Error),
+    /// The message in the store is damaged and has been put aside.
+    #[error("the stored message is damaged")]
+    Damaged,
+    /// A message of QoS 0 cannot have a receipt: nobody acknowledges it.
+    #[error("a receipt needs QoS 1 or 2: nobody acknowledges QoS 0")]
+    ReceiptNeedsQos,
+    /// The client has been disconnected, or the server has refused it for good. A message that a store
+    /// has is sent by the next client that opens it.
     #[error("the client has stopped")]
     Stopped,
 }

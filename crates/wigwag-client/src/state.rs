@@ -91,6 +91,9 @@ pub enum OfflineReason {
         /// What was wrong.
         text: Arc<str>,
     },
+    /// What had to be stored before it could be told to the server could not be stored.
+    #[error("the session could not be stored: {0}")]
+    Store(wigwag_store::Error),
     /// [`Client::disconnect`](crate::Client::disconnect) was called.
     #[error("the client was disconnected by its user")]
     Stopped,
@@ -158,6 +161,15 @@ pub enum Event {
         filter: Arc<str>,
         /// Why. Over MQTT 5 the server is told the Reason Code.
         reject: Reject,
+    },
+    /// The store could not take a change. New messages have been refused; changes of the session are
+    /// tried again.
+    StoreFailed(wigwag_store::Error),
+    /// Entries of the store were damaged when it was opened. They have been put aside; the messages among
+    /// them that had receipts are [`Damaged`](crate::PublishError::Damaged).
+    StoreDamaged {
+        /// How many.
+        entries: usize,
     },
     /// A handler panicked; its message is rejected with
     /// [`ReasonCode::ImplementationSpecificError`](crate::ReasonCode::ImplementationSpecificError).

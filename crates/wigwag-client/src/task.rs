@@ -16,13 +16,16 @@ use tokio::time::{Instant, Sleep};
 use wigwag_net::{Pump, Stream};
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{ReasonCode, Time};
+use wigwag_store::Batch;
 
 use crate::ack::{Finished, Verdict};
 use crate::connect::ConnectPacket;
 use crate::core::{Core, FALLBACK, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
 use crate::message::{Message, Outgoing};
+use crate::receipt::Ledger;
 use crate::state::{Event, OfflineReason, State};
+use crate::store::Saver;
 use crate::stream::Buffer;
 use crate::{DrainReport, Granted, Outcome, PublishError, SubscribeError, UnsubscribeError};
 
@@ -71,6 +74,10 @@ pub(crate) enum Command {
         key: Arc<OnceLock<Key>>,
         buffer: Arc<Buffer>,
     },
+    /// Lets queued messages give way to one of this size.
+    MakeRoom {
+        bytes: usize,
+    },
     Unsubscribe {
         filter: Arc<str>,
         answer: oneshot::Sender<Result<(), UnsubscribeError>>,
@@ -85,8 +92,10 @@ pub(crate) enum Command {
 /// The sender's end of a publish: its future, and the room that the message takes in the queue.
 pub(crate) struct Receipt {
     pub(crate) answer: Option<oneshot::Sender<Result<Outcome, PublishError>>>,
-    pub(crate) _message: OwnedSemaphorePermit,
-    pub(crate) _bytes: OwnedSemaphorePermit,
+    /// For a message with a receipt: gets its number as soon as the store has it.
+    pub(crate) admitted: Option<oneshot::Sender<Result<u64, PublishError>>>,
+    /// Missing if an earlier process has left more messages than there is room for.
+    pub(crate) _room: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 /// The ends of the channels that the handle does not hold.
@@ -94,6 +103,7 @@ pub(crate) struct Channels {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 type Dialling =
@@ -117,6 +127,10 @@ pub(crate) struct Task {
     subscribing: BTreeMap<Key, oneshot::Sender<Result<Granted, SubscribeError>>>,
     unsubscribing: BTreeMap<Key, oneshot::Sender<Result<(), UnsubscribeError>>>,
     disconnecting: Vec<oneshot::Sender<DrainReport>>,
+    /// Answers that wait for the store.
+    admitting: BTreeMap<u64, oneshot::Sender<Result<u64, PublishError>>>,
+    saver: Option<Saver>,
+    report: DrainReport,
     finished: (
         mpsc::UnboundedSender<Finished>,
         mpsc::UnboundedReceiver<Finished>,
@@ -129,6 +143,7 @@ impl Task {
         core: Core<Receipt>,
         channels: Channels,
         fallback: Option<Arc<dyn Handler>>,
+        saver: Option<Saver>,
     ) -> Task {
         let mut sinks: BTreeMap<Key, Box<dyn Sink>> = BTreeMap::new();
         if let Some(handler) = fallback {
@@ -148,6 +163,9 @@ impl Task {
             subscribing: BTreeMap::new(),
             unsubscribing: BTreeMap::new(),
             disconnecting: Vec::new(),
+            admitting: BTreeMap::new(),
+            saver,
+            report: DrainReport::default(),
             finished: mpsc::unbounded_channel(),
             is_over: false,
         }
@@ -158,6 +176,27 @@ impl Task {
         let now = self.now();
         self.core.start(now);
         std::future::poll_fn(|cx| self.poll(cx)).await;
+        self.close_store().await;
+        self.channels.ledger.close();
+        for answer in self.disconnecting.drain(..) {
+            let _ = answer.send(self.report);
+        }
+    }
+
+    /// Leaves the store as the next client is to find it, and gives it back.
+    async fn close_store(&mut self) {
+        let Some(mut saver) = self.saver.take() else {
+            return;
+        };
+        if let Some(result) = saver.wait().await {
+            let now = self.now();
+            self.core.handle_stored(now, result);
+            self.run_outputs();
+        }
+        if let Err(error) = saver.close(self.core.take_unsaved()).await {
+            // Those who wait for an outcome have not been told that there is one.
+            tracing::error!(%error, "the last changes could not be stored");
+        }
     }
 
     fn now(&self) -> Time {
@@ -168,6 +207,7 @@ impl Task {
         for _ in 0..TURNS_MAX {
             let mut progress = self.poll_commands(cx);
             progress |= self.poll_finished(cx);
+            progress |= self.poll_saved(cx);
             progress |= self.poll_dialling(cx);
             progress |= self.poll_receive(cx);
             progress |= self.poll_transmit(cx);
@@ -204,7 +244,8 @@ impl Task {
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Publish { message, receipt } => self.core.publish(now, message, receipt),
+            Command::Publish { message, receipt } => self.publish(now, message, receipt),
+            Command::MakeRoom { bytes } => self.core.make_room(bytes),
             Command::Subscribe {
                 filter,
                 options,
@@ -245,6 +286,55 @@ impl Task {
                 self.core.disconnect(now, within);
             }
             Command::Terminate => self.core.handle_failed(now, OfflineReason::Terminated),
+        }
+    }
+
+    fn publish(&mut self, now: Time, message: Outgoing, mut receipt: Receipt) {
+        if self.saver.is_some() {
+            self.core.set_wall(now, since_epoch());
+        }
+        match receipt.admitted.take() {
+            None => self.core.publish(now, message, receipt),
+            Some(admitted) => {
+                let Some(number) = self.core.enqueue(now, message, receipt) else {
+                    let _ = admitted.send(Err(PublishError::Stopped));
+                    return;
+                };
+                self.channels.ledger.open(number, None);
+                self.admitting.insert(number, admitted);
+            }
+        }
+    }
+
+    fn poll_saved(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(saver) = &mut self.saver else {
+            return false;
+        };
+        let Poll::Ready(result) = saver.poll_saved(cx) else {
+            return false;
+        };
+        let now = self.now();
+        self.core.handle_stored(now, result);
+        true
+    }
+
+    fn save(&mut self, batch: Batch) {
+        let Some(saver) = &mut self.saver else {
+            return;
+        };
+        saver.save(batch);
+        if saver.is_gone() {
+            let now = self.now();
+            self.core.handle_stored(now, Err(crate::store::gone()));
+        }
+    }
+
+    fn admitted(&mut self, number: u64, result: Result<(), PublishError>) {
+        if result.is_err() {
+            self.channels.ledger.strike(number);
+        }
+        if let Some(answer) = self.admitting.remove(&number) {
+            let _ = answer.send(result.map(|()| number));
         }
     }
 
@@ -413,10 +503,11 @@ impl Task {
                 }
             }
             Output::Event(event) => self.emit(event),
+            Output::Store(batch) => self.save(batch),
+            Output::Admitted(number, result) => self.admitted(number, result),
+            Output::Settled(number, fate) => self.channels.ledger.settle(number, &fate),
             Output::Stopped(report) => {
-                for answer in self.disconnecting.drain(..) {
-                    let _ = answer.send(report);
-                }
+                self.report = report;
                 self.is_over = true;
             }
         }
@@ -459,6 +550,13 @@ impl Task {
         // Nobody has to listen.
         let _ = self.channels.events.send(event);
     }
+}
+
+/// What the wall clock says; the epoch if it is before that.
+pub(crate) fn since_epoch() -> Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 fn log_state(target: &wigwag_net::dial::Target, state: &State) {

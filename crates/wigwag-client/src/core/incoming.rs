@@ -307,11 +307,13 @@ impl<R> Core<R> {
 
     fn handle_pubrel(&mut self, packet_id: PacketId) {
         let reason = if self.inbound.release(packet_id) {
+            // Before the PUBCOMP: after it the identifier names another message.
+            self.journal.release_received(packet_id);
             ReasonCode::Success
         } else {
             ReasonCode::PacketIdentifierNotFound
         };
-        self.send(&Packet::PubComp(PublishAck::new(packet_id, reason)));
+        self.send_stored(&Packet::PubComp(PublishAck::new(packet_id, reason)));
     }
 
     // Oversized messages of MQTT 3.x, whose servers cannot be told a Maximum Packet Size: ending the
@@ -370,16 +372,22 @@ impl<R> Core<R> {
             Ok(Received::Rejected(queued)) => {
                 return self.finish(queued, Outcome::Rejected(ack.reason));
             }
-            Ok(Received::Accepted(_)) => ReasonCode::Success,
+            Ok(Received::Accepted(queued)) => {
+                if let Some(serial) = queued.serial {
+                    // Before the PUBREL: after it the PUBLISH must not be sent again.
+                    self.journal.put_in_flight(serial, ack.packet_id, true);
+                }
+                ReasonCode::Success
+            }
             Err(_) if !accepted => return,
             Err(_) => ReasonCode::PacketIdentifierNotFound,
         };
-        self.send(&Packet::PubRel(PublishAck::new(ack.packet_id, reason)));
+        self.send_stored(&Packet::PubRel(PublishAck::new(ack.packet_id, reason)));
     }
 
     fn finish(&mut self, queued: Queued<R>, outcome: Outcome) {
         self.inflight_len -= 1;
-        self.push(Output::Published(queued.receipt, Ok(outcome)));
+        self.conclude(queued, Ok(outcome));
     }
 
     // Answers to our requests.

@@ -7,13 +7,18 @@
 //!
 //! `incoming` reads packets, `outgoing` writes them; this file has the life of the connection.
 
+mod alias;
 mod arrivals;
 mod incoming;
+mod journal;
 mod keep_alive;
+mod outbox;
 mod outgoing;
 mod servers;
 mod subscriptions;
 
+#[cfg(test)]
+mod crashes;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +31,7 @@ use wigwag_proto::inbound::Inbound;
 use wigwag_proto::inflight::Inflight;
 use wigwag_proto::packet::{self, Packet, SubscriptionOptions};
 use wigwag_proto::{OutBuf, Qos, ReasonCode, Time};
+use wigwag_store::Batch;
 
 use crate::config::{Config, OfflineQos0, RefusalPolicy, TakeOverPolicy};
 use crate::connect::{Attempt, ConnectPacket};
@@ -36,10 +42,14 @@ use crate::{
 };
 
 pub(crate) use arrivals::Token;
+pub(crate) use journal::{Fate, Kept, OUTCOMES_MAX};
 pub(crate) use subscriptions::{FALLBACK, Key};
 
+use alias::OutboundAliases;
 use arrivals::Arrivals;
+use journal::Journal;
 use keep_alive::{KeepAlive, Verdict};
+use outbox::Outbox;
 use outgoing::Queued;
 use servers::Servers;
 use subscriptions::Subscriptions;
@@ -71,6 +81,12 @@ pub(crate) enum Output<R> {
     Forget(Key),
     /// The removal of a subscription has been answered.
     Unsubscribed(Key, Result<(), UnsubscribeError>),
+    /// Commit the batch, one at a time, and report with [`Core::handle_stored`].
+    Store(Batch),
+    /// The store has the message with this number, if there is a store; or it has been refused.
+    Admitted(u64, Result<(), PublishError>),
+    /// What became of the message with this number.
+    Settled(u64, Fate),
     /// Tell whoever listens.
     Event(Event),
     /// The client has stopped for good.
@@ -104,6 +120,7 @@ pub(crate) struct Core<R> {
     subscriptions: Subscriptions,
 
     queue: VecDeque<Queued<R>>,
+    journal: Journal,
     arrivals: Arrivals,
     /// Answers that requests wait for.
     replies_awaited: usize,
@@ -117,7 +134,8 @@ pub(crate) struct Core<R> {
     is_paused: bool,
     /// Bytes of an oversized packet that are still to be skipped.
     skip: usize,
-    out: OutBuf,
+    out: Outbox,
+    outbound_aliases: OutboundAliases,
 
     outputs: VecDeque<Output<R>>,
     matched: Vec<Key>,
@@ -151,6 +169,7 @@ struct ServerOffer {
     qos_max: Qos,
     retain_available: bool,
     packet_size_max: u32,
+    topic_alias_maximum: u16,
     wildcards: bool,
     shared: bool,
     identifiers: bool,
@@ -168,6 +187,7 @@ impl ServerOffer {
             },
             retain_available: properties.retain_available().unwrap_or(true),
             packet_size_max: properties.maximum_packet_size().unwrap_or(u32::MAX),
+            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
             wildcards: properties.wildcard_subscription_available().unwrap_or(true),
             shared: properties.shared_subscription_available().unwrap_or(true),
             identifiers: version.has_properties()
@@ -202,6 +222,7 @@ impl<R> Core<R> {
             inbound: Inbound::new(),
             subscriptions: Subscriptions::default(),
             queue: VecDeque::new(),
+            journal: Journal::default(),
             arrivals: Arrivals::default(),
             replies_awaited: 0,
             dropped: 0,
@@ -210,7 +231,8 @@ impl<R> Core<R> {
             keep_alive: KeepAlive::new(Time::ZERO, 0),
             is_paused: false,
             skip: 0,
-            out: OutBuf::new(),
+            out: Outbox::default(),
+            outbound_aliases: OutboundAliases::default(),
             outputs: VecDeque::new(),
             matched: Vec::new(),
             config,
@@ -267,20 +289,42 @@ impl<R> Core<R> {
 
     /// Takes a message over.
     pub(crate) fn publish(&mut self, now: Time, message: Outgoing, receipt: R) {
-        let refusal = match self.phase {
-            Phase::Stopped => Some(PublishError::Stopped),
-            _ if self.drain_until.is_some() => Some(PublishError::Stopped),
-            Phase::Online { .. } => None,
-            _ if message.qos > Qos::AtMostOnce => None,
-            _ if self.config.offline_qos0 == OfflineQos0::Queue => None,
-            _ => Some(PublishError::Offline),
-        };
-        if let Some(error) = refusal {
+        if let Some(error) = self.refuses(message.qos) {
             self.push(Output::Published(receipt, Err(error)));
             return;
         }
-        self.queue.push_back(Queued::new(now, message, receipt));
+        if self.journal.is_on() && message.qos > Qos::AtMostOnce {
+            self.admit(now, message, receipt, false);
+        } else {
+            self.queue.push_back(Queued::new(now, message, receipt));
+        }
         self.settle(now);
+    }
+
+    /// Why a message is not taken over.
+    fn refuses(&self, qos: Qos) -> Option<PublishError> {
+        match self.phase {
+            Phase::Stopped => Some(PublishError::Stopped),
+            _ if self.drain_until.is_some() => Some(PublishError::Stopped),
+            Phase::Online { .. } => None,
+            _ if qos > Qos::AtMostOnce => None,
+            _ if self.config.offline_qos0 == OfflineQos0::Queue => None,
+            _ => Some(PublishError::Offline),
+        }
+    }
+
+    /// Lets the messages that have waited longest give way until there are `bytes` of room more, and room
+    /// for one message. What is in flight stays.
+    pub(crate) fn make_room(&mut self, bytes: usize) {
+        let mut freed = 0;
+        while let Some(queued) = self.queue.pop_front() {
+            freed += queued.message.size();
+            self.conclude(queued, Err(PublishError::Displaced));
+            if freed >= bytes {
+                break;
+            }
+        }
+        self.flush_journal();
     }
 
     /// Wants a subscription, from the next possible moment on and in every session.
@@ -408,8 +452,8 @@ impl<R> Core<R> {
     }
 
     /// Bytes to write.
-    pub(crate) const fn transmit(&mut self) -> &mut OutBuf {
-        &mut self.out
+    pub(crate) fn transmit(&mut self) -> &mut OutBuf {
+        self.out.ready()
     }
 
     /// What to do next, in order.
@@ -450,7 +494,7 @@ impl<R> Core<R> {
                 let paused = !self.is_receiving();
                 match self.keep_alive.handle_timeout(now, paused) {
                     Verdict::Alive => {}
-                    Verdict::Ping => self.send(&Packet::PingReq),
+                    Verdict::Ping => self.send_at_once(&Packet::PingReq),
                     Verdict::Dead => self.fail(now, OfflineReason::KeepAlive),
                 }
             }
@@ -469,6 +513,7 @@ impl<R> Core<R> {
             attempt: self.failures + 1,
         });
         self.push(Output::Dial);
+        self.retry_store();
     }
 
     /// The server has accepted the connection.
@@ -478,12 +523,20 @@ impl<R> Core<R> {
         let keep_alive =
             (connack.properties.server_keep_alive()).unwrap_or(self.config.keep_alive_secs);
         self.keep_alive = KeepAlive::new(now, keep_alive);
+        self.outbound_aliases.reset(
+            self.server
+                .topic_alias_maximum
+                .min(self.config.limits.topic_aliases),
+        );
         if let Some(assigned) = connack.properties.assigned_client_identifier() {
             assigned.clone_into(&mut self.client_id);
         }
         // [MQTT-3.2.2-5]
         if !connack.session_present {
             self.lose_session();
+        }
+        if !self.was_online {
+            self.keep_client();
         }
         self.was_online = true;
         self.inflight.resume(self.server.receive_maximum);
@@ -499,8 +552,8 @@ impl<R> Core<R> {
         if self.was_online {
             self.push(Output::Event(Event::SessionLost { in_flight }));
         }
-        self.resolve_inflight(Indeterminate::SessionLost);
-        self.inbound = Inbound::new();
+        self.lose_inflight();
+        self.forget_received();
         self.arrivals.leave_session();
         let removed: Vec<Key> = self.subscriptions.leave_session().collect();
         for key in removed {
@@ -615,10 +668,7 @@ impl<R> Core<R> {
         }
         for queued in std::mem::take(&mut self.queue) {
             if queued.message.qos == Qos::AtMostOnce {
-                self.push(Output::Published(
-                    queued.receipt,
-                    Err(PublishError::Offline),
-                ));
+                self.conclude(queued, Err(PublishError::Offline));
             } else {
                 self.queue.push_back(queued);
             }
@@ -675,6 +725,7 @@ impl<R> Core<R> {
         if matches!(self.phase, Phase::Online { .. }) {
             self.fill(now);
         }
+        self.flush_journal();
         self.settle_drain(now);
         let is_paused = !self.is_receiving();
         if self.is_paused && !is_paused {

@@ -1,5 +1,7 @@
 //! Packets on their way out: the CONNECT, the outgoing queue, acknowledgements and requests.
 
+use std::time::Duration;
+
 use wigwag_proto::codec::{encode, encode_publish_head};
 use wigwag_proto::inflight::{Received, Resend};
 use wigwag_proto::packet::{
@@ -11,8 +13,9 @@ use wigwag_proto::{
     Version,
 };
 
+use super::alias::{OutboundAliases, TopicForm};
 use super::subscriptions::{Request, Wanted};
-use super::{Core, Output};
+use super::{Core, ServerOffer};
 use crate::connect::DisconnectPacket;
 use crate::message::Outgoing;
 use crate::state::OfflineReason;
@@ -22,25 +25,42 @@ use crate::{Outcome, PublishError, SubscribeError};
 /// the one place where messages are counted.
 const HIGH_WATER: usize = 64 * 1024;
 
+/// Bytes by which a Topic Alias can make a packet longer: the property, and a length that takes one more
+/// byte, twice.
+const ALIAS_LEN: usize = 5;
+
 /// A message in the outgoing queue or in flight, and what its sender wants back.
 pub(super) struct Queued<R> {
     since: Time,
+    /// Time in the queue of an earlier process.
+    pub(super) waited: Duration,
     pub(super) message: Outgoing,
     pub(super) receipt: R,
+    /// Names the message in the journal and for its receipt.
+    pub(super) serial: Option<u64>,
+    /// Somebody may ask for the outcome, perhaps after a restart.
+    pub(super) has_receipt: bool,
 }
 
 impl<R> Queued<R> {
     pub(super) const fn new(since: Time, message: Outgoing, receipt: R) -> Queued<R> {
         Queued {
             since,
+            waited: Duration::ZERO,
             message,
             receipt,
+            serial: None,
+            has_receipt: false,
         }
     }
 
+    fn age(&self, now: Time) -> Duration {
+        self.waited + (now - self.since)
+    }
+
     /// Seconds that the message may still be delivered; `Some(0)` when its time is over.
-    fn expiry_left_secs(&self, now: Time) -> Option<u32> {
-        let waited = u32::try_from((now - self.since).as_secs()).unwrap_or(u32::MAX);
+    pub(super) fn expiry_left_secs(&self, now: Time) -> Option<u32> {
+        let waited = u32::try_from(self.age(now).as_secs()).unwrap_or(u32::MAX);
         let expiry = self.message.message_expiry_secs?;
         Some(expiry.saturating_sub(waited))
     }
@@ -125,6 +145,24 @@ impl<R> Core<R> {
         }
     }
 
+    /// [`Core::send`], for what must not leave before the changes behind it are stored.
+    pub(super) fn send_stored(&mut self, packet: &Packet<'_>) {
+        let version = self.config.version;
+        let out = self.out.end_behind(self.journal.barrier());
+        if let Err(error) = out.append(|out| encode(packet, version, out)) {
+            tracing::error!(%error, packet = %packet.packet_type(), "a packet cannot be encoded");
+        }
+    }
+
+    /// [`Core::send`], without a wait for what waits for the store.
+    pub(super) fn send_at_once(&mut self, packet: &Packet<'_>) {
+        let version = self.config.version;
+        let out = self.out.ready();
+        if let Err(error) = out.append(|out| encode(packet, version, out)) {
+            tracing::error!(%error, packet = %packet.packet_type(), "a packet cannot be encoded");
+        }
+    }
+
     /// Sends whatever may be sent: acknowledgements, what the last connection left, requests, messages.
     pub(super) fn fill(&mut self, now: Time) {
         self.send_acks();
@@ -146,10 +184,14 @@ impl<R> Core<R> {
                 self.inbound.release(packet_id);
             }
             let ack = PublishAck::new(packet_id, reason);
-            self.send(&match qos {
-                Qos::ExactlyOnce => Packet::PubRec(ack),
-                Qos::AtLeastOnce | Qos::AtMostOnce => Packet::PubAck(ack),
-            });
+            if qos == Qos::ExactlyOnce {
+                if !reason.is_error() {
+                    self.journal.put_received(packet_id);
+                }
+                self.send_stored(&Packet::PubRec(ack));
+            } else {
+                self.send(&Packet::PubAck(ack));
+            }
         }
     }
 
@@ -166,12 +208,14 @@ impl<R> Core<R> {
                     let delivery = delivery(qos, packet_id, true);
                     // One second is left to what has expired: the server may own it already.
                     let expiry = message.expiry_left_secs(now).map(|left| left.max(1));
-                    append_publish(&mut self.out, version, &message.message, delivery, expiry)
-                        .map(drop)
+                    let aliases = &mut self.outbound_aliases;
+                    let form = topic_form(aliases, &self.server, version, &message.message);
+                    let out = self.out.end_behind(self.journal.barrier());
+                    append_publish(out, version, &message.message, delivery, expiry, form)
                 }
                 Some(Resend::Release(packet_id)) => {
                     let ack = PublishAck::new(packet_id, ReasonCode::Success);
-                    self.out
+                    (self.out.end_behind(self.journal.barrier()))
                         .append(|out| encode(&Packet::PubRel(ack), version, out))
                         .map_err(PublishError::from)
                 }
@@ -249,11 +293,12 @@ impl<R> Core<R> {
     fn send_queued(&mut self, now: Time) {
         while self.out.len() < HIGH_WATER
             && let Some(head) = self.queue.front()
+            && head.serial.is_none_or(|serial| self.journal.has(serial))
             && (head.message.qos == Qos::AtMostOnce || self.inflight.has_quota())
             && let Some(queued) = self.queue.pop_front()
         {
             if let Some(error) = self.refusal(&queued, now) {
-                self.push(Output::Published(queued.receipt, Err(error)));
+                self.conclude(queued, Err(error));
             } else if queued.message.qos == Qos::AtMostOnce {
                 self.send_qos0(queued, now);
             } else {
@@ -276,7 +321,7 @@ impl<R> Core<R> {
             return Some(PublishError::RetainNotAvailable);
         }
         if queued.expiry_left_secs(now) == Some(0) && message.message_expiry_secs != Some(0) {
-            return Some(PublishError::Expired(now - queued.since));
+            return Some(PublishError::Expired(queued.age(now)));
         }
         let size = packet_len(message, self.config.version);
         let max = self.server.packet_size_max;
@@ -284,15 +329,19 @@ impl<R> Core<R> {
     }
 
     fn send_qos0(&mut self, queued: Queued<R>, now: Time) {
+        let version = self.config.version;
+        let aliases = &mut self.outbound_aliases;
+        let form = topic_form(aliases, &self.server, version, &queued.message);
         let result = append_publish(
-            &mut self.out,
-            self.config.version,
+            self.out.end(),
+            version,
             &queued.message,
             Delivery::AtMostOnce,
             queued.expiry_left_secs(now),
+            form,
         );
         let result = result.map(|()| Outcome::Delivered);
-        self.push(Output::Published(queued.receipt, result));
+        self.conclude(queued, result);
     }
 
     fn send_acknowledged(&mut self, queued: Queued<R>, now: Time) {
@@ -306,17 +355,30 @@ impl<R> Core<R> {
         let Some(queued) = self.inflight.message(packet_id) else {
             return;
         };
+        if let Some(serial) = queued.serial {
+            self.journal.put_in_flight(serial, packet_id, false);
+        }
+        // At QoS 1 a crash before the identifier is stored costs a repetition, which QoS 1 may: only QoS 2
+        // waits for it.
+        let out = match qos {
+            Qos::ExactlyOnce => self.out.end_behind(self.journal.barrier()),
+            Qos::AtLeastOnce | Qos::AtMostOnce => self.out.end(),
+        };
+        let version = self.config.version;
+        let aliases = &mut self.outbound_aliases;
+        let form = topic_form(aliases, &self.server, version, &queued.message);
         let sent = append_publish(
-            &mut self.out,
-            self.config.version,
+            out,
+            version,
             &queued.message,
             delivery(qos, packet_id, false),
             queued.expiry_left_secs(now),
+            form,
         );
         if let Err(error) = sent
             && let Some(queued) = self.take_back(packet_id)
         {
-            self.push(Output::Published(queued.receipt, Err(error)));
+            self.conclude(queued, Err(error));
         }
     }
 
@@ -341,6 +403,22 @@ fn delivery(qos: Qos, packet_id: PacketId, dup: bool) -> Delivery {
     }
 }
 
+/// How to tell the server the topic of the message.
+fn topic_form(
+    aliases: &mut OutboundAliases,
+    server: &ServerOffer,
+    version: Version,
+    message: &Outgoing,
+) -> TopicForm {
+    // The property makes the packet that introduces an alias longer.
+    if server.topic_alias_maximum == 0
+        || packet_len(message, version) + ALIAS_LEN > server.packet_size_max as usize
+    {
+        return TopicForm::Name;
+    }
+    aliases.choose(&message.topic)
+}
+
 /// Appends the PUBLISH; a large payload is shared, not copied.
 fn append_publish(
     out: &mut OutBuf,
@@ -348,19 +426,30 @@ fn append_publish(
     message: &Outgoing,
     delivery: Delivery,
     expiry_secs: Option<u32>,
+    form: TopicForm,
 ) -> Result<(), PublishError> {
-    let with_expiry = match expiry_secs {
-        None => None,
-        Some(secs) => {
-            let expiry = Property::MessageExpiryInterval(secs);
-            Some(message.properties.clone().with(expiry)?)
+    let expiry = expiry_secs.map(Property::MessageExpiryInterval);
+    let alias = match form {
+        TopicForm::Name => None,
+        TopicForm::NameAndAlias(alias) | TopicForm::Alias(alias) => {
+            Some(Property::TopicAlias(alias))
         }
     };
-    let properties = with_expiry.as_ref().unwrap_or(&message.properties);
+    let mut extended = None;
+    for property in expiry.into_iter().chain(alias) {
+        extended
+            .get_or_insert_with(|| message.properties.clone())
+            .push(property)?;
+    }
+    let properties = extended.as_ref().unwrap_or(&message.properties);
+    let topic = match form {
+        TopicForm::Alias(_) => None,
+        TopicForm::Name | TopicForm::NameAndAlias(_) => Some(TopicName::new(&message.topic)?),
+    };
     let publish = Publish {
         delivery,
         retain: message.retain,
-        topic: Some(TopicName::new(&message.topic)?),
+        topic,
         properties: properties.as_properties(),
         payload: &message.payload,
     };
