@@ -252,24 +252,24 @@ impl Shard {
 
     /// Ends what the session has of another connection. False if nothing is left to go on with.
     fn take_over(&mut self, now: Time, session: SessionKey, clean_start: bool) -> bool {
-        if let Some(connection) = self
-            .sessions
-            .get(session)
-            .and_then(|session| session.local.connection)
-        {
-            // [MQTT-3.1.4-3]
-            self.close(
-                now,
-                connection,
-                CloseReason::TakenOver,
-                Some(ReasonCode::SessionTakenOver),
-            );
-        }
+        self.displace(now, session);
         // [MQTT-3.1.2-4]
         if clean_start {
             self.end_session(now, session);
         }
         self.sessions.contains_key(session)
+    }
+
+    /// Closes the connection of a session that another one has claimed. `[MQTT-3.1.4-3]`
+    pub(super) fn displace(&mut self, now: Time, session: SessionKey) {
+        let connection = self
+            .sessions
+            .get(session)
+            .and_then(|session| session.local.connection);
+        if let Some(connection) = connection {
+            let code = Some(ReasonCode::SessionTakenOver);
+            self.close(now, connection, CloseReason::TakenOver, code);
+        }
     }
 
     fn new_session(&mut self, identity: Identity, epoch: Epoch) -> SessionKey {

@@ -1,6 +1,6 @@
 //! What other shards send: deliveries, and sessions on the move. The protocol is told in [`crate::peer`].
 
-use wigwag_proto::{ReasonCode, Time};
+use wigwag_proto::Time;
 
 use super::Shard;
 use crate::event::CloseReason;
@@ -54,18 +54,7 @@ impl Shard {
                 },
             );
         };
-        if let Some(connection) = self
-            .sessions
-            .get(key)
-            .and_then(|session| session.local.connection)
-        {
-            self.close(
-                now,
-                connection,
-                CloseReason::TakenOver,
-                Some(ReasonCode::SessionTakenOver),
-            );
-        }
+        self.displace(now, key);
         match self.sessions.get_mut(key) {
             Some(session) if session.local.arriving.is_some() => {
                 session.local.release_to = Some(to);
