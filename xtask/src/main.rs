@@ -1,9 +1,10 @@
-//! Developer tasks: `cargo xtask setup | tidy | test`.
+//! Developer tasks: `cargo xtask setup | tidy | docs | test`.
 //!
 //! Owns the command line only. What the tests need is in `setup`, the order of the
 //! test run in `steps`, the checks that no compiler makes in `tidy`. Depends on no
 //! crate of the workspace, so that it builds when they do not.
 
+mod docs;
 mod process;
 mod setup;
 mod steps;
@@ -32,6 +33,8 @@ enum Task {
     Setup,
     /// Check what no compiler checks: crate arrows, purity, manifests, file habits
     Tidy,
+    /// Write the pages of docs/reference that are made from the code
+    Docs,
     /// Set up, then run every check and test, and print a table of the results
     Test(steps::Selection),
 }
@@ -57,6 +60,10 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
             let report = tidy::run(&workspace)?;
             print!("{report}");
             Ok(exit_code(report.findings.is_empty()))
+        }
+        Task::Docs => {
+            docs::write_all()?;
+            Ok(ExitCode::SUCCESS)
         }
         Task::Test(selection) => Ok(exit_code(steps::run_selected(&workspace, &selection)?)),
     }

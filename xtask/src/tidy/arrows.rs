@@ -50,7 +50,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sim", &["wigwag-proto", "wigwag-engine", "wigwag-client"]),
-    ("fuzz", &["wigwag-proto", "wigwag-engine"]),
+    ("wigwag-fuzz", &["wigwag-proto", "wigwag-engine"]),
+    // The clients and brokers that its tests run against; the scripts know none of them.
+    ("wigwag-conformance", &["wigwag-client", "wigwag-broker"]),
     ("xtask", &[]),
 ];
 
