@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
-use wigwag_proto::codec::encode_publish;
+use wigwag_proto::codec::{encode_publish, encode_publish_head};
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, Version};
 use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{OutBuf, PacketId, PropertiesBuf, Property, Qos, Time};
@@ -143,11 +143,12 @@ impl Writer {
             payload: message.payload,
         };
         self.template.clear();
-        encode_publish(&packet, version, &mut self.template).map_err(|_| DropReason::TooLarge)?;
-        if let Some(payload) = shared {
-            self.template.truncate(self.template.len() - payload.len());
-        }
-        Ok(())
+        let encode = if shared.is_some() {
+            encode_publish_head
+        } else {
+            encode_publish
+        };
+        encode(&packet, version, &mut self.template).map_err(|_| DropReason::TooLarge)
     }
 
     /// Writes a Packet Identifier into the template, behind the Topic Name.
