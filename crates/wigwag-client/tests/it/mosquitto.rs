@@ -1,6 +1,8 @@
 //! The client against the real Mosquitto, configured as in its usual tutorial: one plain listener, one
 //! for WebSocket, anonymous clients.
 
+#[cfg(feature = "store-fjall")]
+mod kill;
 mod receive;
 
 use std::fs;
