@@ -40,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) offline_qos0: OfflineQos0,
     pub(crate) refusal: RefusalPolicy,
     pub(crate) take_over: TakeOverPolicy,
+    pub(crate) resubscribe: Resubscribe,
     pub(crate) session_loss: SessionLossPolicy,
     pub(crate) queue_overflow: QueueOverflow,
 }
@@ -63,6 +64,7 @@ pub struct Builder {
     offline_qos0: OfflineQos0,
     refusal: RefusalPolicy,
     take_over: TakeOverPolicy,
+    resubscribe: Resubscribe,
     session_loss: SessionLossPolicy,
     queue_overflow: QueueOverflow,
     store: Store,
@@ -139,6 +141,7 @@ impl Builder {
             offline_qos0: OfflineQos0::Refuse,
             refusal: RefusalPolicy::Stop,
             take_over: TakeOverPolicy::Retry,
+            resubscribe: Resubscribe::default(),
             session_loss: SessionLossPolicy::Indeterminate,
             queue_overflow: QueueOverflow::Wait,
             store: Store::memory(),
@@ -274,6 +277,12 @@ impl Builder {
         self
     }
 
+    /// Sets when subscriptions are made again after a reconnect.
+    pub fn resubscribe(mut self, resubscribe: Resubscribe) -> Builder {
+        self.resubscribe = resubscribe;
+        self
+    }
+
     /// Sets the handler of messages that no subscription of this client matches, as a resumed session
     /// may deliver them. Without one they are acknowledged and forgotten.
     pub fn fallback<F, H, M>(mut self, handler: F) -> Builder
@@ -340,6 +349,7 @@ impl Builder {
             offline_qos0: self.offline_qos0,
             refusal: self.refusal,
             take_over: self.take_over,
+            resubscribe: self.resubscribe,
             session_loss: self.session_loss,
             queue_overflow: self.queue_overflow,
         })
@@ -614,6 +624,18 @@ pub enum QueueOverflow {
     /// [`PublishError::Displaced`](crate::PublishError::Displaced). When all room is taken by messages in
     /// flight, it waits.
     DropOldest,
+}
+
+/// When subscriptions that the server has answered are made again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resubscribe {
+    /// When the server has lost the session, and with it the subscriptions.
+    #[default]
+    IfSessionLost,
+    /// On every connection, for servers that forget subscriptions of a session that they resume.
+    /// Retained messages come again each time, unless
+    /// [`RetainHandling`](crate::RetainHandling) says otherwise.
+    Always,
 }
 
 #[cfg(test)]

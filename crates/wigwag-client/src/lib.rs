@@ -45,7 +45,7 @@ pub use ack::{AckToken, IntoVerdict, Reject};
 pub use buffer::Overflow;
 pub use client::{Client, Publishing, Subscribing, Unsubscribing};
 pub use config::{
-    Backoff, BuildError, Builder, Limits, OfflineQos0, QueueOverflow, RefusalPolicy,
+    Backoff, BuildError, Builder, Limits, OfflineQos0, QueueOverflow, RefusalPolicy, Resubscribe,
     SessionLossPolicy, TakeOverPolicy, Will,
 };
 pub use connect::{Attempt, ConnectPacket, Credentials, DisconnectPacket};

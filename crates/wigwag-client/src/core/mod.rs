@@ -33,7 +33,7 @@ use wigwag_proto::packet::{self, Packet, SubscriptionOptions};
 use wigwag_proto::{OutBuf, Qos, ReasonCode, Time};
 use wigwag_store::Batch;
 
-use crate::config::{Config, OfflineQos0, RefusalPolicy, TakeOverPolicy};
+use crate::config::{Config, OfflineQos0, RefusalPolicy, Resubscribe, TakeOverPolicy};
 use crate::connect::{Attempt, ConnectPacket};
 use crate::message::{Message, Outgoing};
 use crate::state::{Event, OfflineReason, State};
@@ -534,6 +534,8 @@ impl<R> Core<R> {
         // [MQTT-3.2.2-5]
         if !connack.session_present {
             self.lose_session();
+        } else if self.config.resubscribe == Resubscribe::Always {
+            self.subscriptions.ask_again();
         }
         if !self.was_online {
             self.keep_client();

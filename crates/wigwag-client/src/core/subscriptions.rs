@@ -184,12 +184,17 @@ impl Subscriptions {
         }
     }
 
-    /// The session has ended: the server has none of the subscriptions. Gives back the keys of the
-    /// removals, which have become true by themselves.
-    pub(super) fn leave_session(&mut self) -> impl Iterator<Item = Key> {
+    /// Everything that is wanted is to be asked for once more.
+    pub(super) fn ask_again(&mut self) {
         for wanted in &mut self.wanted {
             wanted.stage = Stage::Due;
         }
+    }
+
+    /// The session has ended: the server has none of the subscriptions. Gives back the keys of the
+    /// removals, which have become true by themselves.
+    pub(super) fn leave_session(&mut self) -> impl Iterator<Item = Key> {
+        self.ask_again();
         self.unwanted.drain(..).map(|own| own.key)
     }
 

@@ -1172,6 +1172,37 @@ fn mqtt_3_acknowledges_what_was_rejected() {
 }
 
 #[test]
+fn subscriptions_are_made_again_on_every_connection_if_that_is_wanted() {
+    for (resubscribe, expect) in [
+        (Resubscribe::IfSessionLost, &[][..]),
+        (Resubscribe::Always, &["SUBSCRIBE a"][..]),
+    ] {
+        let mut world = World::online(builder().resubscribe(resubscribe));
+        world.subscribe(1, "a");
+        world.sent();
+        world.receive(&suback(1, ReasonCode::Success));
+        world.lose_connection();
+        world.connect(true, &[]);
+        assert_eq!(world.sent(), expect, "{resubscribe:?}");
+    }
+}
+
+#[test]
+fn reading_goes_on_while_an_answer_is_awaited() {
+    let limits = Limits {
+        handler_messages: 1,
+        ..Limits::default()
+    };
+    let mut world = World::online(builder().limits(limits));
+    world.receive(&message("a", q1(1)));
+    assert!(!world.core.is_receiving());
+    world.core.await_reply(world.now, true);
+    assert!(world.core.is_receiving());
+    world.core.await_reply(world.now, false);
+    assert!(!world.core.is_receiving());
+}
+
+#[test]
 fn a_subscription_that_was_replaced_is_not_left() {
     let mut world = World::online(builder());
     world.subscribe(1, "a");

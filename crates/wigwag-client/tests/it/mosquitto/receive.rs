@@ -1,10 +1,15 @@
 //! Routers, streams and requests against the real Mosquitto.
 
+use std::task::{Context, Waker};
 use std::time::Duration;
+#[cfg(feature = "stream")]
+use std::{future::poll_fn, pin::Pin};
 
 use tokio::sync::mpsc;
 use wigwag_client::extract::{Captures, Topic};
-use wigwag_client::{Bytes, Client, Publish, Qos, ReasonCode, Reject, Router, State, shared};
+use wigwag_client::{
+    Bytes, Client, Limits, Publish, Qos, ReasonCode, Reject, Router, State, shared,
+};
 
 use super::{Mosquitto, Proxy, online};
 use crate::{builder, wait_for_state, within};
@@ -142,6 +147,63 @@ async fn a_session_of_an_earlier_process_brings_its_messages_to_what_is_declared
         let message = within(stream.next()).await.expect("a message");
         assert_eq!(message.payload(), &number.to_string());
     }
+}
+
+#[tokio::test]
+async fn messages_that_are_not_settled_stop_the_server_at_the_receive_maximum() {
+    const AHEAD: u16 = 4;
+    let broker = Mosquitto::start().await;
+    let limits = Limits {
+        receive_maximum: AHEAD,
+        ..Limits::default()
+    };
+    let client = online(builder(&broker.tcp()).limits(limits)).await;
+    let mut slow = within(client.subscribe_stream("slow", Qos::AtLeastOnce))
+        .await
+        .expect("granted");
+    let mut sync = within(client.subscribe_stream("sync", Qos::AtMostOnce))
+        .await
+        .expect("granted");
+    let publisher = online(builder(&broker.tcp())).await;
+    for number in 0..3 * AHEAD {
+        publish(&publisher, "slow", &number.to_string()).await;
+    }
+    let mut open = Vec::new();
+    for _ in 0..AHEAD {
+        open.push(within(slow.next_with_ack()).await.expect("a message"));
+    }
+    // QoS 0 is not held back: what could have come has come when this has.
+    within(publisher.publish(Publish::new("sync", "")))
+        .await
+        .expect("sent")
+        .is_delivered();
+    within(sync.next()).await.expect("a message");
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(slow.poll_next(&mut context).is_pending());
+    // Mosquitto 2.0.11 counts no further than this: each acknowledgement may bring more than one.
+    for (number, (message, ack)) in open.into_iter().enumerate() {
+        assert_eq!(message.payload(), &number.to_string());
+        ack.accept();
+    }
+    for number in AHEAD..3 * AHEAD {
+        let message = within(slow.next()).await.expect("a message");
+        assert_eq!(message.payload(), &number.to_string());
+    }
+}
+
+#[cfg(feature = "stream")]
+#[tokio::test]
+async fn a_message_stream_is_a_stream() {
+    use futures_core::Stream;
+
+    let broker = Mosquitto::start().await;
+    let client = online(builder(&broker.tcp())).await;
+    let mut stream = within(client.subscribe_stream("a", Qos::AtLeastOnce))
+        .await
+        .expect("granted");
+    publish(&client, "a", "x").await;
+    let next = poll_fn(|cx| Stream::poll_next(Pin::new(&mut stream), cx));
+    assert_eq!(within(next).await.expect("a message").payload(), "x");
 }
 
 #[tokio::test]
