@@ -35,6 +35,9 @@ struct Step {
     run: fn(&Workspace, &mut Tally) -> anyhow::Result<()>,
 }
 
+/// What no binary of ours asks for and is tested all the same.
+const FEATURES: &str = "wigwag-client/store-fjall,wigwag-store/fjall";
+
 /// In the order of running. The web UI comes before anything that compiles Rust, because the
 /// build script of `wigwag-ui` embeds what `web-build` makes.
 const STEPS: &[Step] = &[
@@ -104,6 +107,8 @@ const STEPS: &[Step] = &[
                 "clippy",
                 "--locked",
                 "--workspace",
+                "--features",
+                FEATURES,
                 "--all-targets",
                 "--",
                 "-D",
@@ -116,10 +121,15 @@ const STEPS: &[Step] = &[
         what: "documentation builds, warnings are errors",
         needs: &[],
         run: |_, _| {
-            run(
-                cargo_command(&["doc", "--locked", "--workspace", "--no-deps"])
-                    .env("RUSTDOCFLAGS", "-D warnings"),
-            )
+            run(cargo_command(&[
+                "doc",
+                "--locked",
+                "--workspace",
+                "--features",
+                FEATURES,
+                "--no-deps",
+            ])
+            .env("RUSTDOCFLAGS", "-D warnings"))
         },
     },
     // The three selections of targets below take the same packages, so that features are the same
@@ -134,6 +144,8 @@ const STEPS: &[Step] = &[
                     "test",
                     "--locked",
                     "--workspace",
+                    "--features",
+                    FEATURES,
                     "--lib",
                     "--bins",
                     "--no-fail-fast",
@@ -148,7 +160,15 @@ const STEPS: &[Step] = &[
         needs: &[],
         run: |_, tally| {
             run_counted(
-                &mut cargo_command(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]),
+                &mut cargo_command(&[
+                    "test",
+                    "--locked",
+                    "--workspace",
+                    "--features",
+                    FEATURES,
+                    "--doc",
+                    "--no-fail-fast",
+                ]),
                 tally,
             )
         },
@@ -163,6 +183,8 @@ const STEPS: &[Step] = &[
                     "test",
                     "--locked",
                     "--workspace",
+                    "--features",
+                    FEATURES,
                     "--test",
                     "it",
                     "--no-fail-fast",
