@@ -527,7 +527,7 @@ pub struct Limits {
     /// Messages of QoS 1 and 2 that the server may send ahead of their acknowledgements. Default: 64.
     pub receive_maximum: u16,
     /// Received messages that may wait for their handlers; at the bound the client stops reading, unless
-    /// it waits for an acknowledgement. Default: 256.
+    /// it waits for an acknowledgement or the answer to a request. Default: 256.
     pub handler_messages: usize,
     /// Bytes that these messages may have together. Default: 4 MiB.
     pub handler_bytes: usize,

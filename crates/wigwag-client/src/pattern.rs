@@ -205,6 +205,40 @@ mod tests {
     }
 
     #[test]
+    fn captures_put_in_their_places_give_the_topic_back() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut matched = 0;
+        for _ in 0..20_000 {
+            let mut draw = |choices: &[&str]| {
+                let len = random.usize(1..5);
+                let parts = (0..len).map(|_| choices[random.usize(..choices.len())]);
+                parts.collect::<Vec<_>>().join("/")
+            };
+            let pattern = draw(&["a", "", "{x}", "{y}", "{*z}", "$s"]);
+            let topic = draw(&["a", "b", "", "$s"]);
+            let (Ok(parsed), Ok(name)) = (Pattern::parse(&pattern), TopicName::new(&topic)) else {
+                continue;
+            };
+            let filter = TopicFilter::new(&parsed.filter).expect("it has been checked");
+            if !filter.matches(name) {
+                // Nobody asks, and nothing breaks.
+                drop(parsed.captures(&topic));
+                continue;
+            }
+            matched += 1;
+            let mut filled = pattern.clone();
+            for (name, value) in parsed.captures(&topic) {
+                filled = filled.replace(&format!("{{{name}}}"), value);
+                filled = filled.replace(&format!("{{*{name}}}"), value);
+            }
+            // `a/{*z}` matches `a`, too.
+            let is_parent = filled.strip_suffix('/') == Some(&topic);
+            assert!(filled == topic || is_parent, "{pattern} {topic} {filled}");
+        }
+        assert!(matched > 1_000, "{matched}");
+    }
+
+    #[test]
     fn errors_name_the_pattern_and_what_is_allowed() {
         let check = |pattern: &str, expect: &str| {
             let error = Pattern::parse(pattern).expect_err(pattern).to_string();

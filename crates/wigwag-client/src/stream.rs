@@ -92,6 +92,9 @@ impl Drop for BufferSink {
 /// Dropped, the stream unsubscribes: the last message that it gave out counts as handled, and those
 /// that still wait are rejected. [`MessageStream::detach`] keeps the subscription instead. The stream is
 /// a handle like [`Client`] and keeps the client alive.
+///
+/// [`Client::disconnect`] waits for messages that have not been settled, up to its deadline: drop the
+/// streams first.
 pub struct MessageStream {
     client: Client,
     filter: Arc<str>,

@@ -425,6 +425,65 @@ async fn a_router_drops_what_its_overflow_says() {
     }
 }
 
+#[tokio::test]
+async fn a_resumed_session_reaches_the_routes_and_what_it_brings_besides_the_fallback() {
+    let server = Server::new().await;
+    let client = builder(&server.address).clean_start(false).client_id("c");
+    let client = client.build().expect("valid");
+    let (sender, mut handled) = mpsc::unbounded_channel();
+    let (routed, unrouted) = (sender.clone(), sender);
+    let router = Router::new()
+        .on("known/{id}", move |Captures(id): Captures<String>| {
+            let _ = routed.send(format!("routed {id}"));
+            async {}
+        })
+        .fallback(move |Topic(topic): Topic| {
+            let _ = unrouted.send(format!("fallback {topic}"));
+            async { Err::<(), _>(ReasonCode::TopicNameInvalid) }
+        });
+    drop(client.mount(router, Qos::AtLeastOnce).expect("valid"));
+    client.start();
+    let mut connection = server.accept_with(true, ReasonCode::Success).await;
+    // Before the SUBSCRIBE of this process is answered.
+    connection.send(&message("known/1", 1, b"")).await;
+    connection.send(&message("forgotten", 2, b"")).await;
+    for expect in ["routed 1", "fallback forgotten"] {
+        assert_eq!(within(handled.recv()).await.as_deref(), Some(expect));
+    }
+    subscribed(&mut connection, ReasonCode::GrantedQos1).await;
+    for expect in [(1, ReasonCode::Success), (2, ReasonCode::TopicNameInvalid)] {
+        assert_eq!(next_puback(&mut connection).await, expect);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_route_rejects_its_message_and_frees_its_worker() {
+    let server = Server::new().await;
+    let client = client(&server);
+    let mut events = client.events();
+    let handler = |payload: Bytes| {
+        // In the function itself, and in its future.
+        assert_ne!(payload, "early");
+        async move { assert_ne!(payload, "late") }
+    };
+    let router = Router::new().on("a", handler).workers(1);
+    drop(client.mount(router, Qos::AtLeastOnce).expect("valid"));
+    client.start();
+    let mut connection = accept(&server, 1).await;
+    for (number, payload) in (1..).zip([&b"early"[..], b"late", b"fine"]) {
+        connection.send(&message("a", number, payload)).await;
+    }
+    let panicked = ReasonCode::ImplementationSpecificError;
+    for expect in [(1, panicked), (2, panicked), (3, ReasonCode::Success)] {
+        assert_eq!(next_puback(&mut connection).await, expect);
+    }
+    wait_for_event(
+        &mut events,
+        |event| matches!(event, Event::HandlerPanicked { filter } if &**filter == "a"),
+    )
+    .await;
+}
+
 // Streams.
 
 #[tokio::test]
