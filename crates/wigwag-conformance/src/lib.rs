@@ -8,6 +8,7 @@
 pub mod statement;
 
 pub mod peer;
+pub mod websocket;
 pub mod wire;
 
 pub mod script;

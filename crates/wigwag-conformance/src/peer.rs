@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::websocket::{self, Headers};
 use crate::wire::{self, Packet, Version};
 
 /// Why a script could not go on.
@@ -70,10 +71,32 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// The next connection, once it has become a WebSocket; also returns what the client asked for.
+    pub fn accept_websocket(&self) -> Result<(Connection, Headers), Stop> {
+        let mut connection = self.accept()?;
+        // The handshake is read without a deadline of its own.
+        let _ = connection.stream.set_read_timeout(Some(self.patience));
+        let headers = websocket::answer(&mut connection.stream)?;
+        connection.framing = Some(Framing::default());
+        Ok((connection, headers))
+    }
+}
+
+/// The WebSocket layer of a connection.
+#[derive(Default)]
+struct Framing {
+    is_client: bool,
+    buffer: Vec<u8>,
+    is_closed: bool,
+    is_wrong: bool,
+}
+
 /// One end of a connection.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    framing: Option<Framing>,
     pub version: Version,
     pub patience: Duration,
 }
@@ -88,6 +111,7 @@ impl Connection {
             Ok(()) => Ok(Connection {
                 stream,
                 buffer: Vec::new(),
+                framing: None,
                 version,
                 patience,
             }),
@@ -107,10 +131,64 @@ impl Connection {
         }
     }
 
-    /// Sends bytes, right or wrong. A peer that has closed the connection is found out by the next read.
+    /// Connects to a broker's WebSocket listener; also returns what it answered.
+    pub fn open_websocket(
+        addr: SocketAddr,
+        version: Version,
+        patience: Duration,
+    ) -> Result<(Connection, Headers), Stop> {
+        let mut connection = Connection::open(addr, version, patience)?;
+        // The handshake is read without a deadline of its own.
+        let _ = connection.stream.set_read_timeout(Some(patience));
+        let headers = websocket::ask(&mut connection.stream)?;
+        connection.framing = Some(Framing {
+            is_client: true,
+            ..Framing::default()
+        });
+        Ok((connection, headers))
+    }
+
+    /// Sends bytes, right or wrong; over WebSocket in one binary frame. A peer that has closed the
+    /// connection is found out by the next read.
     pub fn send(&mut self, bytes: &[u8]) {
+        if self.framing.is_some() {
+            self.send_frame(websocket::BINARY, bytes);
+        } else {
+            self.write(bytes);
+        }
+    }
+
+    /// Sends one frame of any kind.
+    pub fn send_frame(&mut self, opcode: u8, payload: &[u8]) {
+        let masked = self
+            .framing
+            .as_ref()
+            .is_some_and(|framing| framing.is_client);
+        self.write(&websocket::frame(opcode, payload, masked));
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
         // What the peer does about it is what the script looks at.
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Whether the peer has sent frames that are not binary.
+    pub fn has_wrong_frames(&self) -> bool {
+        let framing = self.framing.as_ref();
+        framing.is_some_and(|framing| framing.is_wrong)
+    }
+
+    /// Takes in what has arrived.
+    fn feed(&mut self, bytes: &[u8]) {
+        let Some(framing) = &mut self.framing else {
+            self.buffer.extend_from_slice(bytes);
+            return;
+        };
+        framing.buffer.extend_from_slice(bytes);
+        let unframed = websocket::unframe(&mut framing.buffer);
+        framing.is_closed |= unframed.is_closed;
+        framing.is_wrong |= unframed.is_wrong;
+        self.buffer.extend(unframed.bytes);
     }
 
     /// Sends bytes in pieces of one.
@@ -142,6 +220,13 @@ impl Connection {
                     .map(|packet| Some(Some(packet)))
                     .map_err(Stop::Failed);
             }
+            if self
+                .framing
+                .as_ref()
+                .is_some_and(|framing| framing.is_closed)
+            {
+                return Ok(Some(None));
+            }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);
@@ -153,9 +238,7 @@ impl Connection {
                 .set_read_timeout(Some(left.max(Duration::from_millis(1))));
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Ok(Some(None)),
-                Ok(count) => self
-                    .buffer
-                    .extend_from_slice(chunk.get(..count).unwrap_or_default()),
+                Ok(count) => self.feed(chunk.get(..count).unwrap_or_default()),
                 Err(error)
                     if matches!(
                         error.kind(),

@@ -8,6 +8,7 @@ mod flow;
 mod publish;
 mod subscribe;
 mod text;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub fn scripts() -> Vec<Scripted> {
         publish::SCRIPTS,
         flow::SCRIPTS,
         subscribe::SCRIPTS,
+        websocket::SCRIPTS,
     ]
     .into_iter()
     .flatten()
@@ -39,15 +41,17 @@ pub fn scripts() -> Vec<Scripted> {
     .collect()
 }
 
-/// Runs one script against the broker at this address.
+/// Runs one script against the broker at these addresses.
 pub fn run(
     addr: SocketAddr,
+    websocket: SocketAddr,
     patience: Duration,
     script: &Scripted,
     version: Version,
 ) -> BTreeMap<&'static str, Verdict> {
     let mut world = World {
         addr,
+        websocket,
         patience,
         version,
         checks: Checks::new(version),
@@ -62,6 +66,7 @@ static NUMBERS: AtomicU32 = AtomicU32::new(0);
 /// What a script works with.
 pub struct World {
     addr: SocketAddr,
+    websocket: SocketAddr,
     patience: Duration,
     version: Version,
     checks: Checks,

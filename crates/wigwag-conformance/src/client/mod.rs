@@ -10,6 +10,7 @@ mod receive;
 mod send;
 mod session;
 mod text;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,7 @@ pub fn scripts() -> Vec<Scripted> {
         session::SCRIPTS,
         limits::SCRIPTS,
         auth::SCRIPTS,
+        websocket::SCRIPTS,
     ]
     .into_iter()
     .flatten()

@@ -15,48 +15,58 @@ use wigwag_conformance::script::{Results, run_all};
 /// A broker that has not answered by then will not.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-pub(crate) fn watch(addr: SocketAddr) -> Results {
+pub(crate) fn watch(addr: SocketAddr, websocket: SocketAddr) -> Results {
     run_all(&broker::scripts(), crate::THREADS, |script, version| {
-        broker::run(addr, PATIENCE, script, version)
+        broker::run(addr, websocket, PATIENCE, script, version)
     })
 }
 
-/// Ours; it goes on until the process ends.
-pub(crate) fn wigwag() -> (Broker, SocketAddr) {
+/// Ours, with its listeners for TCP and WebSocket; it goes on until the process ends.
+pub(crate) fn wigwag() -> (Broker, SocketAddr, SocketAddr) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let broker = Broker::builder().listener(Listener::tcp(any)).start();
-    let broker = broker.expect("the broker starts");
-    let addr = broker.listeners()[0].addr;
-    (broker, addr)
+    let broker = Broker::builder()
+        .listener(Listener::tcp(any))
+        .listener(Listener::websocket(any))
+        .start()
+        .expect("the broker starts");
+    let [tcp, websocket] = broker.listeners() else {
+        unreachable!("two listeners were asked for");
+    };
+    let (tcp, websocket) = (tcp.addr, websocket.addr);
+    (broker, tcp, websocket)
 }
 
 pub(crate) struct Mosquitto {
     process: Child,
     pub(crate) addr: SocketAddr,
+    pub(crate) websocket: SocketAddr,
     _folder: TempDir,
 }
 
 impl Mosquitto {
     pub(crate) fn start() -> Mosquitto {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let free = TcpListener::bind(any).expect("a free port");
-        let addr = free.local_addr().expect("bound");
-        drop(free);
+        let (addr, websocket) = (free_addr(), free_addr());
         let mut configuration = String::new();
         let _ = writeln!(configuration, "listener {} 127.0.0.1", addr.port());
+        let _ = writeln!(configuration, "listener {} 127.0.0.1", websocket.port());
+        let _ = writeln!(configuration, "protocol websockets");
         let _ = writeln!(configuration, "allow_anonymous true");
         let file = folder.path().join("mosquitto.conf");
         fs::write(&file, configuration).expect("writable");
         let process = spawn(&file);
         let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(addr).is_err() {
+        while [addr, websocket]
+            .iter()
+            .any(|addr| TcpStream::connect(addr).is_err())
+        {
             assert!(Instant::now() < end, "mosquitto does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
         Mosquitto {
             process,
             addr,
+            websocket,
             _folder: folder,
         }
     }
@@ -68,6 +78,12 @@ impl Drop for Mosquitto {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn free_addr() -> SocketAddr {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let free = TcpListener::bind(any).expect("a free port");
+    free.local_addr().expect("bound")
 }
 
 fn spawn(configuration: &Path) -> Child {

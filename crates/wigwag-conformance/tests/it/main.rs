@@ -36,12 +36,13 @@ fn mqttjs_does_as_recorded() {
 
 #[test]
 fn wigwag_broker_does_as_recorded() {
-    let (_broker, addr) = brokers::wigwag();
-    results::compare("broker-wigwag", &brokers::watch(addr));
+    let (_broker, addr, websocket) = brokers::wigwag();
+    results::compare("broker-wigwag", &brokers::watch(addr, websocket));
 }
 
 #[test]
 fn mosquitto_does_as_recorded() {
     let mosquitto = brokers::Mosquitto::start();
-    results::compare("broker-mosquitto", &brokers::watch(mosquitto.addr));
+    let results = brokers::watch(mosquitto.addr, mosquitto.websocket);
+    results::compare("broker-mosquitto", &results);
 }
