@@ -6,6 +6,7 @@ mod receive;
 mod request;
 mod scripted;
 mod server;
+mod way;
 
 use std::future::Future;
 use std::time::Duration;

@@ -87,7 +87,7 @@ impl Mosquitto {
     }
 }
 
-fn spawn(folder: &TempDir) -> Child {
+pub(crate) fn spawn(folder: &TempDir) -> Child {
     // Debian installs it where the path of an ordinary user does not lead.
     let installed = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"];
     let program = installed
@@ -104,13 +104,13 @@ fn spawn(folder: &TempDir) -> Child {
         .expect("mosquitto cannot be started; `cargo xtask setup` installs it")
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = StdListener::bind(addr).expect("a free port");
     listener.local_addr().expect("bound").port()
 }
 
-async fn online(builder: Builder) -> Client {
+pub(crate) async fn online(builder: Builder) -> Client {
     let client = builder.build().expect("valid");
     client.start();
     within(client.await_connection()).await.expect("online");

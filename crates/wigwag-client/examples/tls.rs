@@ -1,0 +1,41 @@
+//! Connects over TLS, publishes one message, and says which check failed if one did.
+//!
+//! `cargo run --example tls --features tls -- mqtts://broker:8883 ca.pem [client.pem client.key]`
+//!
+//! Without a CA, the system's are trusted.
+
+use std::error::Error;
+use std::fs;
+
+use wigwag_client::{Client, Publish, Qos, State, Tls};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments = arguments.iter().map(String::as_str);
+    let address = arguments.next().unwrap_or("mqtts://localhost:8883");
+    let mut tls = match arguments.next() {
+        Some(ca) => Tls::ca_pem(fs::read(ca)?),
+        None => Tls::native_roots(),
+    };
+    if let (Some(certificate), Some(key)) = (arguments.next(), arguments.next()) {
+        tls = tls.client_certificate_pem(fs::read(certificate)?, fs::read(key)?);
+    }
+
+    let client = Client::builder(address).tls(tls).build()?;
+    let mut states = client.state();
+    client.start();
+    // A device would go on trying; an example tells the first result.
+    let first = states.wait_for(|state| match state {
+        State::Online { .. } => true,
+        State::Offline { retry_in, .. } => retry_in.is_some(),
+        State::Connecting { .. } => false,
+    });
+    if let State::Offline { reason, .. } = &*first.await? {
+        return Err(reason.to_string().into());
+    }
+    let publish = Publish::new("wigwag/example/tls", "sealed").qos(Qos::AtLeastOnce);
+    println!("{:?}", client.publish(publish).await?);
+    println!("clean end: {}", client.disconnect().await.is_clean());
+    Ok(())
+}
