@@ -303,6 +303,8 @@ impl<S: Send + Sync + 'static> Pool<S> {
         while let Some(delivery) = next {
             let topic: Box<str> = delivery.message.topic().into();
             self.handle(delivery).await;
+            // A handler that never waits would keep its thread from all other tasks.
+            tokio::task::coop::consume_budget().await;
             next = self.next(&topic);
         }
     }

@@ -147,8 +147,11 @@ impl MessageStream {
 
     fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Message, AckToken)>> {
         self.accept_last();
+        // A loop that always finds a message would keep its thread from all other tasks.
+        let budget = ready!(tokio::task::coop::poll_proceed(cx));
         let mut contents = self.buffer.lock();
         if let Some(delivery) = contents.waiting.pop() {
+            budget.made_progress();
             return Poll::Ready(Some((delivery.message, delivery.ack)));
         }
         if contents.is_closed {
