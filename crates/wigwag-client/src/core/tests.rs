@@ -661,6 +661,33 @@ fn a_message_that_the_server_does_not_accept_is_refused_locally() {
 }
 
 #[test]
+fn a_subscription_that_the_server_cannot_read_is_refused_locally() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::MaximumPacketSize(20)]);
+    // Two bytes of header, two of Packet Identifier, three of properties, three around the filter.
+    world.subscribe(1, "ten/bytes!");
+    world.subscribe(2, "eleven/byte");
+    let sent = world.sent();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert!(sent[0].contains("ten/bytes!"), "{sent:?}");
+}
+
+#[test]
+fn a_session_after_a_clean_start_is_a_protocol_error() {
+    let mut world = World::new(builder());
+    world.open();
+    world.receive(&Packet::ConnAck(ConnAck {
+        session_present: true,
+        reason: ReasonCode::Success,
+        properties: Properties::EMPTY,
+    }));
+    let State::Offline { reason, .. } = world.core.state() else {
+        panic!("{:?}", world.core.state());
+    };
+    assert!(reason.to_string().contains("clean start"), "{reason}");
+}
+
+#[test]
 fn qos_0_is_refused_while_offline_unless_it_may_be_queued() {
     let mut world = World::new(builder());
     world.publish(1, Publish::new("a", ""));
@@ -1352,4 +1379,92 @@ fn a_connect_that_cannot_be_encoded_is_told() {
         matches!(state, State::Offline { reason: OfflineReason::Connect(text), retry_in: Some(_) } if text.contains("70000")),
         "{state:?}"
     );
+}
+
+// The outgoing queue.
+
+#[test]
+fn topics_are_sent_as_aliases_when_the_server_offers_them() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::TopicAliasMaximum(1)]);
+    let topics = ["long/topic", "long/topic", "other/topic", "long/topic"];
+    for topic in topics {
+        world.publish(1, Publish::new(topic, ""));
+    }
+    let expect = [
+        "PUBLISH long/topic",
+        "PUBLISH ",
+        "PUBLISH other/topic",
+        "PUBLISH long/topic",
+    ];
+    assert_eq!(world.sent(), expect);
+    // Another connection knows no aliases.
+    world.lose_connection();
+    world.connect(true, &[Property::TopicAliasMaximum(1)]);
+    world.publish(1, Publish::new("long/topic", ""));
+    assert_eq!(world.sent(), ["PUBLISH long/topic"]);
+    world.lose_connection();
+    world.connect(true, &[]);
+    world.publish(1, Publish::new("long/topic", ""));
+    world.publish(1, Publish::new("long/topic", ""));
+    assert_eq!(world.sent(), ["PUBLISH long/topic", "PUBLISH long/topic"]);
+}
+
+#[test]
+fn an_alias_does_not_make_a_packet_too_large() {
+    let mut world = World::new(builder());
+    let properties = [
+        Property::TopicAliasMaximum(9),
+        Property::MaximumPacketSize(17),
+    ];
+    world.connect(false, &properties);
+    for _ in 0..2 {
+        world.publish(1, Publish::new("long/topic", "1"));
+    }
+    assert_eq!(world.sent(), ["PUBLISH long/topic", "PUBLISH long/topic"]);
+}
+
+#[test]
+fn messages_in_flight_are_published_again_after_the_session_is_lost_if_that_is_wanted() {
+    let policy = crate::SessionLossPolicy::Republish;
+    let mut world = World::online(builder().session_loss_policy(policy));
+    for (receipt, qos) in [
+        (1, Qos::AtLeastOnce),
+        (2, Qos::ExactlyOnce),
+        (3, Qos::AtLeastOnce),
+    ] {
+        world.publish(receipt, Publish::new("a", "").qos(qos));
+    }
+    world.sent();
+    world.lose_connection();
+    world.publish(4, Publish::new("b", "").qos(Qos::AtLeastOnce));
+    world.connect(false, &[]);
+    let lost = Ok(Outcome::Indeterminate(Indeterminate::SessionLost));
+    assert_eq!(world.published(), [(2, lost)]);
+    let expect = [
+        "PUBLISH a q1 id=1 dup=false",
+        "PUBLISH a q1 id=2 dup=false",
+        "PUBLISH b q1 id=3 dup=false",
+    ];
+    assert_eq!(world.sent(), expect);
+}
+
+#[test]
+fn what_has_waited_longest_gives_way_and_what_is_in_flight_does_not() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::ReceiveMaximum(1)]);
+    for receipt in 1..=4 {
+        let publish = Publish::new("topic", "12345").qos(Qos::AtLeastOnce);
+        world.publish(receipt, publish);
+    }
+    world.core.make_room(11);
+    world.collect();
+    let displaced = || Err(PublishError::Displaced);
+    assert_eq!(world.published(), [(2, displaced()), (3, displaced())]);
+    world.core.make_room(1_000);
+    world.core.make_room(1);
+    world.collect();
+    assert_eq!(world.published(), [(4, displaced())]);
+    world.receive(&Packet::PubAck(ack(1)));
+    assert_eq!(world.published(), [(1, DELIVERED)]);
 }

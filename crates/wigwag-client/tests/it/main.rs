@@ -2,6 +2,7 @@
 //! and against the real Mosquitto.
 
 mod mosquitto;
+mod queue;
 mod receive;
 mod request;
 mod scripted;
