@@ -155,3 +155,69 @@ impl Arrivals {
         self.stale.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one message of QoS 1 is to be answered with, as handlers finish in random order.
+    struct Expected {
+        packet_id: PacketId,
+        tokens: Vec<Token>,
+        reason: ReasonCode,
+    }
+
+    #[test]
+    fn any_order_of_handlers_gives_one_acknowledgement_each_in_the_order_of_arrival() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let mut arrivals = Arrivals::default();
+            let mut expected: Vec<Expected> = (1..=random.u16(1..40))
+                .map(|number| {
+                    let packet_id = PacketId::new(number).expect("not zero");
+                    let handlers = random.usize(1..4);
+                    let token = arrivals.arrive(10, handlers, Some((packet_id, Qos::AtLeastOnce)));
+                    Expected {
+                        packet_id,
+                        tokens: vec![token; handlers],
+                        reason: ReasonCode::Success,
+                    }
+                })
+                .collect();
+            let mut acks = Vec::new();
+            loop {
+                let mut open: Vec<&mut Expected> = (expected.iter_mut())
+                    .filter(|own| !own.tokens.is_empty())
+                    .collect();
+                if open.is_empty() {
+                    break;
+                }
+                let at = random.usize(..open.len());
+                let own = &mut open[at];
+                let token = own.tokens.pop().expect("it has one");
+                let reasons = [
+                    ReasonCode::Success,
+                    ReasonCode::QuotaExceeded,
+                    ReasonCode::NotAuthorized,
+                ];
+                let reason = reasons[random.usize(..reasons.len())];
+                if own.reason == ReasonCode::Success {
+                    own.reason = reason;
+                }
+                arrivals.finish(token, reason);
+                acks.extend(std::iter::from_fn(|| arrivals.poll_ack()));
+                let done = expected
+                    .iter()
+                    .take_while(|own| own.tokens.is_empty())
+                    .count();
+                assert_eq!(acks.len(), done, "none too early, none too late");
+            }
+            let wanted: Vec<_> = expected
+                .iter()
+                .map(|own| (own.packet_id, Qos::AtLeastOnce, own.reason))
+                .collect();
+            assert_eq!(acks, wanted);
+            assert_eq!((arrivals.waiting(), arrivals.has_acks()), (0, false));
+        }
+    }
+}
