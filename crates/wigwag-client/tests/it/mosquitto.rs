@@ -1,6 +1,8 @@
 //! The client against the real Mosquitto, configured as in its usual tutorial: one plain listener, one
 //! for WebSocket, anonymous clients.
 
+#[cfg(target_os = "linux")]
+mod idle;
 #[cfg(feature = "store-fjall")]
 mod kill;
 mod receive;
