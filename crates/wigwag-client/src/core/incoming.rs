@@ -120,10 +120,7 @@ impl<R> Core<R> {
         let packet = decode(found, version, &DecodeLimits::UNLIMITED)?;
         if is_handshaking {
             return match packet {
-                Packet::ConnAck(connack) => {
-                    self.handle_connack(now, &connack);
-                    Ok(())
-                }
+                Packet::ConnAck(connack) => self.handle_connack(now, &connack),
                 other => Err(Violation::unexpected(other.packet_type())),
             };
         }
@@ -158,7 +155,14 @@ impl<R> Core<R> {
         }
     }
 
-    fn handle_connack(&mut self, now: Time, connack: &ConnAck<'_>) {
+    fn handle_connack(&mut self, now: Time, connack: &ConnAck<'_>) -> Result<(), Violation> {
+        // [MQTT-3.2.2-4]
+        if connack.session_present && self.starts_clean() {
+            return Err(Violation::new(
+                ReasonCode::ProtocolError,
+                "CONNACK says that there is a session after a clean start",
+            ));
+        }
         if connack.reason == ReasonCode::Success {
             self.go_online(now, connack);
         } else {
@@ -175,6 +179,7 @@ impl<R> Core<R> {
             };
             self.fail(now, reason);
         }
+        Ok(())
     }
 
     fn may_fall_back(&self) -> bool {

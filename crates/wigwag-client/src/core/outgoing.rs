@@ -90,12 +90,10 @@ impl<R> Core<R> {
             Some(will) => will.properties()?,
             None => PropertiesBuf::new(),
         };
-        // In MQTT 3.x the flag is also the lifetime of the session, which stays what it is.
-        let clean_start = config.clean_start && !(version.has_properties() && self.was_online);
         let connect = Connect {
             version,
             client_id: &self.client_id,
-            clean_start,
+            clean_start: self.starts_clean(),
             keep_alive_secs: config.keep_alive_secs,
             properties: properties.as_properties(),
             will: config.will.as_ref().and_then(|will| {
@@ -114,6 +112,13 @@ impl<R> Core<R> {
         };
         self.out
             .append(|out| encode(&Packet::Connect(connect), version, out))
+    }
+
+    /// Whether the CONNECT of this connection throws the session away. In MQTT 3.x the flag is also the
+    /// lifetime of the session, which stays what it is.
+    pub(super) fn starts_clean(&self) -> bool {
+        let config = &self.config;
+        config.clean_start && !(config.version.has_properties() && self.was_online)
     }
 
     /// Tells the server why the connection ends, in the user's words if it is the user who ends it.
@@ -235,6 +240,9 @@ impl<R> Core<R> {
                 Some(ReasonCode::SharedSubscriptionsNotSupported)
             } else if filter.has_wildcard() && !server.wildcards {
                 Some(ReasonCode::WildcardSubscriptionsNotSupported)
+            } else if subscribe_size(own, server) > server.packet_size_max as usize {
+                // [MQTT-3.2.2-15]
+                Some(ReasonCode::PacketTooLarge)
             } else {
                 None
             }
@@ -393,6 +401,18 @@ impl<R> Core<R> {
             Ok(Received::Accepted(_)) | Err(_) => None,
         }
     }
+}
+
+/// Bytes of a SUBSCRIBE with this filter, in a version that knows a Maximum Packet Size.
+fn subscribe_size(own: &Wanted, server: &ServerOffer) -> usize {
+    let properties = if server.identifiers {
+        1 + var_int_len(own.identifier as usize)
+    } else {
+        0
+    };
+    // Packet Identifier, property length, and the filter with its length and options.
+    let remaining = 2 + 1 + properties + 2 + own.filter.len() + 1;
+    1 + var_int_len(remaining) + remaining
 }
 
 fn delivery(qos: Qos, packet_id: PacketId, dup: bool) -> Delivery {
