@@ -182,8 +182,9 @@ impl Client {
     /// Publishes a message.
     ///
     /// If the outgoing queue has room, this call hands the message over: it will be sent whether or not
-    /// the future is awaited or dropped. If not, the future waits for room, and dropping it before it
-    /// got any withdraws the message.
+    /// the future is awaited or dropped. If not, the future waits for room, as [`QueueOverflow`] says, and
+    /// dropping it before it got any withdraws the message. A message of QoS 1 or 2 is in the store, if the
+    /// client has one, before it is sent.
     ///
     /// The future resolves when the fate of the message is known: for QoS 0 when it has been handed to
     /// the connection, for QoS 1 and 2 when the server has answered, over however many connections that

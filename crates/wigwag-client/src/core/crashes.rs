@@ -569,3 +569,50 @@ fn without_a_store_nothing_is_stored() {
     }
     assert!(core.take_unsaved().is_empty());
 }
+
+#[test]
+fn no_damage_to_a_store_makes_the_client_panic() {
+    let mut disk = Memory::new();
+    let (mut core, _) = stored(&mut disk, Duration::ZERO, builder());
+    settle(&mut core, &mut disk);
+    let connect = core.connect_packet();
+    core.handle_connected(Time::ZERO, connect);
+    let mut connack = Vec::new();
+    let packet = Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason: ReasonCode::Success,
+        properties: Properties::EMPTY,
+    });
+    encode(&packet, Version::V5, &mut connack).expect("valid");
+    core.handle_bytes(Time::ZERO, &connack);
+    for index in 0..6 {
+        let publish = Publish::new("topic", "payload").message_expiry(Duration::from_secs(9));
+        let publish = publish.content_type("text").qos(qos(index));
+        let outgoing = publish.into_outgoing().expect("valid");
+        core.enqueue(Time::ZERO, outgoing, 0);
+    }
+    settle(&mut core, &mut disk);
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..2_000 {
+        let mut copy = Memory::new();
+        let mut batch = Batch::new();
+        for keyspace in 0..5 {
+            for (key, mut value) in disk.scan(Keyspace(keyspace)).expect("memory").intact {
+                for _ in 0..random.usize(0..3) {
+                    if let Some(byte) = random.choice(value.iter_mut()) {
+                        *byte = random.u8(..);
+                    }
+                }
+                value.truncate(value.len() - random.usize(0..=value.len()) * random.usize(0..2));
+                batch.put(Keyspace(keyspace), &key, &value);
+            }
+        }
+        copy.commit(&batch).expect("memory");
+        let (mut core, _) = stored(&mut copy, Duration::MAX, builder());
+        settle(&mut core, &mut copy);
+        let connect = core.connect_packet();
+        core.handle_connected(Time::ZERO, connect);
+        core.handle_bytes(Time::ZERO, &connack);
+        settle(&mut core, &mut copy);
+    }
+}

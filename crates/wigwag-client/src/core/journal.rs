@@ -93,9 +93,9 @@ impl Journal {
     }
 
     fn next_serial(&mut self) -> u64 {
-        self.next_serial += 1;
+        self.next_serial = self.next_serial.saturating_add(1);
         if self.is_on && self.next_serial >= self.claimed {
-            self.claimed = self.next_serial + CLAIM;
+            self.claimed = self.next_serial.saturating_add(CLAIM);
             let claimed = self.claimed.to_be_bytes();
             self.changes.put(SESSION, KEY_SERIAL, &claimed);
         }
@@ -159,7 +159,7 @@ impl Journal {
 
     fn wall(&self, now: Time) -> Duration {
         let (at, wall) = self.wall;
-        wall + (now - at)
+        wall.saturating_add(now - at)
     }
 
     /// What the store has to do next, if it is free.

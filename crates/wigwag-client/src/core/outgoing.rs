@@ -55,7 +55,7 @@ impl<R> Queued<R> {
     }
 
     fn age(&self, now: Time) -> Duration {
-        self.waited + (now - self.since)
+        self.waited.saturating_add(now - self.since)
     }
 
     /// Seconds that the message may still be delivered; `Some(0)` when its time is over.
