@@ -26,19 +26,24 @@ use crate::{builder, collect, next, wait_for_state, within};
 const ALL_QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
 /// One Mosquitto with a folder of its own.
-struct Mosquitto {
+pub(crate) struct Mosquitto {
     folder: TempDir,
-    tcp_port: u16,
+    pub(crate) tcp_port: u16,
     ws_port: u16,
     process: Child,
 }
 
 impl Mosquitto {
     async fn start() -> Mosquitto {
+        Mosquitto::start_with("").await
+    }
+
+    /// With more options.
+    pub(crate) async fn start_with(options: &str) -> Mosquitto {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (tcp_port, ws_port) = (free_port(), free_port());
         let configuration = format!(
-            "listener {tcp_port} 127.0.0.1\n\
+            "{options}listener {tcp_port} 127.0.0.1\n\
              listener {ws_port} 127.0.0.1\n\
              protocol websockets\n\
              allow_anonymous true\n"
@@ -70,7 +75,7 @@ impl Mosquitto {
         .await;
     }
 
-    fn tcp(&self) -> String {
+    pub(crate) fn tcp(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.tcp_port)
     }
 
