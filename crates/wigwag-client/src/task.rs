@@ -427,7 +427,7 @@ impl Task {
             }
             return true;
         }
-        if self.core.is_closing() && !self.is_shut {
+        if self.core.is_closing() && !self.core.is_holding() && !self.is_shut {
             // The socket stays until the server closes its side: dropped with unread bytes it would be
             // reset, and the DISCONNECT might never be read.
             match pump.poll_close(cx) {

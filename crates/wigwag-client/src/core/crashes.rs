@@ -571,6 +571,37 @@ fn without_a_store_nothing_is_stored() {
 }
 
 #[test]
+fn the_last_packet_waits_for_the_store_like_those_before_it() {
+    let mut disk = Memory::new();
+    let (mut core, _) = stored(&mut disk, Duration::ZERO, builder());
+    let connect = core.connect_packet();
+    core.handle_connected(Time::ZERO, connect);
+    let mut down = VecDeque::new();
+    let connect = drain(core.transmit());
+    let found = wigwag_proto::codec::frame(&connect, u32::MAX).expect("whole");
+    let packet =
+        wigwag_proto::codec::decode(found.expect("whole"), Version::V5, &DecodeLimits::UNLIMITED);
+    Server::default().handle(&packet.expect("valid"), &mut down);
+    for bytes in down {
+        core.handle_bytes(Time::ZERO, &bytes);
+    }
+    for output in settle(&mut core, &mut disk) {
+        if let Output::Deliver { token, .. } = output {
+            core.handle_handled(Time::ZERO, token, ReasonCode::Success);
+        }
+    }
+    core.disconnect(Time::ZERO, Duration::from_secs(1));
+    assert!(core.is_closing() && core.is_holding());
+    assert!(core.transmit().is_empty());
+    settle(&mut core, &mut disk);
+    let mut bytes = Vec::new();
+    while core.is_holding() {
+        bytes.extend(drain(core.transmit()));
+    }
+    assert_eq!(bytes, b"\x50\x02\0\x01\x50\x02\0\x02\xE0\0");
+}
+
+#[test]
 fn no_damage_to_a_store_makes_the_client_panic() {
     let mut disk = Memory::new();
     let (mut core, _) = stored(&mut disk, Duration::ZERO, builder());

@@ -279,6 +279,11 @@ impl<R> Core<R> {
         self.journal.stalled_at = None;
     }
 
+    /// Whether there are bytes to write, now or as soon as the store has what they tell.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// Hands the next batch to the store.
     pub(super) fn flush_journal(&mut self) {
         if self.out.is_held() {
