@@ -93,6 +93,14 @@ class Subject {
   }
 
   subscribe(o) {
+    if (o.refuse) {
+      // A refused message is not emitted: this is the only place that sees it.
+      this.client.options.customHandleAcks = (topic, message, packet, done) => {
+        const { qos, dup } = packet;
+        tell(this.number, "message", { topic, payload: message.toString(), qos, dup });
+        done(0x87);
+      };
+    }
     this.client.subscribe(o.filter, { qos: o.qos }, this.done(o.tag));
   }
 

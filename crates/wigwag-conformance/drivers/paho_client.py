@@ -105,6 +105,9 @@ class Subject:
                 self.tags[info.mid] = o["tag"]
 
     def subscribe(self, o):
+        if o["refuse"]:
+            tell(self.number, "unsupported", detail="paho-mqtt refuses no message")
+            return
         with self.lock:
             result, mid = self.client.subscribe(o["filter"], o["qos"])
             self.tags[mid] = o["tag"]

@@ -178,15 +178,12 @@ mod tests {
             let rows = statement::all(version);
             let duties = rows.iter().filter(|row| is_duty(row, true));
             let missing: Vec<_> = duties
-                .filter(|row| !watched.contains(row.id) && !UNWATCHED.contains(&row.id))
+                .filter(|row| !watched.contains(row.id))
                 .map(|row| row.id)
                 .collect();
             assert!(missing.is_empty(), "{version:?}: {missing:?}");
         }
     }
-
-    /// Needs a client that can be told to refuse a message.
-    const UNWATCHED: &[&str] = &["4.3.3-9"];
 
     #[test]
     fn scripts_watch_only_statements_that_exist() {

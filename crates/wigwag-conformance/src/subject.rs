@@ -60,10 +60,12 @@ pub struct Publish {
 pub enum Command {
     Start(Options),
     Publish(Publish),
+    /// The messages that come are refused, if the client is told so.
     Subscribe {
         tag: u32,
         filter: String,
         qos: u8,
+        refuse: bool,
     },
     Unsubscribe {
         tag: u32,

@@ -140,15 +140,19 @@ impl Packet {
         self.flags & 1 != 0
     }
 
+    /// The numbers of all properties with this identifier.
+    pub fn numbers(&self, id: u8) -> Vec<u32> {
+        let all = self.properties.iter().filter(|property| property.id == id);
+        all.filter_map(|property| match property.value {
+            Value::Number(number) => Some(number),
+            Value::Bytes(_) | Value::Pair(..) => None,
+        })
+        .collect()
+    }
+
     /// The number of the first property with this identifier.
     pub fn number(&self, id: u8) -> Option<u32> {
-        self.properties.iter().find_map(|property| match property {
-            Property {
-                id: found,
-                value: Value::Number(number),
-            } if *found == id => Some(*number),
-            _ => None,
-        })
+        self.numbers(id).first().copied()
     }
 
     /// The bytes of the first property with this identifier.
@@ -164,14 +168,12 @@ impl Packet {
 
     /// The pairs of all User Properties.
     pub fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        let pair = |property: &'_ Property| matches!(property.value, Value::Pair(..));
-        let pairs = self.properties.iter().filter(|property| pair(property));
-        pairs
-            .filter_map(|property| match &property.value {
-                Value::Pair(name, value) => Some((name.as_slice(), value.as_slice())),
-                Value::Number(_) | Value::Bytes(_) => None,
-            })
-            .collect()
+        let all = self.properties.iter();
+        all.filter_map(|property| match &property.value {
+            Value::Pair(name, value) => Some((name.as_slice(), value.as_slice())),
+            Value::Number(_) | Value::Bytes(_) => None,
+        })
+        .collect()
     }
 
     /// What a message about it should show.

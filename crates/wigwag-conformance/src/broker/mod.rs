@@ -5,6 +5,7 @@
 
 mod connect;
 mod flow;
+mod limits;
 mod publish;
 mod subscribe;
 mod text;
@@ -33,6 +34,7 @@ pub fn scripts() -> Vec<Scripted> {
         publish::SCRIPTS,
         flow::SCRIPTS,
         subscribe::SCRIPTS,
+        limits::SCRIPTS,
         websocket::SCRIPTS,
     ]
     .into_iter()

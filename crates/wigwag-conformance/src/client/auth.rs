@@ -39,20 +39,8 @@ fn begin(w: &mut World<'_>) -> Result<(Connection, Packet), Stop> {
         ..w.options()
     };
     w.start(options)?;
-    match w.accept() {
-        Ok(begun) => Ok(begun),
-        // The client may have said that it cannot.
-        Err(stop) => w.wait("why it does not connect", |_| false).map_or_else(
-            |why| {
-                Err(if matches!(why, Stop::Unsupported(_)) {
-                    why
-                } else {
-                    stop.clone()
-                })
-            },
-            |_| Err(stop.clone()),
-        ),
-    }
+    // The client may have said that it cannot.
+    w.accept().map_err(|stop| w.unsupported().unwrap_or(stop))
 }
 
 fn challenged(w: &mut World<'_>) -> Result<(), Stop> {
@@ -81,15 +69,8 @@ fn again(w: &mut World<'_>) -> Result<(), Stop> {
     let method = wire::text(0x15, METHOD.as_bytes());
     connection.send(&wire::connack(w.version, false, 0, &method));
     w.client.command(Command::Reauthenticate)?;
-    let first = match connection.expect(AUTH) {
-        Ok(packet) => packet,
-        Err(stop) => {
-            return Err(match w.wait("whether it can", |_| false) {
-                Err(Stop::Unsupported(what)) => Stop::Unsupported(what),
-                _ => stop,
-            });
-        }
-    };
+    let first = connection.expect(AUTH);
+    let first = first.map_err(|stop| w.unsupported().unwrap_or(stop))?;
     let kept = first.code == 0x19 && names_method(&first);
     w.check(["4.12.1-1", ""], kept, first.describe());
     connection.send(&wire::disconnect(w.version, 0x87, &[]));

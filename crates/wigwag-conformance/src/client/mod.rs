@@ -196,10 +196,19 @@ impl<'a> World<'a> {
     }
 
     fn subscribe(&mut self, filter: &str, qos: u8) -> Result<u32, Stop> {
+        self.subscribe_and(filter, qos, false)
+    }
+
+    /// Subscribes, and refuses or accepts what comes.
+    fn subscribe_and(&mut self, filter: &str, qos: u8, refuse: bool) -> Result<u32, Stop> {
         self.tag += 1;
         let (tag, filter) = (self.tag, filter.to_owned());
-        self.client
-            .command(Command::Subscribe { tag, filter, qos })?;
+        self.client.command(Command::Subscribe {
+            tag,
+            filter,
+            qos,
+            refuse,
+        })?;
         Ok(tag)
     }
 
@@ -229,6 +238,17 @@ impl<'a> World<'a> {
             self.seen.push(event);
         }
         Stop::failed(format!("the client does not say {what}"))
+    }
+
+    /// Why the client cannot do what it was asked for, if it has said so.
+    fn unsupported(&mut self) -> Option<Stop> {
+        while let Some(event) = self.client.event(Duration::ZERO) {
+            if let Event::Unsupported { detail } = event {
+                return Some(Stop::Unsupported(detail));
+            }
+            self.seen.push(event);
+        }
+        None
     }
 
     /// How the command with this tag ended.

@@ -22,6 +22,11 @@ pub(super) const SCRIPTS: &[Row] = &[
         qos_2,
     ),
     (
+        "a_refused_identifier_stands_for_another_message",
+        ["4.3.3-9", ""],
+        refused,
+    ),
+    (
         "a_message_that_expires_is_acknowledged_to_the_end",
         ["4.3.3-13", ""],
         expired,
@@ -146,6 +151,26 @@ fn qos_2(w: &mut World<'_>) -> Result<(), Stop> {
     let message = w.message()?;
     let seen = format!("'{message}' is delivered again");
     w.check(["4.3.3-10", "4.3.3-2"], message == "last", seen);
+    Ok(())
+}
+
+fn refused(w: &mut World<'_>) -> Result<(), Stop> {
+    let mut connection = w.online(w.options(), &[])?;
+    let tag = w.subscribe_and("#", 2, true)?;
+    let subscribe = match connection.expect(wire::SUBSCRIBE) {
+        Ok(subscribe) => subscribe,
+        Err(stop) => return Err(w.unsupported().unwrap_or(stop)),
+    };
+    connection.send(&wire::suback(w.version, subscribe.id, &[2]));
+    w.done(tag)?;
+    for payload in ["first", "second"] {
+        send(w, &mut connection, 2, false, 9, payload);
+        let ack = connection.expect(PUBREC)?;
+        w.check(["4.3.3-9", ""], ack.code >= 0x80, ack.describe());
+        let message = w.message()?;
+        let seen = format!("'{message}' is delivered");
+        w.check(["4.3.3-9", ""], message == payload, seen);
+    }
     Ok(())
 }
 

@@ -24,7 +24,8 @@ pub(crate) fn compare(name: &str, results: &Results) {
     let file =
         PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/results")).join(format!("{name}.txt"));
     if is_update() {
-        fs::write(&file, written(results)).expect("writable");
+        let old = fs::read_to_string(&file).unwrap_or_default();
+        fs::write(&file, written(results, &old)).expect("writable");
         return;
     }
     let recorded = fs::read_to_string(&file).expect("recorded; WIGWAG_UPDATE=1 records");
@@ -49,16 +50,22 @@ pub(crate) fn compare(name: &str, results: &Results) {
     assert!(differences.is_empty(), "{name}:\n{differences}");
 }
 
-fn written(results: &Results) -> String {
+/// A verdict that has not changed keeps its words, which may name a random identifier.
+fn written(results: &Results, old: &str) -> String {
+    let old: BTreeMap<_, _> = page::read_results(old).collect();
     let mut text = String::new();
     for ((version, id), verdict) in &results.0 {
         let kind = page::kind(verdict);
         let level = if version.is_v5() { "5" } else { "3.1.1" };
-        let _ = match verdict {
-            Verdict::Pass => writeln!(text, "{level} | {id} | {kind}"),
-            Verdict::Fail(why) | Verdict::Unsupported(why) => {
-                writeln!(text, "{level} | {id} | {kind} | {}", why.replace('\n', " "))
-            }
+        let why = match (old.get(&(*version, id.as_str())), verdict) {
+            (Some((was, why)), _) if *was == kind => (*why).to_owned(),
+            (_, Verdict::Pass) => String::new(),
+            (_, Verdict::Fail(why) | Verdict::Unsupported(why)) => why.replace('\n', " "),
+        };
+        let _ = if why.is_empty() {
+            writeln!(text, "{level} | {id} | {kind}")
+        } else {
+            writeln!(text, "{level} | {id} | {kind} | {why}")
         };
     }
     text

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use wigwag_client::{
-    Backoff, Client, Limits, Message, OfflineQos0, Publish, Qos, State, Version, Will,
+    Backoff, Client, Limits, Message, OfflineQos0, Publish, Qos, ReasonCode, Reject, State,
+    Version, Will,
 };
 use wigwag_conformance::peer::Stop;
 use wigwag_conformance::subject::{self, Command, Event, Options, Subject};
@@ -80,10 +81,20 @@ impl subject::Client for WigwagClient {
                     );
                 });
             }
-            Command::Subscribe { tag, filter, qos } => {
+            Command::Subscribe {
+                tag,
+                filter,
+                qos,
+                refuse,
+            } => {
                 let sender = self.sender.clone();
                 let subscribing = client.subscribe(filter, level(qos), move |message: Message| {
                     let _ = sender.send(event(&message));
+                    if refuse {
+                        Err(Reject::new(ReasonCode::NotAuthorized))
+                    } else {
+                        Ok(())
+                    }
                 });
                 RUNTIME.spawn(async move {
                     let result = subscribing.await;
