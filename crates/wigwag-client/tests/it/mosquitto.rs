@@ -8,10 +8,10 @@ mod kill;
 mod receive;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -111,10 +111,17 @@ pub(crate) fn spawn(folder: &TempDir) -> Child {
         .expect("mosquitto cannot be started; `cargo xtask setup` installs it")
 }
 
+/// A port that nobody listens on, never the same one twice. The system's own choice will not do: it comes
+/// from the range of outgoing connections, one of which may take it before the broker does.
 pub(crate) fn free_port() -> u16 {
-    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = StdListener::bind(addr).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
+    loop {
+        let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if StdListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub(crate) async fn online(builder: Builder) -> Client {
