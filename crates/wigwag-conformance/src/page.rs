@@ -37,7 +37,6 @@ pub fn read_results(text: &str) -> impl Iterator<Item = ((Version, &str), (&str,
 pub struct Record<'a> {
     /// Its name and version.
     pub subject: &'a str,
-    pub is_client: bool,
     pub text: &'a str,
 }
 

@@ -157,11 +157,10 @@ fn rejected(w: &mut World<'_>) -> Result<(), Stop> {
     }
     connection.cut();
     let mut connection = w.welcome(true, &[])?;
-    let again = w.until_marker(&mut connection)?;
-    let again: Vec<_> = again
-        .into_iter()
-        .filter(|p| p.kind != wire::SUBSCRIBE)
-        .collect();
+    // The client deals with CONNACK before it acknowledges this; twice, for what it reads from a store.
+    let mut again = w.fence(&mut connection)?;
+    again.extend(w.fence(&mut connection)?);
+    again.retain(|packet| packet.kind == PUBLISH);
     w.check(["4.4.0-2", ""], again.is_empty(), describe(&again));
     Ok(())
 }

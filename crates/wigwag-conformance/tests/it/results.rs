@@ -47,6 +47,14 @@ pub(crate) fn compare(name: &str, results: &Results) {
             );
         }
     }
+    for (version, id) in recorded.keys() {
+        if !results.0.contains_key(&(*version, (*id).to_owned())) {
+            let _ = writeln!(
+                differences,
+                "{version:?} MQTT-{id}: recorded, and no longer watched"
+            );
+        }
+    }
     assert!(differences.is_empty(), "{name}:\n{differences}");
 }
 
