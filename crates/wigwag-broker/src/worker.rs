@@ -2,8 +2,8 @@
 //!
 //! Everything on the thread works in turns. Connections that have become readable are read one after the
 //! other, each into the same buffer, and the engine fills the out-buffers of whoever gets something. Then
-//! the housekeeper has its turn: it writes every touched connection once, posts what other shards get as
-//! one batch each, and looks after mail and timers. A connection whose peer does not read writes the rest
+//! the housekeeper has its turn: it looks after mail and timers, posts what other shards get as one batch
+//! each, and writes every touched connection once. A connection whose peer does not read writes the rest
 //! itself.
 //!
 //! **Invariant:** the engine is borrowed for one call and never across an await.
@@ -36,7 +36,7 @@ const SCRATCH_LEN: usize = 64 * 1024;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
 
-/// A timer that is due sooner than this would keep the thread awake for nothing.
+/// How long the housekeeper sleeps when no timer is set and nobody wakes it.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// What all tasks of the thread share.
@@ -247,18 +247,15 @@ impl Worker {
     /// A socket from the acceptor. Each connection keeps its task for as long as it lives, so what only its
     /// beginning needs must not be part of that.
     fn take_socket(self: &Rc<Worker>, socket: TcpStream, transport: Transport) {
-        let stream = tokio::net::TcpStream::from_std(socket).and_then(|socket| {
-            socket.set_nodelay(true)?;
-            Ok(socket)
-        });
+        let stream = tokio::net::TcpStream::from_std(socket).and_then(Stream::tcp);
         // Whoever is gone before it was its turn is nobody's loss.
-        let Ok(socket) = stream else { return };
+        let Ok(stream) = stream else { return };
         match transport {
-            Transport::Tcp => self.open(Stream::Tcp(socket)),
+            Transport::Tcp => self.open(stream),
             Transport::WebSocket => {
                 let worker = Rc::clone(self);
                 tokio::task::spawn_local(async move {
-                    if let Some(stream) = worker.shake_hands(socket).await {
+                    if let Some(stream) = worker.shake_hands(stream).await {
                         worker.open(stream);
                     }
                 });
@@ -266,8 +263,8 @@ impl Worker {
         }
     }
 
-    async fn shake_hands(&self, socket: tokio::net::TcpStream) -> Option<Stream> {
-        let handshake = accept::accept_websocket(socket, self.limits.packet_size_max as usize);
+    async fn shake_hands(&self, stream: Stream) -> Option<Stream> {
+        let handshake = accept::accept_websocket(stream, self.limits.packet_size_max as usize);
         match timeout(self.limits.connect_timeout, handshake).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
