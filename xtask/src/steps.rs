@@ -132,66 +132,23 @@ const STEPS: &[Step] = &[
             .env("RUSTDOCFLAGS", "-D warnings"))
         },
     },
-    // The three selections of targets below take the same packages, so that features are the same
-    // and the dependencies are built once.
     Step {
         name: "unit",
         what: "tests inside the crates",
         needs: &[],
-        run: |_, tally| {
-            run_counted(
-                &mut cargo_command(&[
-                    "test",
-                    "--locked",
-                    "--workspace",
-                    "--features",
-                    FEATURES,
-                    "--lib",
-                    "--bins",
-                    "--no-fail-fast",
-                ]),
-                tally,
-            )
-        },
+        run: |_, tally| cargo_test(&["--lib", "--bins"], tally),
     },
     Step {
         name: "doctest",
         what: "examples in the documentation",
         needs: &[],
-        run: |_, tally| {
-            run_counted(
-                &mut cargo_command(&[
-                    "test",
-                    "--locked",
-                    "--workspace",
-                    "--features",
-                    FEATURES,
-                    "--doc",
-                    "--no-fail-fast",
-                ]),
-                tally,
-            )
-        },
+        run: |_, tally| cargo_test(&["--doc"], tally),
     },
     Step {
         name: "integration",
         what: "real sockets, and interop with Mosquitto, paho-mqtt and mqtt.js",
         needs: &["setup"],
-        run: |_, tally| {
-            run_counted(
-                &mut cargo_command(&[
-                    "test",
-                    "--locked",
-                    "--workspace",
-                    "--features",
-                    FEATURES,
-                    "--test",
-                    "it",
-                    "--no-fail-fast",
-                ]),
-                tally,
-            )
-        },
+        run: |_, tally| cargo_test(&["--test", "it"], tally),
     },
     Step {
         name: "build",
@@ -333,6 +290,13 @@ fn cargo_command(args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(args);
     command
+}
+
+/// Runs the tests of these targets. All selections take the same packages and features, so that the
+/// dependencies are built once.
+fn cargo_test(targets: &[&str], tally: &mut Tally) -> anyhow::Result<()> {
+    let mut command = cargo_command(&["test", "--locked", "--workspace", "--features", FEATURES]);
+    run_counted(command.args(targets).arg("--no-fail-fast"), tally)
 }
 
 fn cargo(args: &[&str]) -> anyhow::Result<()> {
