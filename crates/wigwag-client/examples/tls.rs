@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A device would go on trying; an example tells the first result.
     let first = states.wait_for(|state| match state {
         State::Online { .. } => true,
-        State::Offline { retry_in, .. } => retry_in.is_some(),
+        State::Offline { next, .. } => next.is_some(),
         State::Connecting { .. } => false,
     });
     if let State::Offline { reason, .. } = &*first.await? {

@@ -87,7 +87,9 @@ impl Client {
         let requests = Requests::new(config.version, &config.client_id);
         let room = Room::new(limits.queue_messages, limits.queue_bytes);
         let queue_overflow = config.queue_overflow;
-        let mut core = Core::new(config, fastrand::u64(..));
+        // The moment that `Time::ZERO` stands for.
+        let origin = tokio::time::Instant::now();
+        let mut core = Core::new(config, fastrand::u64(..), origin.into_std());
         let ledger = Arc::new(Ledger::default());
         let saver = store.map(|(saver, kept)| {
             core.set_wall(Time::ZERO, since_epoch());
@@ -151,10 +153,7 @@ impl Client {
         loop {
             match &*states.borrow_and_update() {
                 State::Online { .. } => return Ok(()),
-                State::Offline {
-                    reason,
-                    retry_in: None,
-                } if *reason != OfflineReason::NotStarted => {
+                State::Offline { reason, next: None } if *reason != OfflineReason::NotStarted => {
                     return Err(Fatal {
                         reason: reason.clone(),
                     });

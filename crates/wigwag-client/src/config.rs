@@ -681,7 +681,11 @@ mod tests {
     #[test]
     fn credentials_of_the_builder_go_before_those_of_the_address() {
         let check = |builder: Builder, user_name: &str, password: &[u8]| {
-            let core = crate::core::Core::<()>::new(builder.into_config().expect("valid"), 7);
+            let core = crate::core::Core::<()>::new(
+                builder.into_config().expect("valid"),
+                7,
+                std::time::Instant::now(),
+            );
             let packet = core.connect_packet();
             assert_eq!(packet.user_name.as_deref(), Some(user_name));
             assert_eq!(packet.password.as_deref(), Some(password));

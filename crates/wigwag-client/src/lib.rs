@@ -58,6 +58,6 @@ pub use pattern::{PatternError, shared};
 pub use receipt::{Enqueuing, Receipt, ReceiptId};
 pub use request::{IntoReply, Reply, Request, RequestError};
 pub use router::{MountError, Mounted, Mounting, Order, RouteHandler, Router};
-pub use state::{Event, Fatal, OfflineReason, State};
+pub use state::{Event, Fatal, NextAttempt, OfflineReason, State};
 pub use store::Store;
 pub use stream::{MessageStream, Streaming};

@@ -1,7 +1,7 @@
 //! What the client tells about itself: its state, the reasons behind it, and events.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wigwag_proto::ReasonCode;
 
@@ -24,8 +24,8 @@ pub enum State {
     Offline {
         /// Why.
         reason: OfflineReason,
-        /// Time until the next attempt; `None` when there will be none.
-        retry_in: Option<Duration>,
+        /// The next attempt; `None` when there will be none.
+        next: Option<NextAttempt>,
     },
 }
 
@@ -33,6 +33,25 @@ impl State {
     /// Whether the server has accepted the connection.
     pub const fn is_online(&self) -> bool {
         matches!(self, State::Online { .. })
+    }
+}
+
+/// The attempt to connect that follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NextAttempt {
+    /// Attempts since the last stable connection, this one included.
+    pub number: u32,
+    /// The time from the failure to the attempt.
+    pub delay: Duration,
+    /// When the attempt will be made.
+    pub at: Instant,
+}
+
+impl NextAttempt {
+    /// The time from now to the attempt; zero when it is due.
+    pub fn remaining(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
     }
 }
 

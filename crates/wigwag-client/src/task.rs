@@ -150,9 +150,9 @@ impl Task {
             sinks.insert(FALLBACK, Box::new(Lane::new("".into(), handler)));
         }
         Task {
+            origin: Instant::from_std(core.origin()),
             core,
             channels,
-            origin: Instant::now(),
             timer: None,
             dialling: None,
             pump: None,
@@ -565,16 +565,18 @@ fn log_state(target: &wigwag_net::dial::Target, state: &State) {
         State::Online { session_present } => tracing::info!(%target, session_present, "online"),
         State::Offline {
             reason,
-            retry_in: Some(retry_in),
-        } => tracing::warn!(%target, %reason, ?retry_in, "offline"),
+            next: Some(next),
+        } => {
+            let (next, retry_in) = (next.number, next.delay);
+            tracing::warn!(%target, %reason, next, ?retry_in, "offline");
+        }
         State::Offline {
             reason: OfflineReason::Stopped,
-            retry_in: None,
+            next: None,
         } => tracing::info!(%target, "stopped"),
-        State::Offline {
-            reason,
-            retry_in: None,
-        } => tracing::error!(%target, %reason, "stopped for good"),
+        State::Offline { reason, next: None } => {
+            tracing::error!(%target, %reason, "stopped for good");
+        }
     }
 }
 

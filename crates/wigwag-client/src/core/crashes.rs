@@ -197,7 +197,7 @@ impl World {
             .client_id("c")
             .keep_alive(Duration::ZERO)
             .session_expiry(Duration::from_secs(60));
-        let mut core = Core::new(builder.into_config().expect("valid"), 7);
+        let mut core = Core::new(builder.into_config().expect("valid"), 7, Instant::now());
         let kept = Kept::read(&mut self.disk).expect("memory");
         core.restore(Time::ZERO, &kept, |_| ());
         core.start(Time::ZERO);
@@ -409,7 +409,7 @@ fn stored(
     wall: Duration,
     builder: Builder,
 ) -> (Core<u32>, Vec<(u64, Option<Fate>)>) {
-    let mut core = Core::new(builder.into_config().expect("valid"), 7);
+    let mut core = Core::new(builder.into_config().expect("valid"), 7, Instant::now());
     core.set_wall(Time::ZERO, wall);
     let kept = Kept::read(disk).expect("memory");
     let receipts = core.restore(Time::ZERO, &kept, |_| 0);
@@ -555,7 +555,7 @@ fn numbers_are_never_given_out_twice() {
 
 #[test]
 fn without_a_store_nothing_is_stored() {
-    let mut core: Core<u32> = Core::new(builder().into_config().expect("valid"), 7);
+    let mut core: Core<u32> = Core::new(builder().into_config().expect("valid"), 7, Instant::now());
     core.start(Time::ZERO);
     core.enqueue(Time::ZERO, outgoing(Publish::new("a", "")), 0);
     core.publish(Time::ZERO, outgoing(Publish::new("a", "")), 0);

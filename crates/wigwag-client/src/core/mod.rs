@@ -24,7 +24,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wigwag_proto::alias::InboundAliases;
 use wigwag_proto::inbound::Inbound;
@@ -36,7 +36,7 @@ use wigwag_store::Batch;
 use crate::config::{Config, OfflineQos0, RefusalPolicy, Resubscribe, TakeOverPolicy};
 use crate::connect::{Attempt, ConnectPacket};
 use crate::message::{Message, Outgoing};
-use crate::state::{Event, OfflineReason, State};
+use crate::state::{Event, NextAttempt, OfflineReason, State};
 use crate::{
     DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
 };
@@ -97,6 +97,7 @@ pub(crate) enum Output<R> {
 pub(crate) struct Core<R> {
     config: Config,
     random: fastrand::Rng,
+    origin: Instant,
     phase: Phase,
     state: State,
     /// Failures in a row without a stable connection between them.
@@ -197,7 +198,8 @@ impl ServerOffer {
 }
 
 impl<R> Core<R> {
-    pub(crate) fn new(config: Config, seed: u64) -> Core<R> {
+    /// `origin` is the moment that [`Time::ZERO`] stands for.
+    pub(crate) fn new(config: Config, seed: u64, origin: Instant) -> Core<R> {
         let nothing = packet::ConnAck {
             session_present: false,
             reason: ReasonCode::Success,
@@ -205,10 +207,11 @@ impl<R> Core<R> {
         };
         Core {
             random: fastrand::Rng::with_seed(seed),
+            origin,
             phase: Phase::Idle,
             state: State::Offline {
                 reason: OfflineReason::NotStarted,
-                retry_in: None,
+                next: None,
             },
             failures: 0,
             rounds: 0,
@@ -467,6 +470,17 @@ impl<R> Core<R> {
 
     // Time.
 
+    /// The moment that `Time::ZERO` stands for.
+    pub(crate) const fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    /// The program's name for a time; what is too far away for one is a day away.
+    fn moment(&self, time: Time) -> Instant {
+        let moment = self.origin.checked_add(time.since_origin());
+        moment.unwrap_or(self.origin + Duration::from_secs(24 * 60 * 60))
+    }
+
     /// When to call [`Core::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let phase = match &self.phase {
@@ -623,18 +637,20 @@ impl<R> Core<R> {
             return self.stop(reason, false);
         }
         self.failures = self.failures.saturating_add(1);
-        let retry_in = if self.servers.handle_failed() {
+        let delay = if self.servers.handle_failed() {
             self.rounds = self.rounds.saturating_add(1);
             self.config.backoff.delay(self.rounds, self.random.f64())
         } else {
             Duration::ZERO
         };
-        self.phase = Phase::Waiting {
-            until: now + retry_in,
-        };
+        self.phase = Phase::Waiting { until: now + delay };
         self.enter(State::Offline {
             reason,
-            retry_in: Some(retry_in),
+            next: Some(NextAttempt {
+                number: self.failures.saturating_add(1),
+                delay,
+                at: self.moment(now + delay),
+            }),
         });
         self.refuse_queued_qos0();
         self.settle(now);
@@ -715,10 +731,7 @@ impl<R> Core<R> {
                 Err(PublishError::Stopped),
             ));
         }
-        self.enter(State::Offline {
-            reason,
-            retry_in: None,
-        });
+        self.enter(State::Offline { reason, next: None });
         self.push(Output::Stopped(report));
     }
 

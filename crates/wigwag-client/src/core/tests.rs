@@ -28,7 +28,7 @@ impl World {
     fn new(builder: Builder) -> World {
         let config = builder.into_config().expect("valid");
         let version = config.version;
-        let mut core = Core::new(config, 7);
+        let mut core = Core::new(config, 7, Instant::now());
         core.start(Time::ZERO);
         let mut world = World {
             core,
@@ -205,11 +205,14 @@ impl World {
     }
 
     fn retry_in(&self) -> Duration {
+        self.next_attempt().delay
+    }
+
+    fn next_attempt(&self) -> NextAttempt {
         match self.core.state() {
             State::Offline {
-                retry_in: Some(retry_in),
-                ..
-            } => *retry_in,
+                next: Some(next), ..
+            } => *next,
             state => panic!("{state:?} has no next attempt"),
         }
     }
@@ -321,7 +324,11 @@ fn being_kicked_right_after_connack_backs_off() {
         world.connect(false, &[]);
         world.advance(Duration::from_millis(1));
         world.core.handle_failed(world.now, OfflineReason::Closed);
-        waits.push(world.retry_in());
+        let next = world.next_attempt();
+        assert_eq!(next.number, attempt + 1);
+        let due = world.now + next.delay;
+        assert_eq!(next.at - world.core.origin(), due.since_origin());
+        waits.push(next.delay);
         world.wait_for_dial();
     }
     let bound = |failures: usize| SECOND * (1 << failures.min(6)).min(60);
@@ -360,7 +367,7 @@ fn a_silent_server_is_given_up_after_the_connect_timeout() {
         world.core.state(),
         State::Offline {
             reason: OfflineReason::ConnectTimeout(_),
-            retry_in: Some(_)
+            next: Some(_)
         }
     ));
 }
@@ -843,7 +850,7 @@ fn check_violation(packet: &Packet<'_>, expect: &str) {
         world.core.state(),
         State::Offline {
             reason: OfflineReason::Protocol { .. },
-            retry_in: Some(_)
+            next: Some(_)
         }
     ));
 }
@@ -1261,7 +1268,7 @@ fn refuse(world: &mut World, reason: ReasonCode, properties: &[Property<'_>]) {
 
 fn retry_in(world: &World) -> Option<Duration> {
     match world.core.state() {
-        State::Offline { retry_in, .. } => *retry_in,
+        State::Offline { next, .. } => next.map(|next| next.delay),
         State::Connecting { .. } | State::Online { .. } => None,
     }
 }
@@ -1376,7 +1383,7 @@ fn a_connect_that_cannot_be_encoded_is_told() {
     world.core.handle_connected(world.now, packet);
     let state = world.core.state();
     assert!(
-        matches!(state, State::Offline { reason: OfflineReason::Connect(text), retry_in: Some(_) } if text.contains("70000")),
+        matches!(state, State::Offline { reason: OfflineReason::Connect(text), next: Some(_) } if text.contains("70000")),
         "{state:?}"
     );
 }

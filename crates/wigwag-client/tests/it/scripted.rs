@@ -263,7 +263,7 @@ async fn a_lost_connection_comes_back_and_unacknowledged_messages_with_it() {
         offline,
         State::Offline {
             reason: OfflineReason::Closed | OfflineReason::Io(_),
-            retry_in: Some(_)
+            next: Some(_)
         }
     ));
     let mut connection = server.accept_with(true, ReasonCode::Success).await;

@@ -156,7 +156,7 @@ impl Inner {
                     match now {
                         _ if changed.is_err() => return,
                         Connection::Online { .. } => self.announce().await,
-                        Connection::Offline { reason, retry_in } => match retry_in {
+                        Connection::Offline { reason, next } => match next.map(|next| next.delay) {
                             Some(wait) => warn!(device = self.id, %reason, ?wait, "offline"),
                             None => return warn!(device = self.id, %reason, "the broker refuses the device"),
                         },
