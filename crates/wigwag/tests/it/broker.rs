@@ -25,12 +25,17 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) fn start(kind: Kind) -> Self {
+        Self::start_with(kind, "")
+    }
+
+    /// With more options for Mosquitto, whose defaults may stand in the way; ours has none that do.
+    pub(crate) fn start_with(kind: Kind, mosquitto_options: &str) -> Self {
         match kind {
             Kind::Wigwag => Self::wigwag(0, 0),
             Kind::Mosquitto => loop {
                 // Mosquitto cannot choose a port by itself, and between our choice and its
                 // start another test may take it: then there is another round.
-                if let Some(broker) = Self::mosquitto(free_port(), free_port()) {
+                if let Some(broker) = Self::mosquitto(free_port(), free_port(), mosquitto_options) {
                     break broker;
                 }
             },
@@ -52,11 +57,11 @@ impl Broker {
         }
     }
 
-    fn mosquitto(mqtt_port: u16, ws_port: u16) -> Option<Self> {
+    fn mosquitto(mqtt_port: u16, ws_port: u16, options: &str) -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("mosquitto.conf");
         let configuration = format!(
-            "listener {mqtt_port} 127.0.0.1\n\
+            "{options}listener {mqtt_port} 127.0.0.1\n\
              listener {ws_port} 127.0.0.1\n\
              protocol websockets\n\
              allow_anonymous true\n\
@@ -106,7 +111,7 @@ impl Broker {
         drop(process);
         match kind {
             Kind::Wigwag => Self::wigwag(mqtt_port, ws_port),
-            Kind::Mosquitto => Self::mosquitto(mqtt_port, ws_port)
+            Kind::Mosquitto => Self::mosquitto(mqtt_port, ws_port, "")
                 .unwrap_or_else(|| panic!("another process took port {mqtt_port} or {ws_port}")),
         }
     }

@@ -32,12 +32,15 @@ macro_rules! against_both_brokers {
 }
 
 mod broker;
+mod our_client;
 mod process;
 mod tools;
 mod wire;
 
 mod device;
+mod faults;
 mod foreign_clients;
 mod hostile_bytes;
+mod kills;
 mod mosquitto_clients;
 mod up;
