@@ -23,15 +23,18 @@ const PURE_WHY: &str = "the pure crates read no clock, draw no randomness and do
 const ARROWS: &[(&str, &[&str])] = &[
     ("wigwag-proto", &[]),
     ("wigwag-engine", &["wigwag-proto"]),
+    ("wigwag-access", &["wigwag-proto"]),
     ("wigwag-net", &["wigwag-proto"]),
     ("wigwag-store", &[]),
+    ("wigwag-scram", &[]),
     (
         "wigwag-client",
-        &["wigwag-net", "wigwag-proto", "wigwag-store"],
+        &["wigwag-net", "wigwag-proto", "wigwag-scram", "wigwag-store"],
     ),
     (
         "wigwag-broker",
         &[
+            "wigwag-access",
             "wigwag-engine",
             "wigwag-net",
             "wigwag-client",
@@ -56,7 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const PURE: &[&str] = &["wigwag-proto", "wigwag-engine"];
+const PURE: &[&str] = &["wigwag-proto", "wigwag-engine", "wigwag-scram"];
 
 /// Crates that bring a clock, randomness, a runtime or I/O.
 const IMPURE: &[&str] = &[

@@ -10,7 +10,11 @@ const CLIPPY_LIST: &str = "purity-list";
 const CLIPPY_OFF: &str = "purity-off";
 const PURE_PATH: &str = "purity-path";
 
-const PURE: &[&str] = &["crates/wigwag-proto/", "crates/wigwag-engine/"];
+const PURE: &[&str] = &[
+    "crates/wigwag-proto/",
+    "crates/wigwag-engine/",
+    "crates/wigwag-scram/",
+];
 
 const LIST_WHY: &str = "a crate's clippy.toml replaces the root's as a whole, so the pure crates repeat its bans and add their own";
 const PURE_WHY: &str =
@@ -158,6 +162,7 @@ mod tests {
                 ("clippy.toml", &root),
                 ("crates/wigwag-engine/clippy.toml", engine),
                 ("crates/wigwag-proto/clippy.toml", &more),
+                ("crates/wigwag-scram/clippy.toml", &more),
             ])
         };
         assert_eq!(check(&more), [""; 0]);
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn a_missing_list_is_found() {
         let found = found(&[]);
-        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found.len(), PURE.len(), "{found:?}");
         assert!(found[0].contains("std::time::Instant::now"), "{found:?}");
     }
 
@@ -183,6 +188,7 @@ mod tests {
             found(&[
                 ("crates/wigwag-engine/clippy.toml", &full),
                 ("crates/wigwag-proto/clippy.toml", &full),
+                ("crates/wigwag-scram/clippy.toml", &full),
                 ("crates/wigwag-engine/src/a.rs", line),
             ])
         };

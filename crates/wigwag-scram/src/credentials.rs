@@ -1,0 +1,126 @@
+//! What a server keeps of a password, and what it shows in place of that for a user whom it does not know.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use crate::error::Error;
+use crate::keys::{Key, SaltedPassword, hash, hmac};
+use crate::message::prepare_password;
+
+/// Bytes of a salt that this crate makes.
+pub const SALT_LEN: usize = 16;
+
+/// What a server keeps of a password. Nobody can log in with it, but whoever steals it can try passwords,
+/// and can pose as the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub(crate) salt: Vec<u8>,
+    pub(crate) iterations: NonZeroU32,
+    pub(crate) stored_key: Key,
+    pub(crate) server_key: Key,
+}
+
+impl Credentials {
+    /// Makes the credentials of a password, with a random salt. RFC 7677 asks for at least 4096 iterations;
+    /// it takes around a microsecond for each, here and in every client.
+    ///
+    /// Fails with [`Error::Password`] alone.
+    pub fn derive(
+        password: &str,
+        salt: [u8; SALT_LEN],
+        iterations: NonZeroU32,
+    ) -> Result<Credentials, Error> {
+        let password = prepare_password(password)?;
+        let salted = SaltedPassword::new(&password, &salt, iterations.get());
+        Ok(Credentials {
+            salt: salt.to_vec(),
+            iterations,
+            stored_key: hash(&salted.client_key()),
+            server_key: salted.server_key(),
+        })
+    }
+
+    /// Credentials as they were stored, by this crate or by another.
+    pub fn new(
+        salt: impl Into<Vec<u8>>,
+        iterations: NonZeroU32,
+        stored_key: [u8; 32],
+        server_key: [u8; 32],
+    ) -> Credentials {
+        Credentials {
+            salt: salt.into(),
+            iterations,
+            stored_key,
+            server_key,
+        }
+    }
+
+    /// The salt.
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    /// The iteration count.
+    pub const fn iterations(&self) -> NonZeroU32 {
+        self.iterations
+    }
+
+    /// The StoredKey.
+    pub const fn stored_key(&self) -> &[u8; 32] {
+        &self.stored_key
+    }
+
+    /// The ServerKey.
+    pub const fn server_key(&self) -> &[u8; 32] {
+        &self.server_key
+    }
+}
+
+/// Without the keys.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("iterations", &self.iterations)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Answers for users that do not exist, so that nobody learns from a server who does.
+///
+/// A user gets the same salt each time, as a real one would. Give it a secret that stays the same over
+/// restarts, and the iteration count that new credentials get: a user with another count, or with a salt
+/// of another length than [`SALT_LEN`], can be told from those that do not exist.
+#[derive(Clone)]
+pub struct Decoy {
+    secret: Key,
+    iterations: NonZeroU32,
+}
+
+impl Decoy {
+    /// The decoy of one server.
+    pub const fn new(secret: [u8; 32], iterations: NonZeroU32) -> Decoy {
+        Decoy { secret, iterations }
+    }
+
+    /// Credentials that no password fits; `name` has been prepared.
+    pub(crate) fn credentials(&self, name: &str) -> Credentials {
+        let part = |what: &str| hmac(&self.secret, format!("{what},{name}").as_bytes());
+        let mut salt = part("salt").to_vec();
+        salt.truncate(SALT_LEN);
+        Credentials {
+            salt,
+            iterations: self.iterations,
+            stored_key: part("stored key"),
+            server_key: part("server key"),
+        }
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for Decoy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoy")
+            .field("iterations", &self.iterations)
+            .finish_non_exhaustive()
+    }
+}
