@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wigwag_engine::policy::AllowAll;
-use wigwag_engine::{Ending, Limits, Node, Shard, ShardId};
+use wigwag_engine::{Ending, Node, Peer, Settings, Shard, ShardId};
 use wigwag_proto::codec::{DecodeLimits, decode as decode_packet, encode, frame};
 use wigwag_proto::inflight::Inflight;
 use wigwag_proto::{Packet, PacketId, Qos, Time, Version};
@@ -119,7 +119,7 @@ pub fn inflight(data: &[u8]) {
 /// which have sent a valid CONNECT before.
 pub fn shard(data: &[u8]) {
     let node = Arc::new(Node::new(1, 1));
-    let mut shard = Shard::new(ShardId(0), node, Limits::default(), Box::new(AllowAll));
+    let mut shard = Shard::new(ShardId(0), node, Settings::default(), Box::new(AllowAll));
     let mut now = Time::ZERO;
     let connects: [&[u8]; 4] = [
         b"",
@@ -128,7 +128,7 @@ pub fn shard(data: &[u8]) {
         b"\x10\x13\0\x04MQTT\x05\x00\0\x0a\x05\x11\0\0\0\x64\0\x01b",
     ];
     let keys = connects.map(|connect| {
-        let key = shard.handle_opened(now);
+        let key = shard.handle_opened(now, Arc::default(), Peer::default());
         shard.handle_bytes(now, key, connect);
         key
     });

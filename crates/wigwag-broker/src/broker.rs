@@ -9,10 +9,12 @@ use std::thread;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
-use wigwag_engine::{Limits, Node, ShardId};
+use wigwag_engine::message::MessageRef;
+use wigwag_engine::{Kick, Limits, Node, Settings, ShardId};
 use wigwag_net::accept;
 
 use crate::acceptor;
+use crate::desk::{OpenDesk, Order};
 use crate::mailbox::Mailbox;
 use crate::worker::Worker;
 
@@ -149,7 +151,8 @@ impl Builder {
             thread::Builder::new()
                 .name(format!("wigwag-shard-{id}"))
                 .spawn(move || {
-                    Worker::new(id, node, limits, mailboxes, origin).run(&runtime);
+                    let desk = Arc::new(OpenDesk);
+                    Worker::new(id, node, limits.into(), mailboxes, origin, desk).run(&runtime);
                     drop(running);
                 })?;
         }
@@ -214,6 +217,28 @@ impl Broker {
         // Nobody ever sends: the channel closes when the last thread has ended.
         let ended = self.all_stopped.recv().await;
         debug_assert_eq!(ended, None);
+    }
+
+    /// Disconnects clients.
+    pub fn kick(&self, kick: Kick) {
+        if let Some(mailbox) = self.mailboxes.first() {
+            mailbox.send_order(Order::Kick(kick));
+        }
+    }
+
+    /// Publishes a message to everybody who has subscribed to its topic and may receive it.
+    pub fn publish(&self, message: MessageRef<'_>) {
+        if let Some(mailbox) = self.mailboxes.first() {
+            mailbox.send_order(Order::Publish(message.to_message()));
+        }
+    }
+
+    /// Lets all shards behave by other settings. What has been granted to clients stays.
+    pub fn set_settings(&self, settings: &Settings) {
+        for mailbox in self.mailboxes.iter() {
+            mailbox.send_order(Order::Settings(settings.clone()));
+            mailbox.send_order(Order::Policy);
+        }
     }
 
     fn begin_to_stop(&mut self) {

@@ -22,6 +22,7 @@
 pub mod broker;
 
 mod acceptor;
+mod desk;
 mod events;
 mod mailbox;
 mod worker;

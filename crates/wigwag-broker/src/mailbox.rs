@@ -1,4 +1,4 @@
-//! What comes to a worker from other threads: sockets, envelopes, and the wish to stop.
+//! What comes to a worker from other threads: sockets, envelopes, orders, and the wish to stop.
 //!
 //! A batch costs one lock and at most one wake-up. The bytes that wait are counted, so that whoever fills
 //! a mailbox faster than it is emptied can be held back.
@@ -12,6 +12,7 @@ use futures_util::task::AtomicWaker;
 use wigwag_engine::peer::Envelope;
 
 use crate::broker::Transport;
+use crate::desk::Order;
 
 /// From this many bytes on, a mailbox is congested.
 const CONGESTED: usize = 16 * 1024 * 1024;
@@ -29,6 +30,7 @@ pub(crate) struct Mailbox {
 pub(crate) struct Inbox {
     pub(crate) sockets: Vec<(TcpStream, Transport)>,
     pub(crate) envelopes: Vec<Envelope>,
+    pub(crate) orders: Vec<Order>,
     pub(crate) stop: bool,
     /// Connections of other workers that wait until the mailbox is no longer congested.
     held_back: Vec<Waker>,
@@ -44,6 +46,11 @@ impl Mailbox {
         let bytes = envelopes.iter().map(Envelope::size).sum();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.lock().envelopes.extend(envelopes);
+        self.owner.wake();
+    }
+
+    pub(crate) fn send_order(&self, order: Order) {
+        self.lock().orders.push(order);
         self.owner.wake();
     }
 

@@ -23,10 +23,13 @@ use tokio::task::LocalSet;
 use tokio::time::{Sleep, sleep_until, timeout};
 use tracing::{debug, error};
 use wigwag_engine::policy::AllowAll;
-use wigwag_engine::{ConnectionKey, Ending, Event, Limits, Node, Shard, ShardId, Time};
+use wigwag_engine::{
+    ConnectionKey, Ending, Event, ListenerSettings, Node, Peer, Settings, Shard, ShardId, Time,
+};
 use wigwag_net::{Pump, Stream, accept};
 
 use crate::broker::Transport;
+use crate::desk::{Desk, Order, Orders};
 use crate::events;
 use crate::mailbox::{Inbox, Mailbox};
 
@@ -44,8 +47,9 @@ pub(crate) struct Worker {
     id: ShardId,
     origin: Instant,
     shards: u16,
-    limits: Limits,
+    settings: RefCell<Settings>,
     mailboxes: Arc<[Mailbox]>,
+    desk: Arc<dyn Desk>,
     shard: RefCell<Shard>,
     links: RefCell<SecondaryMap<ConnectionKey, Rc<Link>>>,
     scratch: RefCell<Box<[u8]>>,
@@ -82,18 +86,21 @@ impl Worker {
     pub(crate) fn new(
         id: ShardId,
         node: Arc<Node>,
-        limits: Limits,
+        settings: Settings,
         mailboxes: Arc<[Mailbox]>,
         origin: Instant,
+        desk: Arc<dyn Desk>,
     ) -> Worker {
+        let policy = desk.policy(id).unwrap_or_else(|| Box::new(AllowAll));
         let shards = u16::try_from(mailboxes.len()).unwrap_or(u16::MAX);
         Worker {
             id,
             origin,
             shards,
             mailboxes,
-            shard: RefCell::new(Shard::new(id, node, limits.clone(), Box::new(AllowAll))),
-            limits,
+            shard: RefCell::new(Shard::new(id, node, settings.clone(), policy)),
+            settings: RefCell::new(settings),
+            desk,
             links: RefCell::new(SecondaryMap::new()),
             scratch: RefCell::new(vec![0; SCRATCH_LEN].into()),
             housekeeper: RefCell::new(Waker::noop().clone()),
@@ -164,14 +171,48 @@ impl Worker {
             self.shard.borrow_mut().handle_envelope(now, envelope);
         }
         mail.release();
+        for order in mail.orders.drain(..) {
+            self.obey(now, order);
+        }
         if mail.stop && !self.stopping.replace(true) {
             self.shard.borrow_mut().handle_shutdown(now);
+        }
+    }
+
+    /// Does what another part of the broker wants of the shard.
+    fn obey(&self, now: Time, order: Order) {
+        let mut shard = self.shard.borrow_mut();
+        match order {
+            Order::Verdict(connection, verdict) => shard.handle_verdict(now, connection, verdict),
+            Order::Kick(kick) => shard.handle_kick(now, &kick),
+            Order::Publish(message) => shard.handle_injected(now, message.view()),
+            Order::Settings(settings) => {
+                shard.handle_settings(settings.clone());
+                self.settings.replace(settings);
+            }
+            Order::Policy => {
+                if let Some(policy) = self.desk.policy(self.id) {
+                    shard.handle_policy(policy);
+                }
+            }
+        }
+    }
+
+    /// Hands out what the engine does not decide itself.
+    fn hand_out(&self) {
+        let orders = Orders::new(&self.mailboxes, self.id);
+        while let Some(request) = self.shard.borrow_mut().poll_auth_request() {
+            self.desk.authenticate(&orders, request);
+        }
+        while let Some(claimed) = self.shard.borrow_mut().poll_claimed() {
+            self.desk.handle_claimed(&orders, claimed);
         }
     }
 
     /// Writes what this turn has brought to everybody, here and in other shards.
     fn end_turn(&self) {
         let now = self.now();
+        self.hand_out();
         // Mail before acknowledgements: a publisher that has one may be on another shard with its next
         // message before this one has left.
         self.post();
@@ -264,8 +305,12 @@ impl Worker {
     }
 
     async fn shake_hands(&self, stream: Stream) -> Option<Stream> {
-        let handshake = accept::accept_websocket(stream, self.limits.packet_size_max as usize);
-        match timeout(self.limits.connect_timeout, handshake).await {
+        let (packet_size_max, connect_timeout) = {
+            let limits = &self.settings.borrow().limits;
+            (limits.packet_size_max, limits.connect_timeout)
+        };
+        let handshake = accept::accept_websocket(stream, packet_size_max as usize);
+        match timeout(connect_timeout, handshake).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
                 debug!(%error, "no WebSocket");
@@ -280,9 +325,18 @@ impl Worker {
         if self.stopping.get() {
             return;
         }
-        let key = self.shard.borrow_mut().handle_opened(self.now());
+        let address = stream.peer_addr().ok();
+        let peer = Peer {
+            address,
+            certificate_name: None,
+        };
+        let listener = Arc::new(ListenerSettings::default());
+        let key = self
+            .shard
+            .borrow_mut()
+            .handle_opened(self.now(), listener, peer);
         let link = Rc::new(Link {
-            peer: stream.peer_addr().ok(),
+            peer: address,
             pump: RefCell::new(Pump::new(stream)),
             task: RefCell::new(Waker::noop().clone()),
             state: Cell::new(LinkState::Idle),

@@ -215,10 +215,7 @@ mod tests {
     }
 
     fn identity() -> Identity {
-        Identity {
-            client_id: "c".into(),
-            user_name: None,
-        }
+        Identity::new("c", None)
     }
 
     fn authorised(delivery: Delivery<'_>) -> Authorised<Delivery<'_>> {

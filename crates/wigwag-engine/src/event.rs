@@ -80,6 +80,9 @@ pub enum CloseReason {
     /// Another connection took the session over.
     #[error("session taken over by another connection")]
     TakenOver,
+    /// The embedder wanted it closed.
+    #[error("closed by the administrator: {0}")]
+    Kicked(ReasonCode),
     /// The client passed a bound.
     #[error("{0}")]
     Quota(&'static str),

@@ -9,9 +9,13 @@
 //! (the one place where a message becomes bytes for a subscriber).
 #![warn(missing_docs)]
 
+pub mod auth;
+pub mod kick;
 pub mod limits;
+pub mod listener;
 pub mod message;
 pub mod policy;
+pub mod settings;
 
 pub mod node;
 pub mod retained;
@@ -27,7 +31,11 @@ mod flight;
 mod timers;
 
 pub use event::{CloseReason, Event};
+pub use kick::{Kick, Who};
 pub use limits::Limits;
+pub use listener::{ListenerSettings, Peer, Versions};
 pub use node::{Node, ShardId};
-pub use shard::{ConnectionKey, Ending, Shard};
+pub use settings::Settings;
+pub use shard::{Claimed, ConnectionKey, Ending, Shard};
+pub use wigwag_proto as proto;
 pub use wigwag_proto::Time;

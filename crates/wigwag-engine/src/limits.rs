@@ -24,8 +24,6 @@ pub struct Limits {
     pub client_id_len_max: usize,
     /// Receive Maximum that clients are told. One that exceeds it twofold is disconnected with `0x93`.
     pub receive_maximum: u16,
-    /// Topic Alias Maximum that clients are told; a higher alias ends the connection with `0x94`.
-    pub topic_alias_maximum: u16,
     /// Topic Names behind the aliases of one connection, together; more end it with `0x97`.
     pub topic_alias_bytes_max: usize,
     /// Unacknowledged QoS 1 and 2 messages to one client, if it does not ask for fewer; further ones wait
@@ -69,7 +67,6 @@ impl Default for Limits {
             decode: DecodeLimits::default(),
             client_id_len_max: 256,
             receive_maximum: 1_000,
-            topic_alias_maximum: 16,
             topic_alias_bytes_max: 64 * 1024,
             inflight_max: 8_192,
             inflight_bytes_max: 16 * 1024 * 1024,

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::kick::Kick;
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::node::{Epoch, ShardId};
@@ -60,6 +61,8 @@ pub(crate) enum Letter {
         session: SessionKey,
         backlog: Backlog,
     },
+    /// The embedder wants clients disconnected.
+    Kick(Kick),
 }
 
 /// A session on its way, with the place that it left.

@@ -1,14 +1,17 @@
 //! From CONNECT to CONNACK, taking sessions over, and from DISCONNECT to the end of a session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use wigwag_proto::packet::{ConnAck, Connect, Disconnect};
+use bytes::Bytes;
+use wigwag_proto::packet::{ConnAck, Connect, Disconnect, Version};
 use wigwag_proto::{Packet, PropertiesBuf, Property, ReasonCode, Time};
 
 use super::{ConnectionKey, Phase, Shard};
 use crate::event::{CloseReason, Event};
+use crate::listener::ListenerSettings;
 use crate::message::Forwarded;
-use crate::node::Epoch;
+use crate::node::{Epoch, Hasher};
 use crate::peer::{AwaitedBy, Letter};
 use crate::policy::Identity;
 use crate::session::{Session, SessionKey, SessionWill};
@@ -17,17 +20,51 @@ use crate::timers::Timer;
 /// Bytes of a CONNACK before its properties, which have a length of at most two bytes.
 const CONNACK_HEADER_LEN: usize = 7;
 
-/// What a CONNECT asks for, until the session is at hand.
+/// What a CONNECT asks for.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct Introduction {
     identity: Identity,
-    epoch: Epoch,
     assigned: bool,
     clean_start: bool,
     wished_expiry_secs: u32,
     keep_alive_secs: u16,
     receive_maximum: u16,
     will: Option<SessionWill>,
+    /// What the CONNACK says of an enhanced authentication.
+    authentication: PropertiesBuf,
+}
+
+impl Introduction {
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The client is who it says, or who the verdict says.
+    pub(super) fn authenticated(
+        &mut self,
+        user_name: Option<Box<str>>,
+        method: Option<Box<str>>,
+        data: Option<Bytes>,
+    ) {
+        self.identity.user_name = user_name;
+        let properties = &mut self.authentication;
+        if let Some(method) = method {
+            properties
+                .push(Property::AuthenticationMethod(&method))
+                .expect("it was received as one");
+            if let Some(data) = data {
+                // More than a property can hold is a mistake of the embedder's; the client will notice.
+                let _ = properties.push(Property::AuthenticationData(&data));
+            }
+        }
+    }
+}
+
+/// What a CONNECT asks for, until the session is at hand.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    introduction: Introduction,
+    epoch: Epoch,
 }
 
 impl Pending {
@@ -39,40 +76,28 @@ impl Pending {
 
 impl Shard {
     pub(super) fn handle_connect(&mut self, now: Time, key: ConnectionKey, connect: &Connect<'_>) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.receiving.version = connect.version;
-            connection.receiving.packet_size_max =
-                connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
-        }
-        // [MQTT-4.12.0-1]
-        if connect.properties.authentication_method().is_some() {
-            return self.refuse(now, key, ReasonCode::BadAuthenticationMethod);
-        }
-        // [MQTT-3.1.3-8]
-        if connect.client_id.len() > self.limits.client_id_len_max {
-            return self.refuse(now, key, ReasonCode::ClientIdentifierNotValid);
-        }
-        let assigned = connect.client_id.is_empty();
-        let client_id = if assigned {
-            self.assign_client_id()
-        } else {
-            connect.client_id.into()
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
         };
-        // Without a CONNACK nothing else may be sent. [MQTT-3.1.2-24], [MQTT-3.2.0-1]
-        let longest = self.offer(Some(&client_id), Some(0));
-        let connack_len = CONNACK_HEADER_LEN + longest.as_properties().as_bytes().len();
-        if connack_len > connect.properties.maximum_packet_size().unwrap_or(u32::MAX) as usize {
-            return self.refuse(now, key, ReasonCode::PacketTooLarge);
-        }
-        let claim = self.node.directory.claim(&client_id, self.id);
-        let identity = Identity {
-            client_id: client_id.clone(),
-            user_name: connect.user_name.map(Into::into),
+        connection.receiving.version = connect.version;
+        connection.receiving.packet_size_max =
+            connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
+        let (listener, peer) = (Arc::clone(&connection.listener), connection.peer.clone());
+        let user_name = peer
+            .certificate_name
+            .or_else(|| connect.user_name.map(Into::into));
+        let client_id = match self.client_id(connect, &listener, user_name.as_deref()) {
+            Ok(client_id) => client_id,
+            Err(reason) => return self.refuse(now, key, reason),
         };
-        let pending = Pending {
-            identity,
-            epoch: claim.epoch,
-            assigned,
+        let introduction = Introduction {
+            identity: Identity {
+                client_id,
+                user_name,
+                listener,
+                address: peer.address,
+            },
+            assigned: connect.client_id.is_empty(),
             clean_start: connect.clean_start,
             wished_expiry_secs: connect.session_expiry_interval_secs(),
             keep_alive_secs: connect.keep_alive_secs,
@@ -82,6 +107,77 @@ impl Shard {
                 expiry_secs: will.properties.message_expiry_interval(),
                 delay_secs: will.properties.will_delay_interval().unwrap_or(0),
             }),
+            authentication: PropertiesBuf::new(),
+        };
+        self.authenticate(now, key, introduction, connect);
+    }
+
+    /// The name that the client goes by, or why it is refused.
+    fn client_id(
+        &mut self,
+        connect: &Connect<'_>,
+        listener: &ListenerSettings,
+        user_name: Option<&str>,
+    ) -> Result<Box<str>, ReasonCode> {
+        if !listener.versions.contains(connect.version) {
+            return Err(ReasonCode::UnsupportedProtocolVersion);
+        }
+        if listener.use_username_as_clientid {
+            return user_name.map(Into::into).ok_or(ReasonCode::NotAuthorized);
+        }
+        // [MQTT-3.1.3-8]
+        if connect.client_id.len() > self.settings.limits.client_id_len_max {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        if !connect.client_id.is_empty() {
+            return Ok(connect.client_id.into());
+        }
+        match (listener.allow_zero_length_clientid, connect.version) {
+            (true, _) => Ok(self.assign_client_id(&listener.auto_id_prefix)),
+            // As Mosquitto says it.
+            (false, Version::V5) => Err(ReasonCode::UnspecifiedError),
+            (false, Version::V3_1 | Version::V3_1_1) => Err(ReasonCode::ClientIdentifierNotValid),
+        }
+    }
+
+    /// Names a client that did not name itself: a random UUID to those who do not know the seed, and never
+    /// given twice.
+    fn assign_client_id(&mut self, prefix: &str) -> Box<str> {
+        use std::hash::BuildHasher as _;
+
+        self.assigned_ids += 1;
+        let hasher = Hasher::with_seed(self.node.seed);
+        let half = |half: u8| hasher.hash_one((self.id, self.assigned_ids, half));
+        let (high, low) = (half(0), half(1));
+        // Version 4 and variant 1, as the standard of UUIDs writes them.
+        format!(
+            "{prefix}{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xFFFF,
+            high & 0xFFF,
+            low >> 48 & 0x3FFF | 0x8000,
+            low & 0xFFFF_FFFF_FFFF
+        )
+        .into()
+    }
+
+    /// The client is who it says: finds its session, or asks the shard that has it.
+    pub(super) fn admit(&mut self, now: Time, key: ConnectionKey, introduction: Introduction) {
+        // Without a CONNACK nothing else may be sent. [MQTT-3.1.2-24], [MQTT-3.2.0-1]
+        let longest = self.offer(&introduction, Some(0));
+        let connack_len = CONNACK_HEADER_LEN + longest.as_properties().as_bytes().len();
+        let packet_size_max = self
+            .connections
+            .get(key)
+            .map_or(0, |connection| connection.receiving.packet_size_max);
+        if connack_len > packet_size_max as usize {
+            return self.refuse(now, key, ReasonCode::PacketTooLarge);
+        }
+        let client_id = introduction.identity.client_id.clone();
+        let claim = self.node.directory.claim(&client_id, self.id);
+        let pending = Pending {
+            introduction,
+            epoch: claim.epoch,
         };
         match claim.previous {
             Some(shard) if shard != self.id => {
@@ -107,7 +203,7 @@ impl Shard {
     }
 
     /// Refuses a CONNECT. `[MQTT-3.2.2-7]`
-    fn refuse(&mut self, now: Time, key: ConnectionKey, reason: ReasonCode) {
+    pub(super) fn refuse(&mut self, now: Time, key: ConnectionKey, reason: ReasonCode) {
         self.send_connack_refusal(key, reason);
         self.events.push(Event::Refused {
             connection: key,
@@ -119,7 +215,7 @@ impl Shard {
     /// Parks a CONNECT until another shard has handed the session over. `anew`: a hand-over has been asked
     /// for; else the connection takes the place of the one that waits.
     fn await_session(&mut self, now: Time, key: ConnectionKey, pending: Pending, anew: bool) {
-        let client_id = pending.identity.client_id.clone();
+        let client_id = pending.introduction.identity.client_id.clone();
         if let Some(connection) = self.connections.get_mut(key) {
             connection.phase = Phase::AwaitSession(client_id.clone());
         }
@@ -159,20 +255,22 @@ impl Shard {
         pending: Pending,
         old: Option<SessionKey>,
     ) {
-        let old = old.filter(|&session| self.take_over(now, session, pending.clean_start));
+        let Pending {
+            mut introduction,
+            epoch,
+        } = pending;
+        let old = old.filter(|&session| self.take_over(now, session, introduction.clean_start));
         let session_present = old.is_some();
-        if !session_present && self.sessions.len() >= self.limits.sessions_max {
-            let client_id = &pending.identity.client_id;
-            self.node
-                .directory
-                .release(client_id, self.id, pending.epoch);
+        if !session_present && self.sessions.len() >= self.settings.limits.sessions_max {
+            let client_id = &introduction.identity.client_id;
+            self.node.directory.release(client_id, self.id, epoch);
             return self.refuse(now, key, ReasonCode::QuotaExceeded);
         }
         let session_key =
-            old.unwrap_or_else(|| self.new_session(pending.identity.clone(), pending.epoch));
-        let expiry_secs = pending
+            old.unwrap_or_else(|| self.new_session(introduction.identity.clone(), epoch));
+        let expiry_secs = introduction
             .wished_expiry_secs
-            .min(self.limits.session_expiry_secs_max);
+            .min(self.settings.limits.session_expiry_secs_max);
         if let Some(session) = self.sessions.get_mut(session_key) {
             self.timers.cancel(
                 &mut session.local.expiry_alarm,
@@ -181,16 +279,18 @@ impl Shard {
             self.timers
                 .cancel(&mut session.local.will_alarm, Timer::Will(session_key));
             session.local.connection = Some(key);
-            session.identity = pending.identity.clone();
-            session.epoch = pending.epoch;
+            session.identity = introduction.identity.clone();
+            session.epoch = epoch;
             session.expiry_secs = expiry_secs;
             // [MQTT-3.1.3-9]: a Will that was waiting is replaced, not published.
-            session.will = pending.will;
-            session
-                .flight
-                .resume(pending.receive_maximum.min(self.limits.inflight_max));
+            session.will = introduction.will.take();
+            session.flight.resume(
+                introduction
+                    .receive_maximum
+                    .min(self.settings.limits.inflight_max),
+            );
         }
-        let silence_max = match pending.keep_alive_secs {
+        let silence_max = match introduction.keep_alive_secs {
             0 => None,
             secs => Some(Duration::from_millis(u64::from(secs) * 1_500)),
         };
@@ -206,11 +306,8 @@ impl Shard {
                 .timers
                 .cancel(&mut connection.alarm, Timer::Connection(key)),
         }
-        let assigned = pending.assigned.then_some(&*pending.identity.client_id);
-        let properties = self.offer(
-            assigned,
-            (pending.wished_expiry_secs != expiry_secs).then_some(expiry_secs),
-        );
+        let cut = (introduction.wished_expiry_secs != expiry_secs).then_some(expiry_secs);
+        let properties = self.offer(&introduction, cut);
         let reason = ReasonCode::Success;
         self.send(
             key,
@@ -220,7 +317,7 @@ impl Shard {
                 properties: properties.as_properties(),
             }),
         );
-        let client_id = pending.identity.client_id;
+        let client_id = introduction.identity.client_id;
         self.events.push(Event::Connected {
             connection: key,
             client_id,
@@ -231,15 +328,20 @@ impl Shard {
     }
 
     /// What the server offers and demands, for the CONNACK.
-    fn offer(&self, assigned: Option<&str>, expiry_secs: Option<u32>) -> PropertiesBuf {
-        let limits = &self.limits;
-        let mut properties = PropertiesBuf::new();
+    fn offer(&self, introduction: &Introduction, expiry_secs: Option<u32>) -> PropertiesBuf {
+        let limits = &self.settings.limits;
+        let identity = &introduction.identity;
+        let mut properties = introduction.authentication.clone();
         let wanted = [
             expiry_secs.map(Property::SessionExpiryInterval),
             Some(Property::ReceiveMaximum(limits.receive_maximum)),
             Some(Property::MaximumPacketSize(limits.packet_size_max)),
-            assigned.map(Property::AssignedClientIdentifier),
-            Some(Property::TopicAliasMaximum(limits.topic_alias_maximum)),
+            introduction
+                .assigned
+                .then_some(Property::AssignedClientIdentifier(&identity.client_id)),
+            Some(Property::TopicAliasMaximum(
+                identity.listener.topic_alias_maximum,
+            )),
             Some(Property::SharedSubscriptionAvailable(false)),
         ];
         for property in wanted.into_iter().flatten() {
@@ -295,7 +397,9 @@ impl Shard {
                     );
                     return self.close(now, key, what, Some(ReasonCode::ProtocolError));
                 }
-                Some(secs) => session.expiry_secs = secs.min(self.limits.session_expiry_secs_max),
+                Some(secs) => {
+                    session.expiry_secs = secs.min(self.settings.limits.session_expiry_secs_max);
+                }
                 None => {}
             }
             // [MQTT-3.14.4-3]

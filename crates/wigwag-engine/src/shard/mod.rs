@@ -2,10 +2,12 @@
 //!
 //! The caller owns sockets and clock. It tells of them with `handle_*` and asks with `poll_*` what is to
 //! be done; the bytes that it is to write it finds in the out-buffers of the connections. The files of
-//! this module follow a connection's life: `connect`, `publish`, `subscribe`, and `peers` for
-//! what concerns other shards.
+//! this module follow a connection's life: `connect`, `authenticate`, `publish`, `subscribe`; `embedder` is
+//! what the embedder asks for besides, and `peers` what concerns other shards.
 
+mod authenticate;
 mod connect;
+mod embedder;
 mod peers;
 mod publish;
 mod receivers;
@@ -14,7 +16,7 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,17 +29,23 @@ use wigwag_proto::{
     DecodeError, OutBuf, Packet, Properties, PropertiesBuf, Property, ReasonCode, Time,
 };
 
+use crate::auth::{AuthRequest, Exchange};
 use crate::delivery::{Receiving, Writer};
 use crate::event::{CloseReason, Event, Events};
-use crate::limits::Limits;
+use crate::listener::{ListenerSettings, Peer};
 use crate::node::{Hasher, Node, ShardId};
 use crate::peer::{Awaited, Departed, Envelope, Letter};
 use crate::policy::Policy;
 use crate::routes::Target;
 use crate::session::{Session, SessionKey};
+use crate::settings::Settings;
 use crate::timers::{Alarm, Timer, Timers};
 
+use authenticate::Authentication;
+use connect::Introduction;
+
 pub(crate) use connect::Pending;
+pub use embedder::Claimed;
 pub use receivers::Receiver;
 
 new_key_type! {
@@ -51,7 +59,7 @@ const FIRST_PACKET: CloseReason = CloseReason::Protocol("the first packet must b
 pub struct Shard {
     id: ShardId,
     node: Arc<Node>,
-    limits: Limits,
+    settings: Settings,
     policy: Box<dyn Policy>,
     connections: SlotMap<ConnectionKey, Connection>,
     sessions: SlotMap<SessionKey, Session>,
@@ -65,12 +73,18 @@ pub struct Shard {
     events: Events,
     touched: Vec<ConnectionKey>,
     outboxes: Vec<Vec<Envelope>>,
+    auth_requests: VecDeque<AuthRequest>,
+    claimed: VecDeque<Claimed>,
     assigned_ids: u64,
 }
 
 /// A connection as the engine sees it.
 struct Connection {
     phase: Phase,
+    listener: Arc<ListenerSettings>,
+    peer: Peer,
+    /// Of an enhanced authentication.
+    authentication: Option<Box<Authentication>>,
     receiving: Receiving,
     out: OutBuf,
     /// Whether it is in the list of connections that have something to write.
@@ -98,7 +112,11 @@ pub enum Ending {
 enum Phase {
     /// Nothing but a CONNECT is allowed.
     AwaitConnect,
-    /// CONNECT has come; the session is on its way from another shard.
+    /// CONNECT or an AUTH behind it has come; the embedder has been asked.
+    AwaitVerdict(Box<Introduction>),
+    /// The embedder has asked for another AUTH.
+    AwaitAuth(Box<Introduction>, Exchange),
+    /// CONNECT has come and is authentic; the session is on its way from another shard.
     AwaitSession(Box<str>),
     /// CONNACK has been sent.
     Online(SessionKey),
@@ -110,7 +128,7 @@ enum Phase {
 
 impl Shard {
     /// A shard of the node that decides on access by `policy`.
-    pub fn new(id: ShardId, node: Arc<Node>, limits: Limits, policy: Box<dyn Policy>) -> Shard {
+    pub fn new(id: ShardId, node: Arc<Node>, settings: Settings, policy: Box<dyn Policy>) -> Shard {
         let hasher = Hasher::with_seed(node.seed);
         Shard {
             connections: SlotMap::with_key(),
@@ -118,22 +136,29 @@ impl Shard {
             clients: HashMap::with_hasher(hasher.clone()),
             awaited: HashMap::with_hasher(hasher),
             departed: BTreeMap::new(),
-            cache: receivers::Cache::new(node.seed, limits.cached_topics_max),
+            cache: receivers::Cache::new(node.seed, settings.limits.cached_topics_max),
             writer: Writer::default(),
             timers: Timers::default(),
             events: Events::default(),
             touched: Vec::new(),
             outboxes: (0..node.shards).map(|_| Vec::new()).collect(),
+            auth_requests: VecDeque::new(),
+            claimed: VecDeque::new(),
             assigned_ids: 0,
             id,
             node,
-            limits,
+            settings,
             policy,
         }
     }
 
-    /// A peer has connected.
-    pub fn handle_opened(&mut self, now: Time) -> ConnectionKey {
+    /// A peer has connected to the listener.
+    pub fn handle_opened(
+        &mut self,
+        now: Time,
+        listener: Arc<ListenerSettings>,
+        peer: Peer,
+    ) -> ConnectionKey {
         let key = self.connections.insert(Connection {
             phase: Phase::AwaitConnect,
             receiving: Receiving {
@@ -147,11 +172,14 @@ impl Shard {
             silence_max: None,
             alarm: Alarm::default(),
             aliases: InboundAliases::new(
-                self.limits.topic_alias_maximum,
-                self.limits.topic_alias_bytes_max,
+                listener.topic_alias_maximum,
+                self.settings.limits.topic_alias_bytes_max,
             ),
+            authentication: None,
+            listener,
+            peer,
         });
-        self.set_connection_timer(key, now + self.limits.connect_timeout);
+        self.set_connection_timer(key, now + self.settings.limits.connect_timeout);
         key
     }
 
@@ -161,10 +189,12 @@ impl Shard {
         let mut used = 0;
         while let Some(connection) = self.connections.get_mut(key) {
             let packet_size_max = match connection.phase {
-                Phase::AwaitConnect => self.limits.connect_packet_size_max,
+                Phase::AwaitConnect | Phase::AwaitAuth(..) => {
+                    self.settings.limits.connect_packet_size_max
+                }
                 Phase::Online(_) if connection.is_held_back => break,
-                Phase::Online(_) => self.limits.packet_size_max,
-                Phase::AwaitSession(_) => break,
+                Phase::Online(_) => self.settings.limits.packet_size_max,
+                Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => break,
                 Phase::Closing | Phase::Over => return bytes.len(),
             };
             let rest = bytes.get(used..).unwrap_or_default();
@@ -187,7 +217,11 @@ impl Shard {
             };
             used += frame.len;
             connection.last_packet = now;
-            match decode(frame, connection.receiving.version, &self.limits.decode) {
+            match decode(
+                frame,
+                connection.receiving.version,
+                &self.settings.limits.decode,
+            ) {
                 Ok(packet) => self.handle_packet(now, key, packet),
                 Err(error) => self.refuse_bytes(now, key, rest, error),
             }
@@ -201,9 +235,9 @@ impl Shard {
         self.connections
             .get(key)
             .is_some_and(|connection| match connection.phase {
-                Phase::AwaitSession(_) => false,
+                Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => false,
                 Phase::Online(_) => !connection.is_held_back,
-                Phase::AwaitConnect | Phase::Closing | Phase::Over => true,
+                Phase::AwaitConnect | Phase::AwaitAuth(..) | Phase::Closing | Phase::Over => true,
             })
     }
 
@@ -215,6 +249,20 @@ impl Shard {
             (Phase::Online(session), _) => *session,
             (Phase::AwaitConnect, Packet::Connect(connect)) => {
                 return self.handle_connect(now, key, connect);
+            }
+            (Phase::AwaitAuth(..), Packet::Auth(auth)) => {
+                return self.handle_auth_before_connack(now, key, auth);
+            }
+            // A client that gives up.
+            (Phase::AwaitAuth(..), Packet::Disconnect(disconnect)) => {
+                let reason = CloseReason::Disconnect(disconnect.reason);
+                return self.close(now, key, reason, None);
+            }
+            (Phase::AwaitAuth(..), _) => {
+                let what =
+                    CloseReason::Protocol("only AUTH and DISCONNECT are allowed before CONNACK");
+                self.send_connack_refusal(key, ReasonCode::ProtocolError);
+                return self.close(now, key, what, None);
             }
             // [MQTT-3.1.0-1]
             _ => {
@@ -240,8 +288,7 @@ impl Shard {
             }
             // [MQTT-3.1.0-2]
             Packet::Connect(_) => protocol_error("a second CONNECT"),
-            // [MQTT-4.12.0-7]
-            Packet::Auth(_) => protocol_error("AUTH without an Authentication Method in CONNECT"),
+            Packet::Auth(auth) => return self.handle_auth(now, key, session, &auth),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 protocol_error("a packet that only servers send")
             }
@@ -340,6 +387,8 @@ impl Shard {
     pub fn has_outputs(&self) -> bool {
         !self.touched.is_empty()
             || !self.events.is_empty()
+            || !self.auth_requests.is_empty()
+            || !self.claimed.is_empty()
             || self.outboxes.iter().any(|outbox| !outbox.is_empty())
     }
 
@@ -350,7 +399,13 @@ impl Shard {
             .get(key)
             .map(|connection| &connection.phase)
         {
-            Some(Phase::AwaitConnect | Phase::AwaitSession(_) | Phase::Online(_)) => None,
+            Some(
+                Phase::AwaitConnect
+                | Phase::AwaitVerdict(_)
+                | Phase::AwaitAuth(..)
+                | Phase::AwaitSession(_)
+                | Phase::Online(_),
+            ) => None,
             Some(Phase::Closing) => Some(Ending::Close),
             Some(Phase::Over) | None => Some(Ending::Drop),
         }
@@ -418,7 +473,7 @@ impl Shard {
             }
         });
         // Who does not read what it is sent is not read either, or its answers would pile up.
-        if connection.out.len() > self.limits.out_buffer_max {
+        if connection.out.len() > self.settings.limits.out_buffer_max {
             connection.is_held_back = true;
         }
         if appended.is_ok() {
@@ -439,7 +494,13 @@ impl Shard {
             return;
         };
         match (&connection.phase, connection.silence_max) {
-            (Phase::AwaitConnect | Phase::AwaitSession(_), _) => {
+            (
+                Phase::AwaitConnect
+                | Phase::AwaitVerdict(_)
+                | Phase::AwaitAuth(..)
+                | Phase::AwaitSession(_),
+                _,
+            ) => {
                 self.close(now, key, CloseReason::ConnectTimeout, None);
             }
             (Phase::Closing, _) => {
@@ -525,7 +586,11 @@ impl Shard {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let session = match phase {
             Phase::Online(session) => Some(session),
-            Phase::AwaitConnect | Phase::Closing | Phase::Over => None,
+            Phase::AwaitConnect
+            | Phase::AwaitVerdict(_)
+            | Phase::AwaitAuth(..)
+            | Phase::Closing
+            | Phase::Over => None,
             Phase::AwaitSession(client_id) => {
                 self.abandon_claim(key, &client_id);
                 None
@@ -543,7 +608,7 @@ impl Shard {
             client_id,
             reason,
         });
-        self.set_connection_timer(key, now + self.limits.linger);
+        self.set_connection_timer(key, now + self.settings.limits.linger);
         self.touch(key);
         if let Some(session) = session {
             self.part_from_connection(now, session);
@@ -568,22 +633,6 @@ impl Shard {
             Properties::EMPTY
         };
         self.send(key, &Packet::Disconnect(Disconnect { reason, properties }));
-    }
-
-    /// Names a client that did not name itself: unguessable without the seed, and never given twice.
-    fn assign_client_id(&mut self) -> Box<str> {
-        use std::hash::BuildHasher as _;
-
-        self.assigned_ids += 1;
-        let number = (self.id, self.assigned_ids);
-        let hasher = Hasher::with_seed(self.node.seed);
-        format!(
-            "auto-{:016x}-{:x}-{:x}",
-            hasher.hash_one(number),
-            self.id.0,
-            self.assigned_ids
-        )
-        .into()
     }
 }
 

@@ -31,6 +31,7 @@ impl Shard {
             Letter::Fence { from, to } => self.handle_fence(now, from, to),
             Letter::Fenced { from, to } => self.handle_fenced(now, from, to),
             Letter::Settle { session, backlog } => self.handle_settle(now, session, backlog),
+            Letter::Kick(kick) => self.kick(now, &kick),
         }
     }
 

@@ -8,7 +8,7 @@ use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
 use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
 
-use super::{ConnectionKey, Phase, Receiver, Shard};
+use super::{Claimed, ConnectionKey, Phase, Receiver, Shard};
 use crate::delivery::{Authorised, Delivery};
 use crate::event::{CloseReason, DropReason};
 use crate::flight::Receipt;
@@ -126,7 +126,7 @@ impl Shard {
                 );
             }
             // [MQTT-3.3.4-7]; clients that overstep a little are common, and forgiven.
-            if session.inbound.len() >= 2 * usize::from(self.limits.receive_maximum) {
+            if session.inbound.len() >= 2 * usize::from(self.settings.limits.receive_maximum) {
                 let what = CloseReason::Quota(
                     "more unreleased QoS 2 messages than the Receive Maximum allows",
                 );
@@ -135,8 +135,18 @@ impl Shard {
         }
         let reason = if self.policy.may_publish(&session.identity, topic) {
             let forwarded = Forwarded::new(publish.properties, now);
-            let publisher = self.target(session_key);
-            self.distribute(now, forwarded.publish(publish, topic), Some(publisher))
+            let message = forwarded.publish(publish, topic);
+            if is_claimed(topic, &self.settings.claimed_topics) {
+                self.claimed.push_back(Claimed {
+                    connection: key,
+                    identity: session.identity.clone(),
+                    message: message.to_message(),
+                });
+                ReasonCode::Success
+            } else {
+                let publisher = self.target(session_key);
+                self.distribute(now, message, Some(publisher))
+            }
         } else {
             ReasonCode::NotAuthorized
         };
@@ -166,7 +176,7 @@ impl Shard {
     ) -> ReasonCode {
         let mut carried = Carried::new(message);
         let retained = &self.node.retained;
-        if message.retain && !retained.set(carried.share(), &self.limits, now) {
+        if message.retain && !retained.set(carried.share(), &self.settings.limits, now) {
             // Who can be told is told; what nobody can answer for still goes to those who listen.
             if message.qos > Qos::AtMostOnce {
                 return ReasonCode::QuotaExceeded;
@@ -220,7 +230,7 @@ impl Shard {
     /// Gives a message to one session: writes it, or keeps it for later, or drops it.
     fn deliver(&mut self, now: Time, carried: &mut Carried<'_>, receiver: &Receiver, retain: bool) {
         let key = receiver.session;
-        let limits = &self.limits;
+        let limits = &self.settings.limits;
         let Some(session) = self.sessions.get_mut(key) else {
             if let Some(departed) = self.departed.get_mut(&key)
                 && !departed.backlog.push(carried.share(), receiver, limits)
@@ -362,7 +372,7 @@ impl Shard {
                 }
                 None => {}
             }
-            if session.flight.has_room(&self.limits)
+            if session.flight.has_room(&self.settings.limits)
                 && let Some(outgoing) = session.queue.pop()
             {
                 let kept = session.is_persistent().then(|| outgoing.clone());
@@ -424,7 +434,7 @@ impl Shard {
     /// is nothing to replay or it has to wait.
     fn replay_one(&mut self, now: Time, key: SessionKey) -> Option<usize> {
         let session = self.sessions.get_mut(key)?;
-        let may_send = session.queue.is_empty() && session.flight.has_room(&self.limits);
+        let may_send = session.queue.is_empty() && session.flight.has_room(&self.settings.limits);
         let replay = session.replays.front_mut()?;
         // What was routed before the session moved here is older than what is retained now.
         let is_arriving = session.local.arriving.is_some();
@@ -513,6 +523,14 @@ impl Shard {
             &Packet::PubComp(PublishAck::new(packet_id, reason)),
         );
     }
+}
+
+/// Whether the topic is the embedder's.
+fn is_claimed(topic: TopicName<'_>, claims: &[Box<str>]) -> bool {
+    topic.is_reserved()
+        && claims
+            .iter()
+            .any(|prefix| topic.as_str().starts_with(&**prefix))
 }
 
 /// Gives the message a Packet Identifier if its QoS needs one; `None` if none may be sent now.

@@ -119,6 +119,10 @@ impl Cache {
         }
     }
 
+    pub(crate) fn set_topics_max(&mut self, topics_max: usize) {
+        self.topics_max = topics_max;
+    }
+
     pub(crate) fn receivers(
         &mut self,
         index: &Index,

@@ -33,8 +33,8 @@ impl Shard {
         let reasons = packet
             .subscriptions
             .iter()
-            .map(
-                |subscription| match refusal(session, subscription, &*self.policy, &self.limits) {
+            .map(|subscription| {
+                match refusal(session, subscription, &*self.policy, &self.settings.limits) {
                     Some(reason) => reason,
                     None => {
                         let grant = Grant {
@@ -55,8 +55,8 @@ impl Shard {
                             Qos::ExactlyOnce => ReasonCode::GrantedQos2,
                         }
                     }
-                },
-            )
+                }
+            })
             .collect();
         if !granted.is_empty() {
             self.node.routes.change(|change| {
@@ -113,6 +113,9 @@ impl Shard {
             .filters
             .iter()
             .map(|&filter| {
+                if !self.policy.may_unsubscribe(&session.identity, filter) {
+                    return ReasonCode::NotAuthorized;
+                }
                 if session.subscriptions.remove(&filter.into()).is_none() {
                     return ReasonCode::NoSubscriptionExisted;
                 }

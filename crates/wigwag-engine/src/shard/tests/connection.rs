@@ -6,6 +6,7 @@ use wigwag_proto::{Packet, Properties, Property, ReasonCode};
 use super::world::{Hello, Publication, Q0, Q1, World};
 use crate::event::{CloseReason, Event};
 use crate::limits::Limits;
+use crate::listener::ListenerSettings;
 
 #[test]
 fn a_connack_says_what_the_server_offers() {
@@ -18,7 +19,7 @@ fn a_connack_says_what_the_server_offers() {
     assert_eq!(offer.maximum_packet_size(), Some(limits.packet_size_max));
     assert_eq!(
         offer.topic_alias_maximum(),
-        Some(limits.topic_alias_maximum)
+        Some(ListenerSettings::default().topic_alias_maximum)
     );
     assert_eq!(offer.shared_subscription_available(), Some(false));
     assert_eq!(offer.session_expiry_interval(), None);

@@ -107,7 +107,14 @@ impl World {
     ) -> World {
         let node = Arc::new(Node::new(shards, 7));
         let shards = (0..shards)
-            .map(|id| Shard::new(ShardId(id), Arc::clone(&node), limits.clone(), policy()))
+            .map(|id| {
+                Shard::new(
+                    ShardId(id),
+                    Arc::clone(&node),
+                    limits.clone().into(),
+                    policy(),
+                )
+            })
             .collect();
         World(Rc::new(RefCell::new(Inner {
             node,
@@ -124,7 +131,7 @@ impl World {
     pub(super) fn open(&self, shard: usize, version: Version) -> Client {
         let mut inner = self.0.borrow_mut();
         let now = inner.now;
-        let key = inner.shards[shard].handle_opened(now);
+        let key = inner.shards[shard].handle_opened(now, Arc::default(), crate::Peer::default());
         inner.peers.push(Peer {
             shard,
             key,

@@ -1,0 +1,82 @@
+//! Between the shards and the rest of the broker: what shards ask for, and what they are told to do.
+//!
+//! A [`Desk`] answers on the shard's own thread and must not wait there; what takes time it does elsewhere
+//! and then sends an [`Order`].
+
+use std::sync::Arc;
+
+use wigwag_engine::auth::{AuthRequest, Verdict};
+use wigwag_engine::message::Message;
+use wigwag_engine::policy::Policy;
+use wigwag_engine::proto::ReasonCode;
+use wigwag_engine::{Claimed, ConnectionKey, Kick, Settings, ShardId};
+
+use crate::mailbox::Mailbox;
+
+/// What a shard is told to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// How an authentication goes on.
+    Verdict(ConnectionKey, Verdict),
+    /// Disconnect clients, in all shards.
+    Kick(Kick),
+    /// Publish a message of the broker's own.
+    Publish(Arc<Message>),
+    /// Behave by these settings.
+    Settings(Settings),
+    /// Ask the desk for another policy.
+    Policy,
+}
+
+/// Sends orders to shards, from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    mailboxes: Arc<[Mailbox]>,
+    /// Whose question is to be answered.
+    shard: ShardId,
+}
+
+impl Orders {
+    pub(crate) fn new(mailboxes: &Arc<[Mailbox]>, shard: ShardId) -> Orders {
+        Orders {
+            mailboxes: Arc::clone(mailboxes),
+            shard,
+        }
+    }
+
+    /// To the shard that asked.
+    pub(crate) fn answer(&self, order: Order) {
+        if let Some(mailbox) = self.mailboxes.get(usize::from(self.shard.0)) {
+            mailbox.send_order(order);
+        }
+    }
+}
+
+/// Who answers what shards cannot decide.
+pub(crate) trait Desk: Send + Sync {
+    /// The policy of a shard; without one everything is allowed.
+    fn policy(&self, shard: ShardId) -> Option<Box<dyn Policy>>;
+
+    /// A client wants to be let in: answer with [`Order::Verdict`].
+    fn authenticate(&self, orders: &Orders, request: AuthRequest);
+
+    /// A message of a topic that the settings claim.
+    fn handle_claimed(&self, orders: &Orders, claimed: Claimed);
+}
+
+/// Everybody may do everything.
+#[derive(Debug)]
+pub(crate) struct OpenDesk;
+
+impl Desk for OpenDesk {
+    fn policy(&self, _: ShardId) -> Option<Box<dyn Policy>> {
+        None
+    }
+
+    fn authenticate(&self, orders: &Orders, request: AuthRequest) {
+        let verdict = Verdict::Refuse(ReasonCode::NotAuthorized);
+        orders.answer(Order::Verdict(request.connection, verdict));
+    }
+
+    fn handle_claimed(&self, _: &Orders, _: Claimed) {}
+}

@@ -1,0 +1,54 @@
+//! How a shard behaves where the standard leaves a choice. The bounds are in [`Limits`].
+//!
+//! All of it can be changed while the shard runs, with `Shard::handle_settings`.
+
+use crate::limits::Limits;
+
+/// What a shard is to be like. The defaults are those of a broker of its own, not Mosquitto's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Every bound.
+    pub limits: Limits,
+    /// Whether messages are retained. If not, CONNACK says so, and a PUBLISH or Will with RETAIN ends the
+    /// connection with `0x9A`.
+    pub retain_available: bool,
+    /// Whether QoS 0 messages wait for a client that is away, as those of QoS 1 and 2 do.
+    pub queue_qos0: bool,
+    /// Whether a message is sent with the QoS of the subscription even if it was published with less.
+    pub upgrade_outgoing_qos: bool,
+    /// Whether a client with overlapping subscriptions gets a message once for each of them.
+    pub allow_duplicates: bool,
+    /// Whether a retained message is sent only if its publisher may still publish it.
+    pub check_retain_source: bool,
+    /// What a Client Identifier has to begin with, one of these; others are refused with `0x85`, in MQTT
+    /// 3.x with 2. Empty: anything.
+    pub client_id_prefixes: Vec<Box<str>>,
+    /// Topics that begin with one of these are the embedder's: a PUBLISH there is not routed but given to
+    /// `Shard::poll_claimed`. Each begins with `$`.
+    pub claimed_topics: Vec<Box<str>>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            limits: Limits::default(),
+            retain_available: true,
+            queue_qos0: false,
+            upgrade_outgoing_qos: false,
+            allow_duplicates: false,
+            check_retain_source: false,
+            client_id_prefixes: Vec::new(),
+            claimed_topics: Vec::new(),
+        }
+    }
+}
+
+impl From<Limits> for Settings {
+    fn from(limits: Limits) -> Settings {
+        Settings {
+            limits,
+            ..Settings::default()
+        }
+    }
+}
