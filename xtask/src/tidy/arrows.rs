@@ -59,7 +59,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const PURE: &[&str] = &["wigwag-proto", "wigwag-engine", "wigwag-scram"];
+const PURE: &[&str] = &[
+    "wigwag-proto",
+    "wigwag-engine",
+    "wigwag-access",
+    "wigwag-scram",
+];
 
 /// Crates that bring a clock, randomness, a runtime or I/O.
 const IMPURE: &[&str] = &[

@@ -13,6 +13,7 @@ const PURE_PATH: &str = "purity-path";
 const PURE: &[&str] = &[
     "crates/wigwag-proto/",
     "crates/wigwag-engine/",
+    "crates/wigwag-access/",
     "crates/wigwag-scram/",
 ];
 
@@ -162,6 +163,7 @@ mod tests {
                 ("clippy.toml", &root),
                 ("crates/wigwag-engine/clippy.toml", engine),
                 ("crates/wigwag-proto/clippy.toml", &more),
+                ("crates/wigwag-access/clippy.toml", &more),
                 ("crates/wigwag-scram/clippy.toml", &more),
             ])
         };

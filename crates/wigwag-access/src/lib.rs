@@ -1,0 +1,16 @@
+//! Who may do what at an MQTT broker, in the formats that Mosquitto's users have.
+//!
+//! [`password`] reads, checks and writes password hashes, [`password_file`] the file that holds them,
+//! [`acl_file`] the file of access rules. [`rules`] decides; the others put rules in. Nothing here reads a
+//! clock, draws randomness or opens anything: texts, salts and passwords come in, decisions and texts go out.
+#![warn(missing_docs)]
+
+pub mod password;
+pub mod password_file;
+
+pub mod acl_file;
+pub mod rules;
+
+mod problem;
+
+pub use problem::{Problem, Problems};
