@@ -35,6 +35,12 @@ pub enum Indeterminate {
     /// The store no longer knows how far the message had come.
     #[error("the record of the message in flight is damaged")]
     StoreDamaged,
+    /// The connection broke before the acknowledgement, and the server of the next one went on with the
+    /// session but accepts less: the message is too large for it, of too high a QoS, or retained.
+    #[error(
+        "the server may not be sent again what it has not acknowledged: it accepts less than before"
+    )]
+    ServerLimits,
     /// The client stopped before the acknowledgement. A message in a store is sent again by the next
     /// client that opens it.
     #[error("the client stopped before the message was acknowledged")]
@@ -144,6 +150,15 @@ pub enum UnsubscribeError {
     /// The server refuses.
     #[error("the server does not remove the subscription: {0}")]
     Rejected(ReasonCode),
+    /// The UNSUBSCRIBE is larger than the server accepts. If the server has the subscription from another
+    /// time, it keeps it.
+    #[error("the UNSUBSCRIBE has {size} bytes, the server accepts {max}")]
+    PacketTooLarge {
+        /// Bytes of the packet.
+        size: usize,
+        /// The server's Maximum Packet Size.
+        max: u32,
+    },
     /// The client has stopped.
     #[error("the client has stopped")]
     Stopped,

@@ -619,6 +619,7 @@ fn fate_record(fate: &Fate) -> Option<Vec<u8>> {
         Ok(Outcome::Rejected(reason)) => (1, u64::from(*reason as u8)),
         Ok(Outcome::Indeterminate(Indeterminate::SessionLost)) => (2, 0),
         Ok(Outcome::Indeterminate(Indeterminate::StoreDamaged)) => (2, 1),
+        Ok(Outcome::Indeterminate(Indeterminate::ServerLimits)) => (2, 2),
         Err(PublishError::Expired(after)) => (3, after.as_secs()),
         Err(PublishError::QosNotSupported { max }) => (4, u64::from(*max as u8)),
         Err(PublishError::RetainNotAvailable) => (5, 0),
@@ -643,8 +644,12 @@ fn read_fate(value: &[u8]) -> Option<Fate> {
     Some(match kind {
         0 => Ok(Outcome::Delivered),
         1 => Ok(Outcome::Rejected(ReasonCode::from_u8(byte.ok()?)?)),
-        2 if detail == 0 => Ok(Outcome::Indeterminate(Indeterminate::SessionLost)),
-        2 => Ok(Outcome::Indeterminate(Indeterminate::StoreDamaged)),
+        2 => Ok(Outcome::Indeterminate(match detail {
+            0 => Indeterminate::SessionLost,
+            1 => Indeterminate::StoreDamaged,
+            2 => Indeterminate::ServerLimits,
+            _ => return None,
+        })),
         3 => Err(PublishError::Expired(Duration::from_secs(detail))),
         4 => Err(PublishError::QosNotSupported {
             max: Qos::from_u8(byte.ok()?)?,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wigwag_proto::codec::{encode, encode_publish_head};
-use wigwag_proto::inflight::{Received, Resend};
+use wigwag_proto::inflight::Resend;
 use wigwag_proto::packet::{
     Connect, Delivery, Disconnect, Packet, Publish, PublishAck, Subscribe, Subscription,
     Unsubscribe, Will,
@@ -15,11 +15,11 @@ use wigwag_proto::{
 
 use super::alias::{OutboundAliases, TopicForm};
 use super::subscriptions::{Request, Wanted};
-use super::{Core, ServerOffer};
+use super::{Core, Output, ServerOffer};
 use crate::connect::DisconnectPacket;
 use crate::message::Outgoing;
 use crate::state::OfflineReason;
-use crate::{Outcome, PublishError, SubscribeError};
+use crate::{Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError};
 
 /// Bytes that may wait to be written before the outgoing queue holds its messages back. The queue is
 /// the one place where messages are counted.
@@ -131,6 +131,17 @@ impl<R> Core<R> {
         let mut words = DisconnectPacket::default();
         edit(&mut words);
         match words.properties(self.config.session_expiry_secs > 0) {
+            // [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+            Ok(properties)
+                if disconnect_size(&properties) > self.server.packet_size_max as usize =>
+            {
+                let max = self.server.packet_size_max;
+                tracing::warn!(
+                    max,
+                    "the DISCONNECT leaves without properties: the server accepts no larger one"
+                );
+                self.send(&Packet::Disconnect(Disconnect::new(words.reason)));
+            }
             Ok(properties) => self.send(&Packet::Disconnect(Disconnect {
                 reason: words.reason,
                 properties: properties.as_properties(),
@@ -206,6 +217,12 @@ impl<R> Core<R> {
             let sent = match self.inflight.poll_resend() {
                 None => return,
                 Some(Resend::Publish {
+                    packet_id, message, ..
+                }) if self.server.refusal(&message.message, version).is_some() => {
+                    self.give_up(packet_id);
+                    continue;
+                }
+                Some(Resend::Publish {
                     packet_id,
                     qos,
                     message,
@@ -232,6 +249,14 @@ impl<R> Core<R> {
         }
     }
 
+    /// Gives up a message that an earlier connection has carried and this one must not.
+    fn give_up(&mut self, packet_id: PacketId) {
+        if let Some(queued) = self.take_back(packet_id) {
+            let unknown = Outcome::Indeterminate(Indeterminate::ServerLimits);
+            self.conclude(queued, Ok(unknown));
+        }
+    }
+
     fn send_requests(&mut self) {
         let server = &self.server;
         let refuse = |own: &Wanted| {
@@ -250,6 +275,15 @@ impl<R> Core<R> {
         while let Some((key, filter, reason)) = self.subscriptions.poll_refused(refuse) {
             let result = Err(SubscribeError::Rejected(reason));
             super::incoming::report_subscribed(&mut self.outputs, key, filter, result);
+        }
+        let max = server.packet_size_max;
+        let refuse = |filter: &str| {
+            let size = unsubscribe_size(filter);
+            // [MQTT-3.2.2-15]
+            (size > max as usize).then_some(UnsubscribeError::PacketTooLarge { size, max })
+        };
+        while let Some((key, error)) = self.subscriptions.poll_refused_removal(refuse) {
+            (self.outputs).push_back(Output::Unsubscribed(key, Err(error)));
         }
         while let Some((packet_id, request)) =
             self.subscriptions.poll_request(|| self.inflight.request())
@@ -321,19 +355,10 @@ impl<R> Core<R> {
     /// Why the message cannot be sent on this connection.
     fn refusal(&self, queued: &Queued<R>, now: Time) -> Option<PublishError> {
         let message = &queued.message;
-        if message.qos > self.server.qos_max {
-            let max = self.server.qos_max;
-            return Some(PublishError::QosNotSupported { max });
-        }
-        if message.retain && !self.server.retain_available {
-            return Some(PublishError::RetainNotAvailable);
-        }
         if queued.expiry_left_secs(now) == Some(0) && message.message_expiry_secs != Some(0) {
             return Some(PublishError::Expired(queued.age(now)));
         }
-        let size = packet_len(message, self.config.version);
-        let max = self.server.packet_size_max;
-        (size > max as usize).then_some(PublishError::PacketTooLarge { size, max })
+        self.server.refusal(message, self.config.version)
     }
 
     fn send_qos0(&mut self, queued: Queued<R>, now: Time) {
@@ -390,16 +415,26 @@ impl<R> Core<R> {
         }
     }
 
-    /// Takes a message that has not been sent out of flight.
+    /// Takes a message that is not to be sent on this connection out of flight.
     fn take_back(&mut self, packet_id: PacketId) -> Option<Queued<R>> {
+        let queued = self.inflight.cancel(packet_id)?;
         self.inflight_len -= 1;
-        if let Ok(queued) = self.inflight.handle_puback(packet_id) {
-            return Some(queued);
+        Some(queued)
+    }
+}
+
+impl ServerOffer {
+    /// Why the server may not be sent the message. `[MQTT-3.2.2-11]` `[MQTT-3.2.2-14]` `[MQTT-3.2.2-15]`
+    fn refusal(&self, message: &Outgoing, version: Version) -> Option<PublishError> {
+        if message.qos > self.qos_max {
+            let max = self.qos_max;
+            return Some(PublishError::QosNotSupported { max });
         }
-        match self.inflight.handle_pubrec(packet_id, false) {
-            Ok(Received::Rejected(queued)) => Some(queued),
-            Ok(Received::Accepted(_)) | Err(_) => None,
+        if message.retain && !self.retain_available {
+            return Some(PublishError::RetainNotAvailable);
         }
+        let (size, max) = (packet_len(message, version), self.packet_size_max);
+        (size > max as usize).then_some(PublishError::PacketTooLarge { size, max })
     }
 }
 
@@ -412,6 +447,20 @@ fn subscribe_size(own: &Wanted, server: &ServerOffer) -> usize {
     };
     // Packet Identifier, property length, and the filter with its length and options.
     let remaining = 2 + 1 + properties + 2 + own.filter.len() + 1;
+    1 + var_int_len(remaining) + remaining
+}
+
+/// Bytes of an UNSUBSCRIBE with this filter, in a version that knows a Maximum Packet Size.
+const fn unsubscribe_size(filter: &str) -> usize {
+    // Packet Identifier, property length, and the filter with its length.
+    let remaining = 2 + 1 + 2 + filter.len();
+    1 + var_int_len(remaining) + remaining
+}
+
+/// Bytes of a DISCONNECT with these properties.
+fn disconnect_size(properties: &PropertiesBuf) -> usize {
+    let len = properties.as_properties().as_bytes().len();
+    let remaining = 1 + var_int_len(len) + len;
     1 + var_int_len(remaining) + remaining
 }
 

@@ -140,6 +140,19 @@ impl Subscriptions {
         Some((packet_id, request))
     }
 
+    /// A removal that the server has not been asked for and that `refuse` gives a reason against; it is
+    /// done with.
+    pub(super) fn poll_refused_removal<E>(
+        &mut self,
+        refuse: impl Fn(&str) -> Option<E>,
+    ) -> Option<(Key, E)> {
+        let (at, error) = (self.unwanted.iter())
+            .enumerate()
+            .filter(|(_, own)| own.stage == Stage::Due)
+            .find_map(|(at, own)| Some((at, refuse(&own.filter)?)))?;
+        Some((self.unwanted.remove(at).key, error))
+    }
+
     /// A wanted subscription that the server has not been asked for and that `refuse` gives a reason
     /// against; it counts as answered.
     pub(super) fn poll_refused(

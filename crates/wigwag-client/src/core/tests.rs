@@ -682,6 +682,84 @@ fn a_subscription_that_the_server_cannot_read_is_refused_locally() {
 }
 
 #[test]
+fn a_removal_that_the_server_cannot_read_is_refused_locally() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::MaximumPacketSize(20)]);
+    // Two bytes of header, two of Packet Identifier, one of properties, two of length.
+    world.core.unsubscribe(world.now, 1, "filter/of/13b".into());
+    world
+        .core
+        .unsubscribe(world.now, 2, "filter/of/14by".into());
+    assert_eq!(world.sent(), ["UNSUBSCRIBE filter/of/13b"]);
+    let answers: Vec<_> = (world.outputs.drain(..))
+        .filter_map(|output| match output {
+            Output::Unsubscribed(key, result) => Some((key, result)),
+            _ => None,
+        })
+        .collect();
+    let error = UnsubscribeError::PacketTooLarge { size: 21, max: 20 };
+    assert_eq!(answers, [(2, Err(error))]);
+    // A server that reads more is not asked later: the caller has had the answer.
+    world.lose_connection();
+    world.connect(true, &[]);
+    assert_eq!(world.sent(), ["UNSUBSCRIBE filter/of/13b"]);
+}
+
+#[test]
+fn what_is_in_flight_is_not_sent_again_to_a_server_that_accepts_less() {
+    let publish = |qos| Publish::new("a", "12345678").qos(qos);
+    for (offer, given_up) in [
+        (Property::MaximumPacketSize(15), 2..=4),
+        (Property::MaximumQos(true), 3..=3),
+        (Property::RetainAvailable(false), 4..=4),
+    ] {
+        let mut world = World::online(builder());
+        world.publish(1, Publish::new("a", "1").qos(Qos::AtLeastOnce));
+        world.publish(2, publish(Qos::AtLeastOnce));
+        world.publish(3, publish(Qos::ExactlyOnce));
+        world.publish(4, publish(Qos::AtLeastOnce).retain());
+        assert_eq!(world.sent().len(), 4);
+        world.lose_connection();
+        world.connect(true, &[offer]);
+        let unknown = Ok(Outcome::Indeterminate(Indeterminate::ServerLimits));
+        let expect: Vec<_> = given_up
+            .clone()
+            .map(|receipt| (receipt, unknown.clone()))
+            .collect();
+        assert_eq!(world.published(), expect, "{offer:?}");
+        assert_eq!(world.sent().len(), 4 - expect.len(), "{offer:?}");
+        // Their identifiers and their share of the quota are free, and the others are acknowledged.
+        for receipt in (1..=4).filter(|receipt| !given_up.contains(receipt)) {
+            let packet_id = u16::try_from(receipt).expect("small");
+            if receipt == 3 {
+                world.receive(&Packet::PubRec(ack(packet_id)));
+                world.receive(&Packet::PubComp(ack(packet_id)));
+            } else {
+                world.receive(&Packet::PubAck(ack(packet_id)));
+            }
+            assert_eq!(world.published(), [(receipt, DELIVERED)], "{offer:?}");
+        }
+        assert_eq!(world.core.inflight_len, 0, "{offer:?}");
+    }
+}
+
+#[test]
+fn a_disconnect_that_is_too_large_for_the_server_leaves_without_its_properties() {
+    // Two bytes of header, the reason, and eleven bytes of property with their length.
+    for (max, expect) in [(15, 15), (14, 3)] {
+        let mut world = World::new(builder().edit_disconnect(|packet| {
+            packet.reason = ReasonCode::DisconnectWithWillMessage;
+            packet.reason_string = Some("a reason".to_owned());
+        }));
+        world.connect(false, &[Property::MaximumPacketSize(max)]);
+        world.core.disconnect(world.now, SECOND);
+        let bytes = world.sent_bytes();
+        assert_eq!(bytes.len(), expect, "{bytes:?}");
+        assert_eq!(bytes[2], 0x04);
+    }
+}
+
+#[test]
 fn a_session_after_a_clean_start_is_a_protocol_error() {
     let mut world = World::new(builder());
     world.open();
