@@ -76,14 +76,14 @@ impl Writer {
         self.layout = None;
     }
 
-    /// Appends the PUBLISH to the out-buffer.
+    /// Appends the PUBLISH to the out-buffer; returns its size.
     pub(crate) fn write(
         &mut self,
         Authorised(delivery): &Authorised<Delivery<'_>>,
         receiving: Receiving,
         now: Time,
         out: &mut OutBuf,
-    ) -> Result<(), DropReason> {
+    ) -> Result<usize, DropReason> {
         let dup = matches!(
             delivery.guarantee,
             Guarantee::AtLeastOnce { dup: true, .. } | Guarantee::ExactlyOnce { dup: true, .. }
@@ -120,7 +120,7 @@ impl Writer {
         if let Some(payload) = shared {
             out.share(payload);
         }
-        Ok(())
+        Ok(size)
     }
 
     /// Encodes the delivery; without its payload if that is shared.
@@ -318,7 +318,7 @@ mod tests {
             identifiers: &[],
         };
         // 1 + 1 + 2 + 10 + 7 bytes in MQTT 3.1.1.
-        for (packet_size_max, expect) in [(20, Err(DropReason::TooLarge)), (21, Ok(()))] {
+        for (packet_size_max, expect) in [(20, Err(DropReason::TooLarge)), (21, Ok(21))] {
             let receiving = Receiving {
                 version: Version::V3_1_1,
                 packet_size_max,

@@ -124,6 +124,8 @@ pub(crate) struct Events {
     events: Vec<Event>,
     /// Drops come in floods, so they are counted and told once in a while.
     dropped: [u64; DropReason::ALL.len()],
+    /// The same, never reset.
+    dropped_in_all: [u64; DropReason::ALL.len()],
     told_drops_at: Time,
 }
 
@@ -139,6 +141,14 @@ impl Events {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += 1;
         }
+        if let Some(count) = self.dropped_in_all.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// What was dropped since the beginning, in the order of [`DropReason::ALL`].
+    pub(crate) fn dropped_in_all(&self) -> [u64; DropReason::ALL.len()] {
+        self.dropped_in_all
     }
 
     /// Whether there is anything that cannot wait.

@@ -15,6 +15,7 @@ type Kept = Option<Outgoing>;
 pub(crate) struct Flight {
     table: Inflight<Kept>,
     bytes: usize,
+    payload_bytes: usize,
 }
 
 /// What a PUBREC means.
@@ -27,6 +28,21 @@ pub(crate) enum Receipt {
 }
 
 impl Flight {
+    /// Messages that have not been acknowledged in full.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Bytes of the messages that are kept for sending them again.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of the payloads alone.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
     /// Whether another message may be sent now.
     pub(crate) fn has_room(&self, limits: &Limits) -> bool {
         self.bytes < limits.inflight_bytes_max && self.table.has_quota()
@@ -35,8 +51,10 @@ impl Flight {
     /// Takes a message of QoS 1 or 2 into flight; `None` if the client's Receive Maximum is used up.
     pub(crate) fn publish(&mut self, qos: Qos, kept: Kept) -> Option<PacketId> {
         let bytes = size(kept.as_ref());
+        let payload_bytes = payload_size(kept.as_ref());
         let packet_id = self.table.publish(qos, kept).ok()?;
         self.bytes += bytes;
+        self.payload_bytes += payload_bytes;
         Some(packet_id)
     }
 
@@ -84,12 +102,17 @@ impl Flight {
     fn forget(&mut self, kept: Kept) {
         if let Some(outgoing) = kept {
             self.bytes -= outgoing.message.size();
+            self.payload_bytes -= outgoing.message.payload().len();
         }
     }
 }
 
 fn size(kept: Option<&Outgoing>) -> usize {
     kept.map_or(0, |outgoing| outgoing.message.size())
+}
+
+fn payload_size(kept: Option<&Outgoing>) -> usize {
+    kept.map_or(0, |outgoing| outgoing.message.payload().len())
 }
 
 #[cfg(test)]
@@ -145,7 +168,7 @@ mod tests {
             .collect();
             assert_eq!(ids.len(), 3, "the third passes the bound");
             ids.into_iter().for_each(|id| end(&mut flight, id));
-            assert_eq!(flight.bytes, 0);
+            assert_eq!((flight.bytes, flight.payload_bytes), (0, 0));
         }
     }
 }

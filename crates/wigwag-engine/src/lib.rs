@@ -16,6 +16,7 @@ pub mod listener;
 pub mod message;
 pub mod policy;
 pub mod settings;
+pub mod stats;
 
 pub mod node;
 pub mod retained;
@@ -30,7 +31,7 @@ mod event;
 mod flight;
 mod timers;
 
-pub use event::{CloseReason, Event};
+pub use event::{CloseReason, DropReason, Event};
 pub use kick::{Kick, Who};
 pub use limits::Limits;
 pub use listener::{ListenerSettings, Peer, Versions};

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use crate::retained::Retained;
 use crate::routes::RouteTable;
+use crate::stats::NodeStats;
 
 /// Keyed hashing: the seed is the caller's, so that peers cannot foresee it and tests can repeat it.
 pub(crate) type Hasher = foldhash::quality::FixedState;
@@ -42,6 +43,21 @@ impl Node {
             routes: RouteTable::new(seed),
             retained: Retained::default(),
             directory: Directory::new(seed),
+        }
+    }
+}
+
+impl Node {
+    /// What the shards share, in numbers.
+    pub fn stats(&self) -> NodeStats {
+        let (retained, bytes, payload_bytes) = self.retained.sizes();
+        let index = self.routes.snapshot();
+        NodeStats {
+            subscriptions: index.len() as u64,
+            shared_subscriptions: 0,
+            retained: retained as u64,
+            retained_bytes: bytes as u64,
+            retained_payload_bytes: payload_bytes as u64,
         }
     }
 }

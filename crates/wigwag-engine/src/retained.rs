@@ -27,6 +27,7 @@ struct Kept {
     /// The topics of those that expire, by the time of that.
     expiries: BTreeSet<(Time, Box<str>)>,
     bytes: usize,
+    payload_bytes: usize,
 }
 
 impl Kept {
@@ -34,6 +35,7 @@ impl Kept {
         let view = message.view();
         let topic: Box<str> = view.topic.as_str().into();
         self.bytes += message.size();
+        self.payload_bytes += message.payload().len();
         if let Some(at) = view.expires_at {
             self.expiries.insert((at, topic.clone()));
         }
@@ -43,6 +45,7 @@ impl Kept {
     fn remove(&mut self, topic: &str) -> Option<Arc<Message>> {
         let message = self.messages.remove(topic)?;
         self.bytes -= message.size();
+        self.payload_bytes -= message.payload().len();
         if let Some(at) = message.view().expires_at {
             self.expiries.remove(&(at, topic.into()));
         }
@@ -142,6 +145,12 @@ impl Retained {
     /// The message retained for exactly this topic.
     pub fn get(&self, topic: TopicName<'_>) -> Option<Arc<Message>> {
         self.lock().messages.get(topic.as_str()).cloned()
+    }
+
+    /// How many messages there are, their bytes, and those of their payloads alone.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        let kept = self.lock();
+        (kept.messages.len(), kept.bytes, kept.payload_bytes)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -244,6 +253,7 @@ mod tests {
         assert!(set("a", b"", None, later));
         assert!(set("c", b"", None, later));
         assert_eq!(retained.lock().bytes, 0);
+        assert_eq!(retained.lock().payload_bytes, 0);
         assert!(retained.lock().expiries.is_empty());
     }
 

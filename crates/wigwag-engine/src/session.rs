@@ -21,6 +21,7 @@ use crate::policy::Identity;
 use crate::retained::Cursor;
 use crate::routes::Grant;
 use crate::shard::ConnectionKey;
+use crate::stats::Waiting;
 use crate::timers::Alarm;
 
 new_key_type! {
@@ -90,6 +91,7 @@ pub(crate) struct SessionWill {
 pub(crate) struct Queue {
     messages: VecDeque<Outgoing>,
     bytes: usize,
+    payload_bytes: usize,
 }
 
 impl Queue {
@@ -100,6 +102,7 @@ impl Queue {
             return false;
         }
         self.bytes = bytes;
+        self.payload_bytes += outgoing.message.payload().len();
         self.messages.push_back(outgoing);
         true
     }
@@ -107,6 +110,7 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<Outgoing> {
         let outgoing = self.messages.pop_front()?;
         self.bytes -= outgoing.message.size();
+        self.payload_bytes -= outgoing.message.payload().len();
         if self.messages.is_empty() {
             *self = Queue::default();
         }
@@ -132,6 +136,17 @@ impl Session {
             replays: VecDeque::new(),
             will: None,
             local: Local::default(),
+        }
+    }
+
+    /// What the broker keeps for the client at the moment.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let flight = &self.flight;
+        Waiting {
+            queued: self.queue.messages.len() as u64,
+            in_flight: flight.len() as u64,
+            bytes: (self.queue.bytes + flight.bytes()) as u64,
+            payload_bytes: (self.queue.payload_bytes + flight.payload_bytes()) as u64,
         }
     }
 

@@ -142,12 +142,18 @@ impl PerType {
         self.0.iter().sum()
     }
 
-    pub(crate) fn count(&mut self, packet_type: PacketType) {
+    fn count(&mut self, packet_type: PacketType) {
         self.0[packet_type as usize] += 1;
     }
 }
 
 impl Stats {
+    /// A packet of `len` bytes has come.
+    pub(crate) fn received(&mut self, packet_type: PacketType, len: usize) {
+        self.received.count(packet_type);
+        self.bytes_received += len as u64;
+    }
+
     /// A PUBLISH has come; its packet was counted already.
     pub(crate) fn publish_received(&mut self, qos: Qos, payload_len: usize) {
         self.publish_received[qos as usize] += 1;
@@ -195,7 +201,10 @@ impl Stats {
         let pairs = [
             (&mut self.bytes_received, other.bytes_received),
             (&mut self.bytes_sent, other.bytes_sent),
-            (&mut self.payload_bytes_received, other.payload_bytes_received),
+            (
+                &mut self.payload_bytes_received,
+                other.payload_bytes_received,
+            ),
             (&mut self.payload_bytes_sent, other.payload_bytes_sent),
             (&mut self.unwanted, other.unwanted),
             (&mut self.publish_denied, other.publish_denied),

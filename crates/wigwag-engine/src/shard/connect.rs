@@ -309,6 +309,8 @@ impl Shard {
         let cut = (introduction.wished_expiry_secs != expiry_secs).then_some(expiry_secs);
         let properties = self.offer(&introduction, cut);
         let reason = ReasonCode::Success;
+        self.stats.connack(reason);
+        self.stats.sessions_resumed += u64::from(session_present);
         self.send(
             key,
             &Packet::ConnAck(ConnAck {
@@ -369,12 +371,14 @@ impl Shard {
             .get(session)
             .and_then(|session| session.local.connection);
         if let Some(connection) = connection {
+            self.stats.sessions_taken_over += 1;
             let code = Some(ReasonCode::SessionTakenOver);
             self.close(now, connection, CloseReason::TakenOver, code);
         }
     }
 
     fn new_session(&mut self, identity: Identity, epoch: Epoch) -> SessionKey {
+        self.stats.sessions_created += 1;
         let client_id = identity.client_id.clone();
         let session = self.sessions.insert(Session::new(identity, epoch));
         self.clients.insert(client_id, session);

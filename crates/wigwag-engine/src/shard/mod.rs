@@ -39,6 +39,7 @@ use crate::policy::Policy;
 use crate::routes::Target;
 use crate::session::{Session, SessionKey};
 use crate::settings::Settings;
+use crate::stats::{Stats, Waiting};
 use crate::timers::{Alarm, Timer, Timers};
 
 use authenticate::Authentication;
@@ -71,6 +72,7 @@ pub struct Shard {
     writer: Writer,
     timers: Timers,
     events: Events,
+    stats: Stats,
     touched: Vec<ConnectionKey>,
     outboxes: Vec<Vec<Envelope>>,
     auth_requests: VecDeque<AuthRequest>,
@@ -87,6 +89,8 @@ struct Connection {
     authentication: Option<Box<Authentication>>,
     receiving: Receiving,
     out: OutBuf,
+    /// Packets that were put into the out-buffer since it was last written in full.
+    out_packets: u32,
     /// Whether it is in the list of connections that have something to write.
     touched: bool,
     /// Whether it is not read until its out-buffer has been written.
@@ -140,6 +144,7 @@ impl Shard {
             writer: Writer::default(),
             timers: Timers::default(),
             events: Events::default(),
+            stats: Stats::default(),
             touched: Vec::new(),
             outboxes: (0..node.shards).map(|_| Vec::new()).collect(),
             auth_requests: VecDeque::new(),
@@ -159,6 +164,7 @@ impl Shard {
         listener: Arc<ListenerSettings>,
         peer: Peer,
     ) -> ConnectionKey {
+        self.stats.opened += 1;
         let key = self.connections.insert(Connection {
             phase: Phase::AwaitConnect,
             receiving: Receiving {
@@ -166,6 +172,7 @@ impl Shard {
                 packet_size_max: u32::MAX,
             },
             out: OutBuf::new(),
+            out_packets: 0,
             touched: false,
             is_held_back: false,
             last_packet: now,
@@ -216,6 +223,7 @@ impl Shard {
                 }
             };
             used += frame.len;
+            self.stats.received(frame.packet_type, frame.len);
             connection.last_packet = now;
             match decode(
                 frame,
@@ -311,6 +319,7 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        connection.out_packets = 0;
         let Phase::Online(session) = connection.phase else {
             return;
         };
@@ -329,6 +338,7 @@ impl Shard {
                 Timer::Replay(session) => self.send_waiting(now, session),
                 Timer::SessionExpiry(session) => {
                     if let Some(session) = self.sessions.get(session) {
+                        self.stats.sessions_expired += 1;
                         self.events.push(Event::SessionExpired {
                             client_id: session.identity.client_id.clone(),
                         });
@@ -416,6 +426,33 @@ impl Shard {
         self.connections.len()
     }
 
+    /// What the shard has counted, and what it has now. This looks at every session and connection.
+    pub fn stats(&self) -> Stats {
+        let mut waiting = Waiting::default();
+        let mut sessions_connected = 0;
+        for session in self.sessions.values() {
+            waiting.add(&session.waiting());
+            sessions_connected += u64::from(session.local.connection.is_some());
+        }
+        let outs = self.connections.values().filter(|c| !c.out.is_empty());
+        let (out_packets, out_bytes) = outs.fold((0, 0), |(packets, bytes), connection| {
+            (
+                packets + u64::from(connection.out_packets),
+                bytes + connection.out.len() as u64,
+            )
+        });
+        Stats {
+            dropped: self.events.dropped_in_all(),
+            connections: self.connections.len() as u64,
+            sessions: self.sessions.len() as u64,
+            sessions_connected,
+            waiting,
+            out_packets,
+            out_bytes,
+            ..self.stats.clone()
+        }
+    }
+
     /// Takes what waits for another shard; deliver it there in this order, and before the out-buffers are
     /// written: a client that has its acknowledgement may come to another shard with its next message.
     pub fn poll_outbox(&mut self, to: ShardId) -> Option<Vec<Envelope>> {
@@ -464,6 +501,7 @@ impl Shard {
             version,
             packet_size_max,
         } = connection.receiving;
+        let len_before = connection.out.len();
         let appended = connection.out.append(|out| {
             let start = out.len();
             encode(packet, version, out)?;
@@ -477,6 +515,9 @@ impl Shard {
             connection.is_held_back = true;
         }
         if appended.is_ok() {
+            let len = connection.out.len() - len_before;
+            connection.out_packets += 1;
+            self.stats.sent(packet.packet_type(), len);
             self.touch(key);
         }
     }
@@ -558,6 +599,7 @@ impl Shard {
     }
 
     fn send_connack_refusal(&mut self, key: ConnectionKey, reason: ReasonCode) {
+        self.stats.connack(reason);
         self.send(
             key,
             &Packet::ConnAck(ConnAck {
@@ -582,6 +624,7 @@ impl Shard {
         if matches!(connection.phase, Phase::Closing | Phase::Over) {
             return;
         }
+        self.stats.closed(&reason);
         let version = connection.receiving.version;
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let session = match phase {

@@ -53,6 +53,8 @@ impl Shard {
         session: SessionKey,
         publish: &Publish<'_>,
     ) {
+        let qos = publish.delivery.qos();
+        self.stats.publish_received(qos, publish.payload.len());
         // [MQTT-3.3.4-6]
         if publish
             .properties
@@ -148,6 +150,7 @@ impl Shard {
                 self.distribute(now, message, Some(publisher))
             }
         } else {
+            self.stats.publish_denied += 1;
             ReasonCode::NotAuthorized
         };
         match publish.delivery {
@@ -201,6 +204,7 @@ impl Shard {
             self.post(*shard, Letter::Deliver { message, receivers });
         }
         if receivers.is_empty() {
+            self.stats.unwanted += 1;
             ReasonCode::NoMatchingSubscribers
         } else {
             ReasonCode::Success
@@ -318,7 +322,12 @@ impl Shard {
                     .write(&delivery, connection.receiving, now, &mut connection.out)
             });
         match written {
-            Ok(()) => self.touch(connection_key),
+            Ok(size) => {
+                connection.out_packets += 1;
+                let (qos, payload) = (delivery.guarantee.qos(), delivery.message.payload);
+                self.stats.publish_sent(qos, size, payload.len());
+                self.touch(connection_key);
+            }
             Err(reason) => {
                 self.events.dropped(reason);
                 match delivery.guarantee {

@@ -30,7 +30,7 @@ impl Shard {
             .next()
             .and_then(NonZeroU32::new);
         let mut granted = Vec::new();
-        let reasons = packet
+        let reasons: Vec<ReasonCode> = packet
             .subscriptions
             .iter()
             .map(|subscription| {
@@ -58,6 +58,8 @@ impl Shard {
                 }
             })
             .collect();
+        let denied = |reason: &&ReasonCode| **reason == ReasonCode::NotAuthorized;
+        self.stats.subscribe_denied += reasons.iter().filter(denied).count() as u64;
         if !granted.is_empty() {
             self.node.routes.change(|change| {
                 granted

@@ -6,6 +6,7 @@
 mod world;
 
 mod connection;
+mod counting;
 mod delivery;
 mod garbage;
 mod model;

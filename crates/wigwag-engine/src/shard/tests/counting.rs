@@ -1,0 +1,113 @@
+//! Counters: what two shards counted together.
+
+use wigwag_proto::ReasonCode;
+use wigwag_proto::packet::PacketType;
+
+use super::world::{Hello, Publication, Q0, Q1, World};
+use crate::event::DropReason;
+use crate::limits::Limits;
+use crate::stats::{CLOSE_CAUSES, Stats};
+
+fn stats(world: &World, shards: usize) -> Stats {
+    let mut sum = Stats::default();
+    for shard in 0..shards {
+        sum.add(&world.shard(shard, crate::Shard::stats));
+    }
+    sum
+}
+
+#[test]
+fn packets_bytes_and_messages_are_counted_where_they_pass() {
+    let world = World::new(2);
+    let subscriber = world.connect(0, Hello::new("s").v3());
+    subscriber.subscribe("t", Q1);
+    let publisher = world.connect(1, Hello::new("p").v3());
+    publisher.publish("t", "hello", Q1);
+    publisher.publish("nobody", "bye", Q0);
+    let stats = stats(&world, 2);
+
+    assert_eq!(stats.received.of(PacketType::Connect), 2);
+    assert_eq!(stats.sent.of(PacketType::ConnAck), 2);
+    assert_eq!(stats.received.of(PacketType::Publish), 2);
+    assert_eq!(stats.sent.of(PacketType::Publish), 1);
+    assert_eq!(stats.received.of(PacketType::PubAck), 1);
+    assert_eq!(stats.sent.of(PacketType::PubAck), 1);
+    assert_eq!(
+        (stats.publish_received, stats.publish_sent),
+        ([1, 1, 0], [0, 1, 0])
+    );
+    assert_eq!(
+        (stats.payload_bytes_received, stats.payload_bytes_sent),
+        (8, 5)
+    );
+    assert_eq!(stats.unwanted, 1);
+    // Two CONNACK and PUBACK of 4 bytes, SUBACK of 5, and PUBLISH of 2 + 2 + 1 + 2 + 5.
+    assert_eq!(stats.bytes_sent, 3 * 4 + 5 + 12);
+    // CONNECT is 2 + 10 + 3, SUBSCRIBE 2 + 2 + 4, PUBLISH as above and 2 + 2 + 6 + 3, PUBACK 4.
+    assert_eq!(stats.bytes_received, 2 * 15 + 8 + 12 + 13 + 4);
+    assert_eq!((stats.opened, stats.connections), (2, 2));
+    assert_eq!((stats.sessions, stats.sessions_connected), (2, 2));
+    assert_eq!(stats.connacks.get(&ReasonCode::Success), Some(&2));
+}
+
+#[test]
+fn what_waits_is_counted_until_it_has_left() {
+    let limits = Limits {
+        queued_messages_max: 2,
+        ..Limits::default()
+    };
+    let world = World::with_limits(1, &limits);
+    let sleeper = world.connect(0, Hello::new("s").persistent());
+    sleeper.subscribe("t", Q1);
+    sleeper.lose();
+    let publisher = world.connect(0, "p");
+    for payload in ["one", "two", "three"] {
+        publisher.publish("t", payload, Q1);
+    }
+    let asleep = stats(&world, 1);
+    assert_eq!((asleep.sessions, asleep.sessions_connected), (2, 1));
+    assert_eq!(
+        (asleep.waiting.queued, asleep.waiting.payload_bytes),
+        (2, 6)
+    );
+    assert_eq!(asleep.dropped(DropReason::QueueFull), 1);
+
+    let _awake = world.connect(0, Hello::new("s").persistent().resume());
+    let awake = stats(&world, 1);
+    assert_eq!((awake.waiting.queued, awake.waiting.in_flight), (0, 0));
+    assert_eq!((awake.waiting.bytes, awake.waiting.payload_bytes), (0, 0));
+    assert_eq!((awake.sessions_created, awake.sessions_resumed), (2, 1));
+    assert_eq!((awake.out_packets, awake.out_bytes), (0, 0));
+}
+
+#[test]
+fn ends_are_counted_by_their_cause() {
+    let world = World::new(1);
+    let count = |cause: &str| {
+        let place = CLOSE_CAUSES.iter().position(|&known| known == cause);
+        stats(&world, 1).closed[place.expect("a cause")]
+    };
+    let first = world.connect(0, Hello::new("x").persistent());
+    let second = world.connect(0, Hello::new("x").persistent().resume());
+    assert!(first.is_closed());
+    assert_eq!((count("taken_over"), count("lost")), (1, 0));
+    second.send_bytes(&[0x00, 0x00]);
+    assert_eq!(count("malformed"), 1);
+    world.connect(0, "y").disconnect();
+    assert_eq!(count("disconnect"), 1);
+    let stats = stats(&world, 1);
+    assert_eq!((stats.sessions_taken_over, stats.sessions_created), (1, 2));
+    assert_eq!(stats.closed.iter().sum::<u64>(), stats.opened);
+}
+
+#[test]
+fn the_node_counts_subscriptions_and_retained_messages() {
+    let world = World::new(2);
+    let client = world.connect(0, "c");
+    client.subscribe("a/#", Q0);
+    client.subscribe("b", Q0);
+    client.publish_with(&Publication::new("r", "1234").retain());
+    let node = world.shard(0, |shard| shard.node.stats());
+    assert_eq!((node.subscriptions, node.retained), (2, 1));
+    assert_eq!((node.retained_bytes, node.retained_payload_bytes), (5, 4));
+}
