@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 pub mod broker;
+pub mod conf;
 
 mod acceptor;
 mod desk;
