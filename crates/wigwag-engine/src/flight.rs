@@ -99,6 +99,24 @@ impl Flight {
         self.table.poll_resend()
     }
 
+    /// The messages of QoS 1 in their order, those that another client may get when this session is over.
+    /// What has been begun with QoS 2 is for this one or nobody. `[MQTT-4.8.2-5]`
+    pub(crate) fn unacknowledged(&mut self) -> Vec<Outgoing> {
+        let mut found = Vec::new();
+        self.table.resume(u16::MAX);
+        while let Some(resend) = self.table.poll_resend() {
+            if let Resend::Publish {
+                qos: Qos::AtLeastOnce,
+                message: Some(outgoing),
+                ..
+            } = resend
+            {
+                found.push(outgoing.clone());
+            }
+        }
+        found
+    }
+
     fn forget(&mut self, kept: Kept) {
         if let Some(outgoing) = kept {
             self.bytes -= outgoing.message.size();
@@ -138,6 +156,7 @@ mod tests {
             qos: Qos::ExactlyOnce,
             retain: false,
             identifiers: Arc::default(),
+            share: None,
         }
     }
 

@@ -26,6 +26,7 @@ pub mod delivery;
 pub mod peer;
 pub mod session;
 pub mod shard;
+pub mod share;
 
 mod event;
 mod flight;

@@ -55,6 +55,9 @@ pub struct Limits {
     pub sessions_max: usize,
     /// Topics whose receivers a shard remembers; the memory is emptied when it is full.
     pub cached_topics_max: usize,
+    /// Receivers of these topics together; the memory is emptied when it is full, and a topic with more is
+    /// not remembered.
+    pub cached_receivers_max: usize,
 }
 
 impl Default for Limits {
@@ -80,6 +83,7 @@ impl Default for Limits {
             retained_bytes_max: 256 * 1024 * 1024,
             sessions_max: 1_000_000,
             cached_topics_max: 4_096,
+            cached_receivers_max: 262_144,
         }
     }
 }

@@ -29,6 +29,9 @@ impl Envelope {
             Letter::Deliver { message, receivers } => {
                 message.size() + size_of_val::<[Receiver]>(receivers)
             }
+            Letter::PassOn { message, tried, .. } => {
+                message.size() + size_of_val::<[Target]>(tried)
+            }
             _ => 64,
         }
     }
@@ -60,6 +63,12 @@ pub(crate) enum Letter {
     Settle {
         session: SessionKey,
         backlog: Backlog,
+    },
+    /// Deliver the message to a member of a shared subscription, after others could not take it.
+    PassOn {
+        message: Arc<Message>,
+        receivers: Arc<[Receiver]>,
+        tried: Vec<Target>,
     },
     /// The embedder wants clients disconnected.
     Kick(Kick),

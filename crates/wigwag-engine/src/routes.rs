@@ -2,12 +2,14 @@
 //!
 //! Filters without wildcards are looked up, the others stand in a trie of levels. Both share their
 //! structure between versions, so a change costs the path to one filter and readers keep the version
-//! they have: a shard routes on a snapshot and takes no lock.
+//! they have: a shard routes on a snapshot and takes no lock. A shared subscription stands beside the
+//! others of its filter, as a [`Group`] of members.
 //!
 //! **Invariant:** the trie is as deep as the deepest filter, which `DecodeLimits::topic_levels_max`
 //! bounds where filters come from. Nothing here recurses, but dropping a version does.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -18,6 +20,7 @@ use wigwag_proto::{TopicFilter, TopicName};
 
 use crate::node::{Hasher, ShardId};
 use crate::session::SessionKey;
+use crate::share::Readiness;
 
 /// Where a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,15 +38,92 @@ pub struct Grant {
     pub identifier: Option<NonZeroU32>,
 }
 
+/// The members of one shared subscription: each message goes to one of them.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The filter with its `$share/name/`.
+    pub(crate) filter: Arc<str>,
+    /// Counts the messages, so that the members take turns.
+    pub(crate) turn: Arc<AtomicUsize>,
+    pub(crate) members: OrdMap<Target, Member>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) grant: Grant,
+    /// Kept up to date by the member's shard.
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+/// What matches a topic.
+pub(crate) enum Match<'a> {
+    Subscription(Target, &'a Grant),
+    Group(&'a Group),
+}
+
 type Map<V> = GenericHashMap<Arc<str>, V, Hasher, DefaultSharedPtr>;
-type Grants = OrdMap<Target, Grant>;
+
+/// The subscriptions of one filter.
+#[derive(Clone, Debug, Default)]
+struct Leaf {
+    grants: OrdMap<Target, Grant>,
+    /// By the name of the share.
+    groups: OrdMap<Arc<str>, Group>,
+}
+
+impl Leaf {
+    fn is_empty(&self) -> bool {
+        self.grants.is_empty() && self.groups.is_empty()
+    }
+
+    fn for_each<'a>(&'a self, found: &mut impl FnMut(Match<'a>)) {
+        self.grants
+            .iter()
+            .for_each(|(&target, grant)| found(Match::Subscription(target, grant)));
+        self.groups
+            .values()
+            .for_each(|group| found(Match::Group(group)));
+    }
+
+    /// Adds a member; whether it is new.
+    fn join(&mut self, filter: TopicFilter<'_>, target: Target, member: Member) -> bool {
+        let Some((name, _)) = filter.share() else {
+            return false;
+        };
+        if !self.groups.contains_key(name) {
+            let group = Group {
+                filter: filter.as_str().into(),
+                turn: Arc::default(),
+                members: OrdMap::new(),
+            };
+            self.groups.insert(name.into(), group);
+        }
+        let group = self.groups.get_mut(name);
+        group.is_some_and(|group| group.members.insert(target, member).is_none())
+    }
+
+    /// Removes a member; whether it was one.
+    fn leave(&mut self, name: &str, target: Target) -> bool {
+        let Some(group) = self.groups.get_mut(name) else {
+            return false;
+        };
+        let removed = group.members.remove(&target).is_some();
+        if group.members.is_empty() {
+            self.groups.remove(name);
+        }
+        removed
+    }
+}
 
 /// One version of the index.
 #[derive(Clone, Debug)]
 pub struct Index {
     generation: u64,
     subscriptions: usize,
-    exact: Map<Grants>,
+    /// Those of them that are memberships in groups.
+    memberships: usize,
+    exact: Map<Leaf>,
     wildcard: Level,
     hasher: Hasher,
 }
@@ -54,17 +134,17 @@ struct Level {
     /// By the text of the next level, `+` among them.
     next: Map<Arc<Level>>,
     /// Of the filter that ends here.
-    here: Grants,
+    here: Leaf,
     /// Of the filter that goes on with `#`.
-    rest: Grants,
+    rest: Leaf,
 }
 
 impl Level {
     fn new(hasher: &Hasher) -> Level {
         Level {
             next: Map::with_hasher(hasher.clone()),
-            here: Grants::new(),
-            rest: Grants::new(),
+            here: Leaf::default(),
+            rest: Leaf::default(),
         }
     }
 
@@ -78,6 +158,7 @@ impl Index {
         Index {
             generation: 0,
             subscriptions: 0,
+            memberships: 0,
             exact: Map::with_hasher(hasher.clone()),
             wildcard: Level::new(&hasher),
             hasher,
@@ -89,9 +170,14 @@ impl Index {
         self.generation
     }
 
-    /// Subscriptions in the index.
+    /// Subscriptions in the index, shared ones with them.
     pub fn len(&self) -> usize {
         self.subscriptions
+    }
+
+    /// Memberships in shared subscriptions.
+    pub fn shared_len(&self) -> usize {
+        self.memberships
     }
 
     /// Whether there are none.
@@ -100,48 +186,88 @@ impl Index {
     }
 
     fn subscribe(&mut self, filter: TopicFilter<'_>, target: Target, grant: Grant) {
-        let replaced = if filter.has_wildcard() {
-            let (mut level, hasher) = (&mut self.wildcard, &self.hasher);
-            let (path, multi) = split_multi(filter);
-            for text in path {
-                let below = level
-                    .next
-                    .entry(text.into())
-                    .or_insert_with(|| Arc::new(Level::new(hasher)));
-                level = Arc::make_mut(below);
-            }
-            let grants = if multi {
-                &mut level.rest
-            } else {
-                &mut level.here
-            };
-            grants.insert(target, grant)
-        } else {
-            self.exact
-                .entry(filter.as_str().into())
-                .or_default()
-                .insert(target, grant)
-        };
+        let replaced = self.leaf_mut(filter).grants.insert(target, grant);
         self.subscriptions += usize::from(replaced.is_none());
     }
 
+    /// Adds a member to the group of a shared subscription, or replaces its grant.
+    fn join(&mut self, filter: TopicFilter<'_>, target: Target, member: Member) {
+        let Some((_, shared)) = filter.share() else {
+            return;
+        };
+        let is_new = self.leaf_mut(shared).join(filter, target, member);
+        self.subscriptions += usize::from(is_new);
+        self.memberships += usize::from(is_new);
+    }
+
     fn unsubscribe(&mut self, filter: TopicFilter<'_>, target: Target) {
-        let removed = if filter.has_wildcard() {
-            self.remove_wildcard(filter, target)
-        } else {
-            let Some(grants) = self.exact.get_mut(filter.as_str()) else {
-                return;
-            };
-            let removed = grants.remove(&target).is_some();
-            if grants.is_empty() {
-                self.exact.remove(filter.as_str());
+        let removed = match filter.share() {
+            Some((name, shared)) => {
+                let left = self.remove(shared, |leaf| leaf.leave(name, target));
+                self.memberships -= usize::from(left);
+                left
             }
-            removed
+            None => self.remove(filter, |leaf| leaf.grants.remove(&target).is_some()),
         };
         self.subscriptions -= usize::from(removed);
     }
 
-    fn remove_wildcard(&mut self, filter: TopicFilter<'_>, target: Target) -> bool {
+    /// The group of a shared subscription.
+    pub(crate) fn group(&self, filter: TopicFilter<'_>) -> Option<&Group> {
+        let (name, shared) = filter.share()?;
+        if !shared.has_wildcard() {
+            return self.exact.get(shared.as_str())?.groups.get(name);
+        }
+        let (path, multi) = split_multi(shared);
+        let mut level = &self.wildcard;
+        for text in path {
+            level = level.next.get(text)?;
+        }
+        let leaf = if multi { &level.rest } else { &level.here };
+        leaf.groups.get(name)
+    }
+
+    /// The place of a filter that is not shared.
+    fn leaf_mut(&mut self, filter: TopicFilter<'_>) -> &mut Leaf {
+        if !filter.has_wildcard() {
+            return self.exact.entry(filter.as_str().into()).or_default();
+        }
+        let (mut level, hasher) = (&mut self.wildcard, &self.hasher);
+        let (path, multi) = split_multi(filter);
+        for text in path {
+            let below = level
+                .next
+                .entry(text.into())
+                .or_insert_with(|| Arc::new(Level::new(hasher)));
+            level = Arc::make_mut(below);
+        }
+        if multi {
+            &mut level.rest
+        } else {
+            &mut level.here
+        }
+    }
+
+    /// Removes something from the place of a filter, and the place if nothing is left there.
+    fn remove(&mut self, filter: TopicFilter<'_>, take: impl FnOnce(&mut Leaf) -> bool) -> bool {
+        if filter.has_wildcard() {
+            return self.remove_wildcard(filter, take);
+        }
+        let Some(leaf) = self.exact.get_mut(filter.as_str()) else {
+            return false;
+        };
+        let removed = take(leaf);
+        if leaf.is_empty() {
+            self.exact.remove(filter.as_str());
+        }
+        removed
+    }
+
+    fn remove_wildcard(
+        &mut self,
+        filter: TopicFilter<'_>,
+        take: impl FnOnce(&mut Leaf) -> bool,
+    ) -> bool {
         let (path, multi) = split_multi(filter);
         let path: Vec<&str> = path.collect();
         // The branch that the filter alone holds up: from below this depth everything would be empty.
@@ -156,12 +282,11 @@ impl Index {
                 None => return false,
             }
         }
-        let grants = if multi {
+        let removed = take(if multi {
             &mut level.rest
         } else {
             &mut level.here
-        };
-        let removed = grants.remove(&target).is_some();
+        });
         if level.is_empty() && !path.is_empty() {
             let mut level = &mut self.wildcard;
             for text in path.iter().take(keep) {
@@ -177,15 +302,15 @@ impl Index {
         removed
     }
 
-    /// Calls `found` for every subscription that matches; a session with several is found as often.
-    pub fn for_each_match(&self, topic: TopicName<'_>, mut found: impl FnMut(Target, &Grant)) {
-        let mut all = |grants: &Grants| {
-            grants
-                .iter()
-                .for_each(|(&target, grant)| found(target, grant));
-        };
-        if let Some(grants) = self.exact.get(topic.as_str()) {
-            all(grants);
+    /// Calls `found` for every subscription and group that matches; a session with several subscriptions
+    /// is found as often.
+    pub(crate) fn for_each_match<'a>(
+        &'a self,
+        topic: TopicName<'_>,
+        mut found: impl FnMut(Match<'a>),
+    ) {
+        if let Some(leaf) = self.exact.get(topic.as_str()) {
+            leaf.for_each(&mut found);
         }
         if self.wildcard.is_empty() {
             return;
@@ -195,10 +320,10 @@ impl Index {
         let mut wildcard_allowed = !topic.is_reserved();
         while let Some((level, rest)) = branches.pop() {
             if wildcard_allowed {
-                all(&level.rest);
+                level.rest.for_each(&mut found);
             }
             match rest {
-                None => all(&level.here),
+                None => level.here.for_each(&mut found),
                 Some(rest) => {
                     let (text, below) = match rest.split_once('/') {
                         Some((text, below)) => (text, Some(below)),
@@ -274,6 +399,12 @@ impl Change<'_> {
         self.index.subscribe(filter, target, grant);
     }
 
+    /// Adds the session to the group of a shared subscription, or replaces its grant.
+    pub(crate) fn join(&mut self, filter: TopicFilter<'_>, target: Target, member: Member) {
+        self.index.join(filter, target, member);
+    }
+
+    /// Removes a subscription, shared or not.
     pub(crate) fn unsubscribe(&mut self, filter: TopicFilter<'_>, target: Target) {
         self.index.unsubscribe(filter, target);
     }
@@ -303,9 +434,13 @@ mod tests {
 
     fn matches(index: &Index, topic: &str) -> Vec<Target> {
         let mut found = Vec::new();
-        index.for_each_match(TopicName::new(topic).expect("valid"), |target, _| {
-            found.push(target);
-        });
+        index.for_each_match(
+            TopicName::new(topic).expect("valid"),
+            |matched| match matched {
+                Match::Subscription(target, _) => found.push(target),
+                Match::Group(group) => found.extend(group.members.keys()),
+            },
+        );
         found.sort_unstable();
         found
     }
@@ -350,10 +485,41 @@ mod tests {
 
     fn filter_texts() -> impl Strategy<Value = String> {
         let level = prop_oneof![Just("a"), Just("b"), Just(""), Just("+"), Just("$s")];
-        (prop::collection::vec(level, 1..4), any::<bool>()).prop_map(|(levels, multi)| {
-            let text = levels.join("/");
-            if multi { format!("{text}/#") } else { text }
-        })
+        let share = prop_oneof![Just(""), Just("$share/g/"), Just("$share/h/")];
+        (prop::collection::vec(level, 1..4), any::<bool>(), share).prop_map(
+            |(levels, multi, share)| {
+                let rest = if multi { "/#" } else { "" };
+                format!("{share}{}{rest}", levels.join("/"))
+            },
+        )
+    }
+
+    fn add(index: &mut Index, filter: TopicFilter<'_>, target: Target) {
+        let (grant, readiness) = (grant(), Arc::default());
+        match filter.share() {
+            Some(_) => index.join(filter, target, Member { grant, readiness }),
+            None => index.subscribe(filter, target, grant),
+        }
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_filter_until_its_last_member_leaves() {
+        let mut index = Index::new(Hasher::with_seed(1));
+        for text in ["$share/g/a/b", "$share/g/a/+", "$share/g/a/#"] {
+            let filter = TopicFilter::new(text).expect("valid");
+            add(&mut index, filter, target(1));
+            add(&mut index, filter, target(2));
+            let members = |index: &Index| index.group(filter).map(|group| group.members.len());
+            assert_eq!(members(&index), Some(2), "{text}");
+            index.unsubscribe(filter, target(1));
+            assert_eq!(
+                (members(&index), index.shared_len()),
+                (Some(1), 1),
+                "{text}"
+            );
+            index.unsubscribe(filter, target(2));
+            assert_eq!((members(&index), index.shared_len()), (None, 0), "{text}");
+        }
     }
 
     proptest! {
@@ -365,10 +531,10 @@ mod tests {
         ) {
             let mut index = Index::new(Hasher::with_seed(7));
             let mut list: BTreeMap<(String, u64), ()> = BTreeMap::new();
-            for (text, n, add) in changes {
+            for (text, n, adds) in changes {
                 let Ok(filter) = TopicFilter::new(&text) else { continue };
-                if add {
-                    index.subscribe(filter, target(n), grant());
+                if adds {
+                    add(&mut index, filter, target(n));
                     list.insert((text, n), ());
                 } else {
                     index.unsubscribe(filter, target(n));

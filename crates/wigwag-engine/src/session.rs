@@ -8,9 +8,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use slotmap::new_key_type;
-use wigwag_proto::TopicFilterBuf;
 use wigwag_proto::inbound::Inbound;
 use wigwag_proto::packet::Qos;
+use wigwag_proto::{TopicFilter, TopicFilterBuf};
 
 use crate::flight::Flight;
 use crate::limits::Limits;
@@ -19,8 +19,9 @@ use crate::node::{Epoch, ShardId};
 use crate::peer::Backlog;
 use crate::policy::Identity;
 use crate::retained::Cursor;
-use crate::routes::Grant;
+use crate::routes::{Change, Grant, Member, Target};
 use crate::shard::ConnectionKey;
+use crate::share::Readiness;
 use crate::stats::Waiting;
 use crate::timers::Alarm;
 
@@ -44,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) queue: Queue,
     pub(crate) replays: VecDeque<Replay>,
     pub(crate) will: Option<SessionWill>,
+    /// What the groups of its shared subscriptions know of it.
+    pub(crate) readiness: Option<Arc<Readiness>>,
     pub(crate) local: Local,
 }
 
@@ -68,6 +71,8 @@ pub(crate) struct Outgoing {
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
     pub(crate) identifiers: Arc<[NonZeroU32]>,
+    /// The filter of the shared subscription that it came by.
+    pub(crate) share: Option<Arc<str>>,
 }
 
 /// Retained messages on their way to a new subscription.
@@ -120,6 +125,11 @@ impl Queue {
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
+
+    /// Takes all out.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Outgoing> + use<> {
+        std::mem::take(self).messages.into_iter()
+    }
 }
 
 impl Session {
@@ -135,6 +145,7 @@ impl Session {
             queue: Queue::default(),
             replays: VecDeque::new(),
             will: None,
+            readiness: None,
             local: Local::default(),
         }
     }
@@ -148,6 +159,21 @@ impl Session {
             bytes: (self.queue.bytes + flight.bytes()) as u64,
             payload_bytes: (self.queue.payload_bytes + flight.payload_bytes()) as u64,
         }
+    }
+
+    /// Makes the index route the filter's messages to the session's place.
+    pub(crate) fn enlist(
+        &mut self,
+        change: &mut Change<'_>,
+        filter: TopicFilter<'_>,
+        target: Target,
+        grant: Grant,
+    ) {
+        if filter.share().is_none() {
+            return change.subscribe(filter, target, grant);
+        }
+        let readiness = Arc::clone(self.readiness.get_or_insert_default());
+        change.join(filter, target, Member { grant, readiness });
     }
 
     /// Whether the session outlives its connection.

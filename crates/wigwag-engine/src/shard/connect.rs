@@ -344,7 +344,6 @@ impl Shard {
             Some(Property::TopicAliasMaximum(
                 identity.listener.topic_alias_maximum,
             )),
-            Some(Property::SharedSubscriptionAvailable(false)),
         ];
         for property in wanted.into_iter().flatten() {
             properties
@@ -424,6 +423,10 @@ impl Shard {
         if expiry_secs == 0 {
             return self.end_session(now, key);
         }
+        self.pass_on_queue(now, key);
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
         let secs = |secs: u32| now + Duration::from_secs(secs.into());
         if expiry_secs < u32::MAX {
             self.timers.set(
@@ -489,6 +492,7 @@ impl Shard {
                     .for_each(|filter| change.unsubscribe(filter.as_filter(), target));
             });
         }
+        self.bequeath(now, &mut session);
         let client_id = &session.identity.client_id;
         if self.clients.get(client_id) == Some(&key) {
             self.clients.remove(client_id);

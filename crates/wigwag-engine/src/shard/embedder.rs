@@ -30,7 +30,7 @@ pub struct Claimed {
 impl Shard {
     /// Takes other settings. What has been granted to connections and sessions stays.
     pub fn handle_settings(&mut self, settings: Settings) {
-        self.cache.set_topics_max(settings.limits.cached_topics_max);
+        self.cache.set_limits(&settings.limits);
         self.settings = settings;
     }
 

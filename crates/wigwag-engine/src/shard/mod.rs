@@ -11,6 +11,7 @@ mod embedder;
 mod peers;
 mod publish;
 mod receivers;
+mod shares;
 mod subscribe;
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ impl Shard {
             clients: HashMap::with_hasher(hasher.clone()),
             awaited: HashMap::with_hasher(hasher),
             departed: BTreeMap::new(),
-            cache: receivers::Cache::new(node.seed, settings.limits.cached_topics_max),
+            cache: receivers::Cache::new(node.seed, &settings.limits),
             writer: Writer::default(),
             timers: Timers::default(),
             events: Events::default(),

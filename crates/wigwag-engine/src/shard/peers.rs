@@ -3,6 +3,7 @@
 use wigwag_proto::Time;
 
 use super::Shard;
+use super::publish::Carried;
 use crate::event::CloseReason;
 use crate::node::{Epoch, ShardId};
 use crate::peer::{AwaitedBy, Backlog, Departed, Envelope, Letter, Moving};
@@ -32,6 +33,16 @@ impl Shard {
             Letter::Fenced { from, to } => self.handle_fenced(now, from, to),
             Letter::Settle { session, backlog } => self.handle_settle(now, session, backlog),
             Letter::Kick(kick) => self.kick(now, &kick),
+            Letter::PassOn {
+                message,
+                receivers,
+                tried,
+            } => {
+                self.writer.begin();
+                if let Some(receiver) = receivers.first() {
+                    self.deliver_to_member(now, &mut Carried::of(&message), receiver, tried);
+                }
+            }
         }
     }
 
@@ -133,13 +144,15 @@ impl Shard {
         let key = self.sessions.insert(session);
         self.clients.insert(client_id, key);
         let to = self.target(key);
-        if let Some(session) = self.sessions.get(key) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            let subscriptions = std::mem::take(&mut session.subscriptions);
             self.node.routes.change(|change| {
-                for (filter, grant) in &session.subscriptions {
+                for (filter, grant) in &subscriptions {
                     change.unsubscribe(filter.as_filter(), from);
-                    change.subscribe(filter.as_filter(), to, *grant);
+                    session.enlist(change, filter.as_filter(), to, *grant);
                 }
             });
+            session.subscriptions = subscriptions;
         }
         let here = self.id;
         for shard in (0..self.node.shards)

@@ -17,10 +17,11 @@ use crate::peer::Letter;
 use crate::retained::Cursor;
 use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
+use crate::share::Ready;
 use crate::timers::Timer;
 
 /// With this many bytes in the out-buffer, messages that can wait do wait until it has been written.
-const ROOM: usize = 256 * 1024;
+pub(super) const ROOM: usize = 256 * 1024;
 
 /// Retained topics that a session's replays look at before others have their turn: a filter that matches
 /// nothing costs a look at all of them.
@@ -30,8 +31,8 @@ const REPLAY_TOPICS_PER_TURN: usize = 4_096;
 const REPLAY_PAUSE: Duration = Duration::from_millis(1);
 
 /// A message that is copied into shared memory when the first one needs to keep it.
-struct Carried<'a> {
-    view: MessageRef<'a>,
+pub(super) struct Carried<'a> {
+    pub(super) view: MessageRef<'a>,
     shared: Option<Arc<Message>>,
 }
 
@@ -40,7 +41,14 @@ impl<'a> Carried<'a> {
         Carried { view, shared: None }
     }
 
-    fn share(&mut self) -> &Arc<Message> {
+    pub(super) fn of(message: &'a Arc<Message>) -> Carried<'a> {
+        Carried {
+            view: message.view(),
+            shared: Some(Arc::clone(message)),
+        }
+    }
+
+    pub(super) fn share(&mut self) -> &Arc<Message> {
         self.shared.get_or_insert_with(|| self.view.to_message())
     }
 }
@@ -203,6 +211,9 @@ impl Shard {
             let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(receivers));
             self.post(*shard, Letter::Deliver { message, receivers });
         }
+        for share in &receivers.shares {
+            self.deliver_to_one(now, &mut carried, share, Ready::Away, Vec::new());
+        }
         if receivers.is_empty() {
             self.stats.unwanted += 1;
             ReasonCode::NoMatchingSubscribers
@@ -218,21 +229,22 @@ impl Shard {
         message: &Arc<Message>,
         receiver: &Receiver,
     ) {
-        let view = message.view();
-        let mut carried = Carried {
-            view,
-            shared: Some(Arc::clone(message)),
-        };
-        self.deliver(
-            now,
-            &mut carried,
-            receiver,
-            view.retain && receiver.retain_as_published,
-        );
+        let mut carried = Carried::of(message);
+        if receiver.share.is_some() {
+            return self.deliver_to_member(now, &mut carried, receiver, Vec::new());
+        }
+        let retain = carried.view.retain && receiver.retain_as_published;
+        self.deliver(now, &mut carried, receiver, retain);
     }
 
     /// Gives a message to one session: writes it, or keeps it for later, or drops it.
-    fn deliver(&mut self, now: Time, carried: &mut Carried<'_>, receiver: &Receiver, retain: bool) {
+    pub(super) fn deliver(
+        &mut self,
+        now: Time,
+        carried: &mut Carried<'_>,
+        receiver: &Receiver,
+        retain: bool,
+    ) {
         let key = receiver.session;
         let limits = &self.settings.limits;
         let Some(session) = self.sessions.get_mut(key) else {
@@ -270,12 +282,15 @@ impl Shard {
                     || connection.out.len() > limits.out_buffer_max
             }
         };
-        let keep = waits || (qos > Qos::AtMostOnce && session.is_persistent());
+        // What is not acknowledged is sent again, by this session or, if it was shared, to another.
+        let may_return = session.is_persistent() || receiver.share.is_some();
+        let keep = waits || (qos > Qos::AtMostOnce && may_return);
         let outgoing = keep.then(|| Outgoing {
             message: Arc::clone(carried.share()),
             qos,
             retain,
             identifiers: Arc::clone(&receiver.identifiers),
+            share: receiver.share.clone(),
         });
         match (waits, outgoing) {
             (true, Some(outgoing)) => {
@@ -353,6 +368,11 @@ impl Shard {
     /// Sends what waits for the session, as far as its quota and its out-buffer allow: what was in flight
     /// on the last connection, what is queued, then retained messages for new subscriptions.
     pub(super) fn send_waiting(&mut self, now: Time, key: SessionKey) {
+        self.send_all_waiting(now, key);
+        self.tell_readiness(key);
+    }
+
+    fn send_all_waiting(&mut self, now: Time, key: SessionKey) {
         let mut topics_left = REPLAY_TOPICS_PER_TURN;
         while let Some(connection) = self.connection_with_room(key) {
             let Some(session) = self.sessions.get_mut(key) else {
@@ -384,7 +404,8 @@ impl Shard {
             if session.flight.has_room(&self.settings.limits)
                 && let Some(outgoing) = session.queue.pop()
             {
-                let kept = session.is_persistent().then(|| outgoing.clone());
+                let may_return = session.is_persistent() || outgoing.share.is_some();
+                let kept = may_return.then(|| outgoing.clone());
                 let Some(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
                     return;
                 };
@@ -458,11 +479,7 @@ impl Shard {
             session.replays.pop_front();
         }
         if let Some(message) = step.found {
-            let mut carried = Carried {
-                view: message.view(),
-                shared: Some(Arc::clone(&message)),
-            };
-            self.deliver(now, &mut carried, &receiver, true);
+            self.deliver(now, &mut Carried::of(&message), &receiver, true);
         }
         Some(step.looked_at.max(1))
     }

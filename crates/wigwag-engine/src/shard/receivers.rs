@@ -8,9 +8,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use wigwag_proto::{Qos, TopicName};
 
+use crate::limits::Limits;
 use crate::node::{Hasher, ShardId};
-use crate::routes::{Grant, Index, Target};
+use crate::routes::{Grant, Index, Match, Target};
 use crate::session::SessionKey;
+use crate::share::Share;
 
 /// A session that gets a message, with what all of its matching subscriptions together ask for.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Receiver {
     pub(crate) retain_as_published: bool,
     /// Of all that have one. `[MQTT-3.3.4-4]`
     pub(crate) identifiers: Arc<[NonZeroU32]>,
+    /// The filter of the shared subscription that it was chosen for.
+    pub(crate) share: Option<Arc<str>>,
 }
 
 impl Receiver {
@@ -30,6 +34,7 @@ impl Receiver {
             qos: grant.options.qos,
             retain_as_published: grant.options.retain_as_published,
             identifiers: grant.identifier.into_iter().collect(),
+            share: None,
         }
     }
 
@@ -52,11 +57,19 @@ impl Receiver {
 pub(crate) struct Receivers {
     pub(crate) local: Vec<Receiver>,
     pub(crate) remote: Vec<(ShardId, Arc<[Receiver]>)>,
+    /// Of each of these one member gets it.
+    pub(crate) shares: Vec<Share>,
 }
 
 impl Receivers {
     pub(crate) fn is_empty(&self) -> bool {
-        self.local.is_empty() && self.remote.is_empty()
+        self.local.is_empty() && self.remote.is_empty() && self.shares.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        let remote = self.remote.iter().map(|(_, receivers)| receivers.len());
+        let shares = self.shares.iter().map(Share::len);
+        self.local.len() + remote.chain(shares).sum::<usize>()
     }
 
     /// The receivers by the index, and whether they depend on who publishes.
@@ -67,8 +80,13 @@ impl Receivers {
         publisher: Option<Target>,
     ) -> (Receivers, bool) {
         let mut by_target: BTreeMap<Target, Receiver> = BTreeMap::new();
+        let mut shares = Vec::new();
         let mut depends = false;
-        index.for_each_match(topic, |target, grant| {
+        index.for_each_match(topic, |matched| {
+            let (target, grant) = match matched {
+                Match::Subscription(target, grant) => (target, grant),
+                Match::Group(group) => return shares.push(Share::new(group)),
+            };
             depends |= grant.options.no_local;
             // [MQTT-3.8.3-3]
             if grant.options.no_local && publisher == Some(target) {
@@ -79,7 +97,10 @@ impl Receivers {
                 .and_modify(|receiver| receiver.add(grant))
                 .or_insert_with(|| Receiver::new(target.session, grant));
         });
-        let mut receivers = Receivers::default();
+        let mut receivers = Receivers {
+            shares,
+            ..Receivers::default()
+        };
         let mut remote: BTreeMap<ShardId, Vec<Receiver>> = BTreeMap::new();
         for (target, receiver) in by_target {
             if target.shard == here {
@@ -104,23 +125,35 @@ const TOPIC_LEN_MAX: usize = 1_024;
 pub(crate) struct Cache {
     generation: u64,
     topics_max: usize,
+    receivers_max: usize,
+    /// Receivers of all the topics together.
+    receivers: usize,
     topics: HashMap<Rc<str>, Rc<Receivers>, Hasher>,
     /// Publishers tend to repeat themselves: comparing one text is cheaper than hashing it.
     last: Option<(Rc<str>, Rc<Receivers>)>,
 }
 
 impl Cache {
-    pub(crate) fn new(seed: u64, topics_max: usize) -> Cache {
+    pub(crate) fn new(seed: u64, limits: &Limits) -> Cache {
         Cache {
             generation: 0,
-            topics_max,
+            topics_max: limits.cached_topics_max,
+            receivers_max: limits.cached_receivers_max,
+            receivers: 0,
             topics: HashMap::with_hasher(Hasher::with_seed(seed)),
             last: None,
         }
     }
 
-    pub(crate) fn set_topics_max(&mut self, topics_max: usize) {
-        self.topics_max = topics_max;
+    pub(crate) fn set_limits(&mut self, limits: &Limits) {
+        self.topics_max = limits.cached_topics_max;
+        self.receivers_max = limits.cached_receivers_max;
+    }
+
+    fn clear(&mut self) {
+        self.topics.clear();
+        self.receivers = 0;
+        self.last = None;
     }
 
     pub(crate) fn receivers(
@@ -132,8 +165,7 @@ impl Cache {
     ) -> Rc<Receivers> {
         if self.generation != index.generation() {
             self.generation = index.generation();
-            self.topics.clear();
-            self.last = None;
+            self.clear();
         }
         let text = topic.as_str();
         if let Some((last, receivers)) = &self.last
@@ -147,10 +179,12 @@ impl Cache {
         }
         let (receivers, depends) = Receivers::find(index, topic, here, publisher);
         let receivers = Rc::new(receivers);
-        if !depends && text.len() <= TOPIC_LEN_MAX {
-            if self.topics.len() >= self.topics_max {
-                self.topics.clear();
+        let len = receivers.len();
+        if !depends && text.len() <= TOPIC_LEN_MAX && len <= self.receivers_max {
+            if self.topics.len() >= self.topics_max || self.receivers + len > self.receivers_max {
+                self.clear();
             }
+            self.receivers += len;
             let topic: Rc<str> = text.into();
             self.topics.insert(Rc::clone(&topic), Rc::clone(&receivers));
             self.last = Some((topic, Rc::clone(&receivers)));

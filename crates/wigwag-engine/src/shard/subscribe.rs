@@ -64,9 +64,11 @@ impl Shard {
             self.node.routes.change(|change| {
                 granted
                     .iter()
-                    .for_each(|(filter, grant, _)| change.subscribe(*filter, target, *grant));
+                    .for_each(|(filter, grant, _)| session.enlist(change, *filter, target, *grant));
             });
         }
+        // Nobody of a group gets retained messages for having joined it.
+        granted.retain(|(filter, _, _)| filter.share().is_none());
         for (filter, grant, is_new) in granted {
             let wanted = match grant.options.retain_handling {
                 RetainHandling::Send => true,
@@ -156,9 +158,6 @@ fn refusal(
     limits: &Limits,
 ) -> Option<ReasonCode> {
     let filter = subscription.filter;
-    if filter.share().is_some() {
-        return Some(ReasonCode::SharedSubscriptionsNotSupported);
-    }
     if !policy.may_subscribe(&session.identity, filter) {
         return Some(ReasonCode::NotAuthorized);
     }

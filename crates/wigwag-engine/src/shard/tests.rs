@@ -12,6 +12,7 @@ mod garbage;
 mod model;
 mod retained;
 mod session;
+mod share;
 mod subscription;
 mod takeover;
 mod will;

@@ -21,7 +21,8 @@ fn a_connack_says_what_the_server_offers() {
         offer.topic_alias_maximum(),
         Some(ListenerSettings::default().topic_alias_maximum)
     );
-    assert_eq!(offer.shared_subscription_available(), Some(false));
+    // What is not mentioned is available.
+    assert_eq!(offer.shared_subscription_available(), None);
     assert_eq!(offer.session_expiry_interval(), None);
     assert_eq!(offer.assigned_client_identifier(), None);
     let long = world.connect(0, Hello::new("y").expiry(u32::MAX));

@@ -9,16 +9,28 @@ use crate::policy::{Identity, Policy};
 #[test]
 fn a_suback_has_one_code_for_each_filter_in_order() {
     // [MQTT-3.8.4-5] to [MQTT-3.8.4-7], [MQTT-3.9.3-1]; 3.9.3-2 of 3.1.1
-    let filters = ["a", "$share/g/a", "b/#", "c"];
+    struct NotB;
+    impl Policy for NotB {
+        fn may_publish(&self, _: &Identity, _: TopicName<'_>) -> bool {
+            true
+        }
+        fn may_subscribe(&self, _: &Identity, filter: wigwag_proto::TopicFilter<'_>) -> bool {
+            !filter.as_str().starts_with("$share/g/b")
+        }
+        fn may_receive(&self, _: &Identity, _: TopicName<'_>) -> bool {
+            true
+        }
+    }
+    let filters = ["a", "$share/g/b", "b/#", "c"];
     let wanted: Vec<Wanted> = filters
         .iter()
         .zip([Q2, Q0, Q1, Q0])
         .map(|(filter, qos)| Wanted::new(filter, qos))
         .collect();
-    let world = World::new(1);
+    let world = World::with_policy(1, &Limits::default(), || Box::new(NotB));
     assert_eq!(
         world.connect(0, "x").subscribe_with(&wanted),
-        [2, 0x9E, 1, 0]
+        [2, 0x87, 1, 0]
     );
     assert_eq!(
         world

@@ -1,0 +1,199 @@
+//! Messages of shared subscriptions: to the member whose turn it is, on to the next one if that cannot take
+//! it, and to another one when a session has ended.
+
+use std::sync::Arc;
+
+use wigwag_proto::{Time, TopicFilter};
+
+use super::publish::{Carried, ROOM};
+use super::{Receiver, Shard};
+use crate::event::DropReason;
+use crate::message::Message;
+use crate::peer::Letter;
+use crate::routes::Target;
+use crate::session::{Outgoing, Session, SessionKey};
+use crate::share::{Ready, Share, Wanted};
+
+/// Why a member does not get a message.
+enum Obstacle {
+    /// Its session is over.
+    Gone,
+    /// It may not have it.
+    NotAuthorised,
+    /// It would have to wait.
+    Waits,
+}
+
+impl Shard {
+    /// Gives a message to one member of a group that is at least `ready`. False if there is none.
+    pub(super) fn deliver_to_one(
+        &mut self,
+        now: Time,
+        carried: &mut Carried<'_>,
+        share: &Share,
+        ready: Ready,
+        tried: Vec<Target>,
+    ) -> bool {
+        let member = share.choose(&Wanted {
+            qos: carried.view.qos,
+            ready,
+            tried: &tried,
+        });
+        let Some(member) = member else { return false };
+        if member.shard == self.id {
+            if let Some(receiver) = member.receiver() {
+                self.deliver_to_member(now, carried, receiver, tried);
+            }
+            return true;
+        }
+        let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(&member.receivers));
+        let letter = if tried.is_empty() {
+            Letter::Deliver { message, receivers }
+        } else {
+            Letter::PassOn {
+                message,
+                receivers,
+                tried,
+            }
+        };
+        self.post(member.shard, letter);
+        true
+    }
+
+    /// Gives a message to a member of this shard, or passes it on. `tried` have had it before.
+    pub(super) fn deliver_to_member(
+        &mut self,
+        now: Time,
+        carried: &mut Carried<'_>,
+        receiver: &Receiver,
+        mut tried: Vec<Target>,
+    ) {
+        let Some(filter) = &receiver.share else {
+            return;
+        };
+        let obstacle = self.obstacle(carried, receiver);
+        tried.push(self.target(receiver.session));
+        let passed_on = match obstacle {
+            None => false,
+            Some(Obstacle::Gone) => {
+                self.pass_on(now, carried.share(), filter, Ready::Away, tried);
+                return;
+            }
+            Some(Obstacle::NotAuthorised) => {
+                if !self.pass_on(now, carried.share(), filter, Ready::Away, tried) {
+                    self.events.dropped(DropReason::NotAuthorised);
+                }
+                return;
+            }
+            // Whoever waits least is not known; so it waits here if nobody has time.
+            Some(Obstacle::Waits) => {
+                self.tell_readiness(receiver.session);
+                self.pass_on(now, carried.share(), filter, Ready::Now, tried)
+            }
+        };
+        if !passed_on {
+            let retain = carried.view.retain && receiver.retain_as_published;
+            self.deliver(now, carried, receiver, retain);
+            self.tell_readiness(receiver.session);
+        }
+    }
+
+    fn obstacle(&self, carried: &Carried<'_>, receiver: &Receiver) -> Option<Obstacle> {
+        let Some(session) = self.sessions.get(receiver.session) else {
+            // What has left is followed by what comes for it.
+            let is_on_its_way = self.departed.contains_key(&receiver.session);
+            return (!is_on_its_way).then_some(Obstacle::Gone);
+        };
+        if session.local.arriving.is_some() {
+            return None;
+        }
+        let topic = carried.view.topic;
+        if !self.policy.may_receive(&session.identity, topic) {
+            return Some(Obstacle::NotAuthorised);
+        }
+        (self.readiness(session) != Ready::Now).then_some(Obstacle::Waits)
+    }
+
+    /// Gives a message to another member. False if there is none that is at least `ready`.
+    fn pass_on(
+        &mut self,
+        now: Time,
+        message: &Arc<Message>,
+        filter: &str,
+        ready: Ready,
+        tried: Vec<Target>,
+    ) -> bool {
+        let filter = TopicFilter::new(filter).expect("it was granted as one");
+        let share = self.node.routes.snapshot().group(filter).map(Share::new);
+        share.is_some_and(|share| {
+            self.deliver_to_one(now, &mut Carried::of(message), &share, ready, tried)
+        })
+    }
+
+    /// What a session that is over leaves to others: what was shared and not acknowledged, and what waited.
+    pub(super) fn bequeath(&mut self, now: Time, session: &mut Session) {
+        if session.readiness.is_none() {
+            return;
+        }
+        let in_flight = session.flight.unacknowledged().into_iter();
+        for outgoing in in_flight.chain(session.queue.take()) {
+            if let Some(filter) = &outgoing.share {
+                self.writer.begin();
+                self.pass_on(now, &outgoing.message, filter, Ready::Away, Vec::new());
+            }
+        }
+    }
+
+    /// What waits for a client that has gone is given to those of its groups who are there. What it has in
+    /// flight waits for it.
+    pub(super) fn pass_on_queue(&mut self, now: Time, key: SessionKey) {
+        self.tell_readiness(key);
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if session.readiness.is_none() || session.queue.is_empty() {
+            return;
+        }
+        let queued: Vec<Outgoing> = session.queue.take().collect();
+        let here = self.target(key);
+        let mut left = Vec::new();
+        for outgoing in queued {
+            self.writer.begin();
+            let passed_on = outgoing.share.as_ref().is_some_and(|filter| {
+                self.pass_on(now, &outgoing.message, filter, Ready::Busy, vec![here])
+            });
+            if !passed_on {
+                left.push(outgoing);
+            }
+        }
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        for outgoing in left {
+            session.queue.push(outgoing, &self.settings.limits);
+        }
+    }
+
+    /// Lets the groups of a session know whether it can take messages.
+    pub(super) fn tell_readiness(&self, key: SessionKey) {
+        if let Some(session) = self.sessions.get(key)
+            && let Some(readiness) = &session.readiness
+        {
+            readiness.set(self.readiness(session));
+        }
+    }
+
+    fn readiness(&self, session: &Session) -> Ready {
+        let connection = session
+            .local
+            .connection
+            .and_then(|key| self.connections.get(key));
+        let Some(connection) = connection else {
+            return Ready::Away;
+        };
+        let has_time = session.queue.is_empty()
+            && session.flight.has_room(&self.settings.limits)
+            && connection.out.len() < ROOM;
+        if has_time { Ready::Now } else { Ready::Busy }
+    }
+}

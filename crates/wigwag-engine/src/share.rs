@@ -1,0 +1,137 @@
+//! Shared subscriptions: which member of a group gets a message.
+//!
+//! The publisher's shard chooses, without a lock: the members stand in the snapshot of the index, each with
+//! a [`Readiness`] that its own shard keeps up to date. They take turns, those who cannot take a message
+//! now are left out, and only if nobody can is one of them chosen to keep it. A readiness may be stale; who
+//! finds out, the member's shard, passes the message on. The same way go the messages of a member whose
+//! session has ended. `[MQTT-4.8.2-3]` to `[MQTT-4.8.2-6]`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use wigwag_proto::Qos;
+
+use crate::node::ShardId;
+use crate::routes::{Group, Target};
+use crate::shard::Receiver;
+
+/// Whether a session can take messages of shared subscriptions.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicU8);
+
+/// The values of a [`Readiness`], the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ready {
+    /// Not connected.
+    Away,
+    /// Connected, but a message would have to wait.
+    Busy,
+    /// It would be sent at once.
+    Now,
+}
+
+impl Readiness {
+    pub(crate) fn get(&self) -> Ready {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ready::Away,
+            1 => Ready::Busy,
+            _ => Ready::Now,
+        }
+    }
+
+    pub(crate) fn set(&self, ready: Ready) {
+        self.0.store(ready as u8, Ordering::Relaxed);
+    }
+}
+
+/// A group as a shard routes by it.
+#[derive(Debug)]
+pub(crate) struct Share {
+    turn: Arc<AtomicUsize>,
+    members: Box<[ShareMember]>,
+}
+
+/// A member of a [`Share`].
+#[derive(Debug)]
+pub(crate) struct ShareMember {
+    pub(crate) shard: ShardId,
+    /// One, as it is posted.
+    pub(crate) receivers: Arc<[Receiver]>,
+    readiness: Arc<Readiness>,
+}
+
+impl ShareMember {
+    pub(crate) fn receiver(&self) -> Option<&Receiver> {
+        self.receivers.first()
+    }
+}
+
+impl Share {
+    pub(crate) fn new(group: &Group) -> Share {
+        let members = group.members.iter().map(|(target, member)| ShareMember {
+            shard: target.shard,
+            receivers: Arc::new([Receiver {
+                share: Some(Arc::clone(&group.filter)),
+                ..Receiver::new(target.session, &member.grant)
+            }]),
+            readiness: Arc::clone(&member.readiness),
+        });
+        Share {
+            turn: Arc::clone(&group.turn),
+            members: members.collect(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The first of the readiest members, in the order of turns.
+    pub(crate) fn choose(&self, wanted: &Wanted<'_>) -> Option<&ShareMember> {
+        // A message has one turn, whoever it is passed on to.
+        let turn = if wanted.tried.is_empty() {
+            self.turn.fetch_add(1, Ordering::Relaxed)
+        } else {
+            self.turn.load(Ordering::Relaxed)
+        };
+        let (before, from) = self.members.split_at(turn.checked_rem(self.members.len())?);
+        let mut best: Option<(&ShareMember, Ready)> = None;
+        for member in from.iter().chain(before) {
+            let Some(ready) = wanted.admits(member) else {
+                continue;
+            };
+            if ready == Ready::Now {
+                return Some(member);
+            }
+            if best.is_none_or(|(_, so_far)| ready > so_far) {
+                best = Some((member, ready));
+            }
+        }
+        best.map(|(member, _)| member)
+    }
+}
+
+/// Who may be chosen.
+pub(crate) struct Wanted<'a> {
+    /// Of the message.
+    pub(crate) qos: Qos,
+    /// The least readiness.
+    pub(crate) ready: Ready,
+    /// Those who could not take it.
+    pub(crate) tried: &'a [Target],
+}
+
+impl Wanted<'_> {
+    /// How ready the member is, if it may be chosen.
+    fn admits(&self, member: &ShareMember) -> Option<Ready> {
+        let receiver = member.receiver()?;
+        let target = Target {
+            shard: member.shard,
+            session: receiver.session,
+        };
+        let ready = member.readiness.get();
+        // What is not acknowledged does not wait for anybody.
+        let is_lost = ready == Ready::Away && self.qos.min(receiver.qos) == Qos::AtMostOnce;
+        (ready >= self.ready && !is_lost && !self.tried.contains(&target)).then_some(ready)
+    }
+}
