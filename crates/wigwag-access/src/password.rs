@@ -148,6 +148,18 @@ impl PasswordHash {
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
+
+    /// Salt and key of a `$7$` hash in Base64, with its rounds.
+    pub(crate) fn pbkdf2_parts(&self) -> Option<(NonZeroU32, String, String)> {
+        match self.scheme {
+            Scheme::Pbkdf2(rounds) => Some((
+                rounds,
+                STANDARD.encode(&self.salt),
+                STANDARD.encode(&self.key),
+            )),
+            Scheme::Sha512 | Scheme::Argon2id(_) => None,
+        }
+    }
 }
 
 fn derive(scheme: Scheme, password: &[u8], salt: &[u8], len: usize) -> Option<Box<[u8]>> {
