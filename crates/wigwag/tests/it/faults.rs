@@ -8,6 +8,7 @@
 mod proxy;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -226,7 +227,8 @@ async fn run(kind: Kind, version: Version) {
     let publisher = persistent(&proxy.url, "publisher").build().unwrap();
     subscriber.client.start();
     publisher.start();
-    let changes = tokio::spawn(change_mind(subscriber.client.clone()));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let changes = tokio::spawn(change_mind(subscriber.client.clone(), is_over.clone()));
 
     let until = Instant::now() + span;
     let mut sent = Sent::default();
@@ -242,10 +244,11 @@ async fn run(kind: Kind, version: Version) {
         }
     }
     proxy.heal();
-    changes.abort();
+    is_over.store(true, Ordering::Relaxed);
     while !sent.waiting.is_empty() {
         sent.conclude().await;
     }
+    let changes = within(changes).await.unwrap();
     let report = within(publisher.disconnect()).await;
     let last = online(builder(&broker.mqtt_url())).await;
     let publishing = last.publish(Publish::new(LAST, "").qos(Qos::ExactlyOnce));
@@ -254,7 +257,9 @@ async fn run(kind: Kind, version: Version) {
         receiver.await_all(sent.total()).await;
         within(receiver.client.disconnect()).await;
     }
-    tell(kind, version, span, &sent, &proxy, [&subscriber, &witness]);
+    tell(kind, version, span, &sent, [&subscriber, &witness]);
+    println!("  the subscriber subscribed to more and unsubscribed {changes} times");
+    print!("  {}", proxy.counts());
 
     assert_eq!(sent.other, [], "outcomes other than Delivered");
     assert_eq!((report.queued, report.in_flight), (0, 0));
@@ -280,26 +285,26 @@ fn limits(kind: Kind) -> Limits {
     }
 }
 
-/// Subscribes and unsubscribes without end, so that those packets are under way when connections break.
-async fn change_mind(client: Client) {
+/// Subscribes and unsubscribes again and again, so that those packets are under way when connections
+/// break; returns how often.
+///
+/// While connections break, an answer may take longer than any bound: Mosquitto sends it behind all that
+/// it sends again.
+async fn change_mind(client: Client, is_over: Arc<AtomicBool>) -> usize {
     let mut pace = tokio::time::interval(Duration::from_millis(10));
-    loop {
+    let mut changes = 0;
+    while !is_over.load(Ordering::Relaxed) {
         pace.tick().await;
         let granted = client.subscribe("another", Qos::AtLeastOnce, |_| ());
-        within(granted).await.unwrap();
-        within(client.unsubscribe("another")).await.unwrap();
+        granted.await.unwrap();
+        client.unsubscribe("another").await.unwrap();
+        changes += 1;
     }
+    changes
 }
 
 /// Prints what the run has counted.
-fn tell(
-    kind: Kind,
-    version: Version,
-    span: Duration,
-    sent: &Sent,
-    proxy: &Proxy,
-    receivers: [&Receiver; 2],
-) {
+fn tell(kind: Kind, version: Version, span: Duration, sent: &Sent, receivers: [&Receiver; 2]) {
     let (total, delivered) = (sent.total(), sent.delivered);
     println!("{kind:?}, MQTT {version}, {span:?} of faults: {total} sent, {delivered} delivered");
     for (name, receiver) in ["subscriber", "witness"].iter().zip(receivers) {
@@ -313,5 +318,4 @@ fn tell(
             seen.repeated
         );
     }
-    print!("  {}", proxy.counts());
 }

@@ -25,8 +25,7 @@ enum Fault {
     ByteByByte(usize),
     /// Each piece is held for a while; ends after so many bytes.
     Delay(usize),
-    /// Carries nothing more in one direction after so many bytes and stays open: only the Keep Alive
-    /// finds out.
+    /// Stays open, and after so many bytes what one end sends goes nowhere: only the Keep Alive finds out.
     HalfOpen(usize),
 }
 
@@ -284,6 +283,15 @@ impl Shared {
         }
     }
 
+    /// Takes what one end sends to nowhere, until it has noticed.
+    async fn swallow(&self, mut from: OwnedReadHalf) {
+        let mut piece = vec![0; 4_096];
+        let noticed = async { while let Ok(1..) = from.read(&mut piece).await {} };
+        if tokio::time::timeout(HALF_OPEN_MAX, noticed).await.is_err() {
+            self.counts.lock().unwrap().unnoticed += 1;
+        }
+    }
+
     fn strike(&self, kind: String) {
         let mut counts = self.counts.lock().unwrap();
         *counts.struck.entry(kind).or_default() += 1;
@@ -315,9 +323,7 @@ impl Shared {
                 }
                 Some(fault @ Fault::HalfOpen(limit)) if carried > limit => {
                     self.strike(fault.kind());
-                    tokio::time::sleep(HALF_OPEN_MAX).await;
-                    self.counts.lock().unwrap().unnoticed += 1;
-                    return;
+                    return self.swallow(from).await;
                 }
                 Some(Fault::ByteByByte(limit) | Fault::Delay(limit)) if carried > limit => return,
                 Some(Fault::ByteByByte(_)) => byte_by_byte(&mut to, bytes).await,
