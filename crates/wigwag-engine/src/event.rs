@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use wigwag_proto::packet::Version;
-use wigwag_proto::{DecodeError, ReasonCode, Time};
+use wigwag_proto::{DecodeError, Qos, ReasonCode, Time};
 
+use crate::message::MessageRef;
 use crate::shard::ConnectionKey;
+use crate::trace::{Traced, Way};
 
 /// Something that an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +23,21 @@ pub enum Event {
         version: Version,
         /// Whether it goes on with a session.
         session_present: bool,
+        /// Its user name, as the authentication left it.
+        user_name: Option<Box<str>>,
+        /// Whether it asked for a session of its own making.
+        clean_start: bool,
+        /// Its Keep Alive in seconds; 0 for none.
+        keep_alive_secs: u16,
+        /// Its Will.
+        will: Option<WillNotice>,
     },
     /// A CONNECT was refused.
     Refused {
         /// The connection.
         connection: ConnectionKey,
+        /// Who it said it is, if it got as far as that.
+        client_id: Option<Box<str>>,
         /// What the client was told.
         reason: ReasonCode,
     },
@@ -43,6 +55,17 @@ pub enum Event {
         /// Its client.
         client_id: Box<str>,
     },
+    /// A packet came or went; told only while the shard is tracing.
+    Packet {
+        /// The connection.
+        connection: ConnectionKey,
+        /// Its client, if it got as far as that.
+        client_id: Option<Box<str>>,
+        /// Which way.
+        way: Way,
+        /// The packet.
+        packet: Traced,
+    },
     /// Messages were not delivered to somebody who wanted them.
     Dropped {
         /// Why.
@@ -50,6 +73,27 @@ pub enum Event {
         /// How many, since this was told last.
         count: u64,
     },
+}
+
+/// What a log says of a Will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of CONNECT")]
+pub struct WillNotice {
+    pub topic: Box<str>,
+    pub payload_len: usize,
+    pub qos: Qos,
+    pub retain: bool,
+}
+
+impl From<MessageRef<'_>> for WillNotice {
+    fn from(will: MessageRef<'_>) -> WillNotice {
+        WillNotice {
+            topic: will.topic.as_str().into(),
+            payload_len: will.payload.len(),
+            qos: will.qos,
+            retain: will.retain,
+        }
+    }
 }
 
 /// Why a connection ended.

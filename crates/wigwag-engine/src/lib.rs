@@ -17,6 +17,7 @@ pub mod message;
 pub mod policy;
 pub mod settings;
 pub mod stats;
+pub mod trace;
 
 pub mod node;
 pub mod retained;
@@ -32,7 +33,7 @@ mod event;
 mod flight;
 mod timers;
 
-pub use event::{CloseReason, DropReason, Event};
+pub use event::{CloseReason, DropReason, Event, WillNotice};
 pub use kick::{Kick, Who};
 pub use limits::Limits;
 pub use listener::{ListenerSettings, Peer, Versions};

@@ -123,13 +123,17 @@ impl Shard {
             }
             Verdict::Continue { data, exchange } => {
                 if !self.send_auth(key, ReasonCode::ContinueAuthentication, data.as_ref()) {
-                    return self.refuse(now, key, ReasonCode::BadAuthenticationMethod);
+                    let client_id = &introduction.identity().client_id;
+                    let reason = ReasonCode::BadAuthenticationMethod;
+                    return self.refuse(now, key, reason, client_id);
                 }
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.phase = Phase::AwaitAuth(Box::new(introduction), exchange);
                 }
             }
-            Verdict::Refuse(reason) => self.refuse(now, key, reason),
+            Verdict::Refuse(reason) => {
+                self.refuse(now, key, reason, &introduction.identity().client_id);
+            }
         }
     }
 

@@ -88,7 +88,7 @@ impl Shard {
             .or_else(|| connect.user_name.map(Into::into));
         let client_id = match self.client_id(connect, &listener, user_name.as_deref()) {
             Ok(client_id) => client_id,
-            Err(reason) => return self.refuse(now, key, reason),
+            Err(reason) => return self.refuse(now, key, reason, connect.client_id),
         };
         let introduction = Introduction {
             identity: Identity {
@@ -171,7 +171,8 @@ impl Shard {
             .get(key)
             .map_or(0, |connection| connection.receiving.packet_size_max);
         if connack_len > packet_size_max as usize {
-            return self.refuse(now, key, ReasonCode::PacketTooLarge);
+            let client_id = &introduction.identity.client_id;
+            return self.refuse(now, key, ReasonCode::PacketTooLarge, client_id);
         }
         let client_id = introduction.identity.client_id.clone();
         let claim = self.node.directory.claim(&client_id, self.id);
@@ -203,10 +204,17 @@ impl Shard {
     }
 
     /// Refuses a CONNECT. `[MQTT-3.2.2-7]`
-    pub(super) fn refuse(&mut self, now: Time, key: ConnectionKey, reason: ReasonCode) {
+    pub(super) fn refuse(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        reason: ReasonCode,
+        client_id: &str,
+    ) {
         self.send_connack_refusal(key, reason);
         self.events.push(Event::Refused {
             connection: key,
+            client_id: Some(client_id).filter(|id| !id.is_empty()).map(Into::into),
             reason,
         });
         self.close(now, key, CloseReason::Refused(reason), None);
@@ -264,8 +272,9 @@ impl Shard {
         if !session_present && self.sessions.len() >= self.settings.limits.sessions_max {
             let client_id = &introduction.identity.client_id;
             self.node.directory.release(client_id, self.id, epoch);
-            return self.refuse(now, key, ReasonCode::QuotaExceeded);
+            return self.refuse(now, key, ReasonCode::QuotaExceeded, client_id);
         }
+        let mut will = None;
         let session_key =
             old.unwrap_or_else(|| self.new_session(introduction.identity.clone(), epoch));
         let expiry_secs = introduction
@@ -284,6 +293,7 @@ impl Shard {
             session.expiry_secs = expiry_secs;
             // [MQTT-3.1.3-9]: a Will that was waiting is replaced, not published.
             session.will = introduction.will.take();
+            will = session.will.as_ref().map(|will| will.message.view().into());
             session.flight.resume(
                 introduction
                     .receive_maximum
@@ -308,6 +318,16 @@ impl Shard {
         }
         let cut = (introduction.wished_expiry_secs != expiry_secs).then_some(expiry_secs);
         let properties = self.offer(&introduction, cut);
+        self.events.push(Event::Connected {
+            connection: key,
+            client_id: introduction.identity.client_id.clone(),
+            version,
+            session_present,
+            user_name: introduction.identity.user_name.clone(),
+            clean_start: introduction.clean_start,
+            keep_alive_secs: introduction.keep_alive_secs,
+            will,
+        });
         let reason = ReasonCode::Success;
         self.stats.connack(reason);
         self.stats.sessions_resumed += u64::from(session_present);
@@ -319,13 +339,6 @@ impl Shard {
                 properties: properties.as_properties(),
             }),
         );
-        let client_id = introduction.identity.client_id;
-        self.events.push(Event::Connected {
-            connection: key,
-            client_id,
-            version,
-            session_present,
-        });
         self.send_waiting(now, session_key);
     }
 

@@ -42,6 +42,7 @@ use crate::session::{Session, SessionKey};
 use crate::settings::Settings;
 use crate::stats::{Stats, Waiting};
 use crate::timers::{Alarm, Timer, Timers};
+use crate::trace::Way;
 
 use authenticate::Authentication;
 use connect::Introduction;
@@ -72,7 +73,9 @@ pub struct Shard {
     cache: receivers::Cache,
     writer: Writer,
     timers: Timers,
-    events: Events,
+    pub(crate) events: Events,
+    /// Whether events tell of single packets.
+    pub(crate) is_tracing: bool,
     stats: Stats,
     touched: Vec<ConnectionKey>,
     outboxes: Vec<Vec<Envelope>>,
@@ -145,6 +148,7 @@ impl Shard {
             writer: Writer::default(),
             timers: Timers::default(),
             events: Events::default(),
+            is_tracing: false,
             stats: Stats::default(),
             touched: Vec::new(),
             outboxes: (0..node.shards).map(|_| Vec::new()).collect(),
@@ -251,6 +255,7 @@ impl Shard {
     }
 
     fn handle_packet(&mut self, now: Time, key: ConnectionKey, packet: Packet<'_>) {
+        self.trace(key, Way::Received, &packet);
         let Some(connection) = self.connections.get(key) else {
             return;
         };
@@ -483,6 +488,19 @@ impl Shard {
         }
     }
 
+    /// The session of a connection that is online.
+    pub(crate) fn session_of(&self, key: ConnectionKey) -> Option<SessionKey> {
+        match self.connections.get(key)?.phase {
+            Phase::Online(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn client_id_of(&self, session: Option<SessionKey>) -> Option<Box<str>> {
+        let session = self.sessions.get(session?)?;
+        Some(session.identity.client_id.clone())
+    }
+
     fn touch(&mut self, key: ConnectionKey) {
         if let Some(connection) = self.connections.get_mut(key)
             && !connection.touched
@@ -520,6 +538,7 @@ impl Shard {
             connection.out_packets += 1;
             self.stats.sent(packet.packet_type(), len);
             self.touch(key);
+            self.trace(key, Way::Sent, packet);
         }
     }
 
@@ -644,9 +663,7 @@ impl Shard {
         if let (Some(code), Some(_), Version::V5) = (code, session, version) {
             self.send_disconnect(key, code, &reason);
         }
-        let client_id = session
-            .and_then(|session| self.sessions.get(session))
-            .map(|s| s.identity.client_id.clone());
+        let client_id = self.client_id_of(session);
         self.events.push(Event::Closed {
             connection: key,
             client_id,

@@ -19,6 +19,7 @@ use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
 use crate::share::Ready;
 use crate::timers::Timer;
+use crate::trace::{Traced, Way};
 
 /// With this many bytes in the out-buffer, messages that can wait do wait until it has been written.
 pub(super) const ROOM: usize = 256 * 1024;
@@ -143,15 +144,22 @@ impl Shard {
                 return self.close(now, key, what, Some(ReasonCode::ReceiveMaximumExceeded));
             }
         }
-        let reason = if self.policy.may_publish(&session.identity, topic) {
+        let is_allowed = self.policy.may_publish(&session.identity, topic);
+        if self.is_tracing {
+            let traced = Traced::publish(publish, topic, !is_allowed);
+            self.push_traced(key, Some(session_key), Way::Received, traced);
+        }
+        let reason = if is_allowed {
             let forwarded = Forwarded::new(publish.properties, now);
             let message = forwarded.publish(publish, topic);
             if is_claimed(topic, &self.settings.claimed_topics) {
-                self.claimed.push_back(Claimed {
-                    connection: key,
-                    identity: session.identity.clone(),
-                    message: message.to_message(),
-                });
+                if let Some(session) = self.sessions.get(session_key) {
+                    self.claimed.push_back(Claimed {
+                        connection: key,
+                        identity: session.identity.clone(),
+                        message: message.to_message(),
+                    });
+                }
                 ReasonCode::Success
             } else {
                 let publisher = self.target(session_key);
@@ -342,6 +350,10 @@ impl Shard {
                 let (qos, payload) = (delivery.guarantee.qos(), delivery.message.payload);
                 self.stats.publish_sent(qos, size, payload.len());
                 self.touch(connection_key);
+                if self.is_tracing {
+                    let traced = Traced::delivery(&delivery);
+                    self.push_traced(connection_key, Some(key), Way::Sent, traced);
+                }
             }
             Err(reason) => {
                 self.events.dropped(reason);

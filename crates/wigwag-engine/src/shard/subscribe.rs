@@ -6,11 +6,13 @@ use wigwag_proto::packet::{RetainHandling, Subscribe, SubscribeAck, Subscription
 use wigwag_proto::{Packet, Properties, Qos, ReasonCode, Time};
 
 use super::{ConnectionKey, Shard};
+use crate::event::Event;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::retained::Cursor;
 use crate::routes::Grant;
 use crate::session::{Replay, Session, SessionKey};
+use crate::trace::{Traced, Way};
 
 impl Shard {
     pub(super) fn handle_subscribe(
@@ -60,6 +62,16 @@ impl Shard {
             .collect();
         let denied = |reason: &&ReasonCode| **reason == ReasonCode::NotAuthorized;
         self.stats.subscribe_denied += reasons.iter().filter(denied).count() as u64;
+        if self.is_tracing {
+            let traced = Traced::subscribe(packet, &reasons);
+            let client_id = Some(session.identity.client_id.clone());
+            self.events.push(Event::Packet {
+                connection,
+                client_id,
+                way: Way::Received,
+                packet: traced,
+            });
+        }
         if !granted.is_empty() {
             self.node.routes.change(|change| {
                 granted

@@ -1,10 +1,10 @@
-//! Counters: what two shards counted together.
+//! Counters: what two shards counted together; and the tracing of single packets.
 
 use wigwag_proto::ReasonCode;
 use wigwag_proto::packet::PacketType;
 
 use super::world::{Hello, Publication, Q0, Q1, World};
-use crate::event::DropReason;
+use crate::event::{DropReason, Event};
 use crate::limits::Limits;
 use crate::stats::{CLOSE_CAUSES, Stats};
 
@@ -110,4 +110,41 @@ fn the_node_counts_subscriptions_and_retained_messages() {
     let node = world.shard(0, |shard| shard.node.stats());
     assert_eq!((node.subscriptions, node.retained), (2, 1));
     assert_eq!((node.retained_bytes, node.retained_payload_bytes), (5, 4));
+}
+
+#[test]
+fn single_packets_are_told_of_while_somebody_reads_that() {
+    let world = World::new(1);
+    let client = world.connect(0, "c");
+    client.ping();
+    let told = |events: &[Event]| {
+        let packets = events.iter().filter_map(|event| match event {
+            Event::Packet {
+                client_id,
+                way,
+                packet,
+                ..
+            } => Some(format!("{way:?} {} {packet:?}", client_id.as_deref()?)),
+            _ => None,
+        });
+        packets.collect::<Vec<_>>()
+    };
+    assert!(told(&world.events()).is_empty());
+    world.shard_mut(0, |shard| shard.set_tracing(true));
+    client.subscribe("t", Q0);
+    client.publish("t", "hello", Q0);
+    let publish = |way| {
+        format!(
+            "{way} c Publish {{ delivery: AtMostOnce, retain: false, topic: \"t\", payload_len: 5, is_denied: false }}"
+        )
+    };
+    assert_eq!(
+        told(&world.events()),
+        [
+            "Received c Subscribe([(\"t\", AtMostOnce, Success)])".to_owned(),
+            "Sent c Bare(SubAck)".to_owned(),
+            publish("Received"),
+            publish("Sent"),
+        ]
+    );
 }

@@ -250,6 +250,11 @@ impl World {
         std::mem::take(&mut inner.events)
     }
 
+    /// Lets a test change something about a shard.
+    pub(super) fn shard_mut<T>(&self, shard: usize, change: impl FnOnce(&mut Shard) -> T) -> T {
+        change(&mut self.0.borrow_mut().shards[shard])
+    }
+
     /// Lets a test look into a shard.
     pub(super) fn shard<T>(&self, shard: usize, look: impl FnOnce(&Shard) -> T) -> T {
         look(&self.0.borrow().shards[shard])
