@@ -7,23 +7,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
-#[cfg(feature = "ws")]
-use tokio_tungstenite::accept_hdr_async_with_config;
-#[cfg(feature = "ws")]
-use tokio_tungstenite::tungstenite;
-#[cfg(feature = "ws")]
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-#[cfg(feature = "ws")]
-use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
-#[cfg(feature = "ws")]
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 
 #[cfg(any(feature = "tls", feature = "ws"))]
 use crate::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::Acceptor;
 #[cfg(feature = "ws")]
-use crate::websocket::{self, SUBPROTOCOL, WebSocket};
+pub use crate::upgrade::{Rules, accept_websocket_by};
 
 /// Connections that the kernel completes ahead of their acceptance.
 const BACKLOG: i32 = 1_024;
@@ -51,16 +41,18 @@ pub fn listen_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::Uni
     Ok(listener)
 }
 
-/// The subprotocol that MQTT 3.1 registered and old clients still ask for.
-#[cfg(feature = "ws")]
-const SUBPROTOCOL_3_1: &str = "mqttv3.1";
-
 /// Opens a listening socket at `addr`, ready for `tokio::net::TcpListener::from_std`.
 ///
 /// Port 0 takes a free one. An IPv6 address takes IPv6 connections only, so that `[::]` and `0.0.0.0`
 /// can be listened on side by side. Errors are those of the system: `AddrInUse`, `PermissionDenied`,
 /// `AddrNotAvailable`.
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    listen_on(addr, None)
+}
+
+/// [`listen`] for connections that come in over one network interface of Linux. Others answer with
+/// `Unsupported`.
+pub fn listen_on(addr: SocketAddr, interface: Option<&str>) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -68,6 +60,12 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     // A restarted server must not wait for the old connections to be forgotten.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    if let Some(interface) = interface {
+        #[cfg(target_os = "linux")]
+        socket.bind_device(Some(interface.as_bytes()))?;
+        #[cfg(not(target_os = "linux"))]
+        return Err(io::Error::new(io::ErrorKind::Unsupported, interface));
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
@@ -82,10 +80,14 @@ pub enum AcceptError {
     #[cfg(feature = "ws")]
     #[error("the peer did not offer the WebSocket subprotocol 'mqtt'")]
     Subprotocol,
+    /// The peer's page comes from somewhere else; it has been answered with HTTP 403.
+    #[cfg(feature = "ws")]
+    #[error("pages of the origin '{0}' are not allowed")]
+    Origin(String),
     /// The connection broke.
     #[error("the connection broke during the handshake")]
     Io(#[from] io::Error),
-    /// No WebSocket handshake.
+    /// No WebSocket handshake; the peer has been answered in HTTP.
     #[cfg(feature = "ws")]
     #[error("the peer did not make a WebSocket handshake: {0}")]
     Handshake(String),
@@ -109,7 +111,7 @@ pub async fn accept_tls(
 }
 
 #[cfg(any(feature = "tls", feature = "ws"))]
-fn set_nodelay(stream: &Stream) -> io::Result<()> {
+pub(crate) fn set_nodelay(stream: &Stream) -> io::Result<()> {
     match stream {
         Stream::Tcp(tcp) => tcp.set_nodelay(true),
         // What lies under a layer has been set when the layer was put on; the rest knows no delay.
@@ -117,7 +119,7 @@ fn set_nodelay(stream: &Stream) -> io::Result<()> {
     }
 }
 
-/// Makes a WebSocket of a connection, whatever path the peer asks for.
+/// Makes a WebSocket of a connection, whatever path the peer asks for and wherever it comes from.
 ///
 /// A message of more than `frame_size_max` bytes ends the connection later; the limit of a packet is
 /// a good value. Dropping the future closes the connection; bound its time.
@@ -126,49 +128,5 @@ pub async fn accept_websocket(
     stream: impl Into<Stream>,
     frame_size_max: usize,
 ) -> Result<Stream, AcceptError> {
-    let stream = stream.into();
-    set_nodelay(&stream)?;
-    let config = websocket::config(frame_size_max);
-    accept_hdr_async_with_config(stream, select_subprotocol, Some(config))
-        .await
-        .map(|frames| Stream::WebSocket(Box::new(WebSocket::new(frames))))
-        .map_err(|error| match error {
-            tungstenite::Error::Io(error) => AcceptError::Io(error),
-            tungstenite::Error::Http(_) => AcceptError::Subprotocol,
-            error => AcceptError::Handshake(error.to_string()),
-        })
-}
-
-/// Answers the peer's subprotocols with the one we speak. `[MQTT-6.0.0-3]`, `[MQTT-6.0.0-4]`
-#[cfg(feature = "ws")]
-#[expect(
-    clippy::result_large_err,
-    reason = "the signature is that of the WebSocket library's callback"
-)]
-fn select_subprotocol(
-    request: &Request,
-    mut response: Response,
-) -> Result<Response, ErrorResponse> {
-    let offered = |name: &str| {
-        request
-            .headers()
-            .get_all(SEC_WEBSOCKET_PROTOCOL)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|value| value.trim() == name)
-    };
-    let selected = [SUBPROTOCOL, SUBPROTOCOL_3_1]
-        .into_iter()
-        .find(|name| offered(name));
-    let Some(selected) = selected else {
-        let text = "This server speaks the WebSocket subprotocol 'mqtt'.\n";
-        let mut refusal = ErrorResponse::new(Some(text.to_owned()));
-        *refusal.status_mut() = StatusCode::BAD_REQUEST;
-        return Err(refusal);
-    };
-    response
-        .headers_mut()
-        .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(selected));
-    Ok(response)
+    accept_websocket_by(stream, &Rules::new(frame_size_max)).await
 }

@@ -12,6 +12,7 @@ pub mod accept;
 pub mod dial;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_header;
 pub mod pump;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -20,6 +21,8 @@ pub mod websocket;
 
 mod stream;
 mod target;
+#[cfg(feature = "ws")]
+mod upgrade;
 
 pub use pump::Pump;
 pub use stream::{Custom, Stream, Transport};

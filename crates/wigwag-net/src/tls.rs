@@ -3,10 +3,15 @@
 //! [`ClientTls`] and [`ServerTls`] are descriptions; built, they are a [`Connector`] and an
 //! [`Acceptor`], which `dial` and `accept` use. What failed in a handshake is put into words here.
 
+mod subject;
+mod suites;
+
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Write as _};
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,11 +22,14 @@ use tokio_rustls::rustls::crypto::{
     CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
+};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::{
-    self, AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig,
-    SignatureScheme,
+    self, AlertDescription, ClientConfig, DigitallySignedStruct, DistinguishedName, KeyLog,
+    RootCertStore, ServerConfig, SignatureScheme, version,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -84,6 +92,12 @@ pub enum TlsError {
     /// No DNS name or IP address.
     #[error("'{0}' is not a DNS name or an IP address to look for in certificates")]
     ServerName(String),
+    /// A text without a list of revoked certificates, or with one that cannot be read.
+    #[error("the list of revoked certificates cannot be read: {0}")]
+    Revocations(String),
+    /// None of the cipher suites that were asked for is there.
+    #[error("none of the cipher suites '{0}' is available")]
+    CipherSuites(String),
     /// ALPN names have a byte for their length.
     #[error("the ALPN protocol '{0}' has not 1 to 255 bytes")]
     Alpn(String),
@@ -502,7 +516,13 @@ impl ServerCertVerifier for AcceptAny {
 pub struct ServerTls {
     identity: Identity,
     client_ca_pem: Vec<Vec<u8>>,
+    revocations_pem: Vec<Vec<u8>>,
     client_certificate_required: bool,
+    client_validity_ignored: bool,
+    tls_1_3_only: bool,
+    cipher_suites: Option<String>,
+    cipher_suites_tls_1_3: Option<String>,
+    key_log: Option<Arc<KeyLogFile>>,
     alpn: Vec<Vec<u8>>,
 }
 
@@ -515,7 +535,13 @@ impl ServerTls {
                 key: key.into(),
             },
             client_ca_pem: Vec::new(),
+            revocations_pem: Vec::new(),
             client_certificate_required: false,
+            client_validity_ignored: false,
+            tls_1_3_only: false,
+            cipher_suites: None,
+            cipher_suites_tls_1_3: None,
+            key_log: None,
             alpn: Vec::new(),
         }
     }
@@ -535,6 +561,51 @@ impl ServerTls {
         self
     }
 
+    /// Refuses client certificates in these lists (CRLs in PEM). With any, the CA of each client's
+    /// certificate needs one that has not expired.
+    #[must_use]
+    pub fn revocations_pem(mut self, pem: impl Into<Vec<u8>>) -> ServerTls {
+        self.revocations_pem.push(pem.into());
+        self
+    }
+
+    /// Accepts client certificates outside of their time of validity: for devices whose certificates
+    /// cannot be renewed.
+    #[must_use]
+    pub fn ignore_client_validity(mut self) -> ServerTls {
+        self.client_validity_ignored = true;
+        self
+    }
+
+    /// Speaks TLS 1.3 only.
+    #[must_use]
+    pub fn tls_1_3_only(mut self) -> ServerTls {
+        self.tls_1_3_only = true;
+        self
+    }
+
+    /// Speaks these cipher suites of TLS 1.2 only: a list of OpenSSL's names, separated by colons. What
+    /// there is not is in [`Acceptor::missing_cipher_suites`].
+    #[must_use]
+    pub fn cipher_suites(mut self, list: impl Into<String>) -> ServerTls {
+        self.cipher_suites = Some(list.into());
+        self
+    }
+
+    /// The same for TLS 1.3.
+    #[must_use]
+    pub fn cipher_suites_tls_1_3(mut self, list: impl Into<String>) -> ServerTls {
+        self.cipher_suites_tls_1_3 = Some(list.into());
+        self
+    }
+
+    /// Writes the keys of every connection to a file: who has it can read everything.
+    #[must_use]
+    pub fn dangerous_log_keys(mut self, file: Arc<KeyLogFile>) -> ServerTls {
+        self.key_log = Some(file);
+        self
+    }
+
     /// Speaks this application protocol (ALPN), the preferred one first. With any, a client that offers
     /// others only is refused; one that offers none is welcome.
     #[must_use]
@@ -546,29 +617,18 @@ impl ServerTls {
     /// Reads and checks everything that has been given.
     pub fn build(&self) -> Result<Acceptor, TlsError> {
         let what = "server certificate";
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .expect("aws-lc-rs has the suites of TLS 1.2 and 1.3");
-        let mut roots = RootCertStore::empty();
-        add_cas(&mut roots, &self.client_ca_pem)?;
-        let builder = if roots.is_empty() {
-            if self.client_certificate_required {
-                return Err(TlsError::NoRoots);
-            }
-            builder.with_no_client_auth()
+        let (provider, missing) = self.provider()?;
+        let versions: &[_] = if self.tls_1_3_only {
+            &[&version::TLS13]
         } else {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = if self.client_certificate_required {
-                verifier
-            } else {
-                verifier.allow_unauthenticated()
-            };
-            let verifier = verifier.build().map_err(|error| TlsError::Certificate {
-                what: "CA certificate",
-                reason: error.to_string(),
-            })?;
-            builder.with_client_cert_verifier(verifier)
+            &[&version::TLS13, &version::TLS12]
+        };
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .map_err(|_| TlsError::CipherSuites(self.named_suites()))?;
+        let builder = match self.client_verifier(provider)? {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let chain = certificates(what, &self.identity.certificates)?;
         let key = private_key("server's key", &self.identity.key)?;
@@ -576,7 +636,178 @@ impl ServerTls {
             .with_single_cert(chain, key)
             .map_err(|error| identity_error(what, &error))?;
         config.alpn_protocols = checked_alpn(&self.alpn)?;
-        Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
+        if let Some(file) = &self.key_log {
+            config.key_log = file.clone();
+        }
+        Ok(Acceptor {
+            inner: TlsAcceptor::from(Arc::new(config)),
+            missing_suites: missing.into(),
+        })
+    }
+
+    /// The arithmetic, with the suites that have been asked for, and the names that there are not.
+    fn provider(&self) -> Result<(Arc<CryptoProvider>, Vec<String>), TlsError> {
+        let tls_1_3 = suites::tls_1_3(self.cipher_suites_tls_1_3.as_deref());
+        let tls_1_2 = suites::tls_1_2(self.cipher_suites.as_deref());
+        let cipher_suites = [tls_1_3.suites, tls_1_2.suites].concat();
+        if cipher_suites.is_empty() {
+            return Err(TlsError::CipherSuites(self.named_suites()));
+        }
+        let provider = CryptoProvider {
+            cipher_suites,
+            ..aws_lc_rs::default_provider()
+        };
+        let missing = [tls_1_3.missing, tls_1_2.missing].concat();
+        Ok((Arc::new(provider), missing))
+    }
+
+    fn named_suites(&self) -> String {
+        let lists = [&self.cipher_suites, &self.cipher_suites_tls_1_3];
+        let lists: Vec<&str> = lists.into_iter().flatten().map(String::as_str).collect();
+        lists.join(":")
+    }
+
+    fn client_verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        add_cas(&mut roots, &self.client_ca_pem)?;
+        if roots.is_empty() {
+            return match self.client_certificate_required {
+                true => Err(TlsError::NoRoots),
+                false => Ok(None),
+            };
+        }
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        if !self.client_certificate_required {
+            builder = builder.allow_unauthenticated();
+        }
+        if !self.revocations_pem.is_empty() {
+            builder = builder
+                .with_crls(revocations(&self.revocations_pem)?)
+                .only_check_end_entity_revocation()
+                .enforce_revocation_expiration();
+        }
+        let verifier = builder.build().map_err(|error| TlsError::Certificate {
+            what: "CA certificate",
+            reason: error.to_string(),
+        })?;
+        Ok(Some(if self.client_validity_ignored {
+            Arc::new(IgnoreValidity(verifier))
+        } else {
+            verifier
+        }))
+    }
+}
+
+fn revocations(pems: &[Vec<u8>]) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let mut lists = Vec::new();
+    for pem in pems {
+        let before = lists.len();
+        for list in CertificateRevocationListDer::pem_slice_iter(pem) {
+            lists.push(list.map_err(|error| TlsError::Revocations(error.to_string()))?);
+        }
+        if lists.len() == before {
+            return Err(TlsError::Revocations(
+                "there is no BEGIN X509 CRL".to_owned(),
+            ));
+        }
+    }
+    Ok(lists)
+}
+
+/// Checks everything but the time.
+#[derive(Debug)]
+struct IgnoreValidity(Arc<dyn ClientCertVerifier>);
+
+/// Certificates in a chain, each of which may have its own idea of time.
+const VALIDITIES_MAX: usize = 8;
+
+impl ClientCertVerifier for IgnoreValidity {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        use rustls::CertificateError::{ExpiredContext, NotValidYetContext};
+        let mut time = now;
+        for _ in 0..VALIDITIES_MAX {
+            let found = self.0.verify_client_cert(end_entity, intermediates, time);
+            // Asked again at a time at which the certificate was valid, all other checks remain.
+            time = match found {
+                Err(rustls::Error::InvalidCertificate(ExpiredContext { not_after, .. })) => {
+                    not_after
+                }
+                Err(rustls::Error::InvalidCertificate(NotValidYetContext {
+                    not_before, ..
+                })) => not_before,
+                found => return found,
+            };
+        }
+        self.0.verify_client_cert(end_entity, intermediates, time)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// A file with the keys of connections, in the form that Wireshark reads.
+#[derive(Debug)]
+pub struct KeyLogFile(Mutex<File>);
+
+impl KeyLogFile {
+    /// Opens a file, to which lines are added.
+    pub fn open(path: &Path) -> io::Result<KeyLogFile> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(KeyLogFile(Mutex::new(options.open(path)?)))
+    }
+}
+
+impl KeyLog for KeyLogFile {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hexadecimal =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let (client_random, secret) = (hexadecimal(client_random), hexadecimal(secret));
+        let line = format!("{label} {client_random} {secret}\n");
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Connections are more important than their being looked into.
+        let _ = file.write_all(line.as_bytes());
     }
 }
 
@@ -588,11 +819,19 @@ impl fmt::Debug for ServerTls {
 
 /// The server's part, ready for any number of connections. Clones share everything.
 #[derive(Clone)]
-pub struct Acceptor(TlsAcceptor);
+pub struct Acceptor {
+    inner: TlsAcceptor,
+    missing_suites: Arc<[String]>,
+}
 
 impl Acceptor {
+    /// The cipher suites that have been asked for and that there are not.
+    pub fn missing_cipher_suites(&self) -> &[String] {
+        &self.missing_suites
+    }
+
     pub(crate) async fn accept(&self, carrier: Stream) -> Result<Stream, AcceptError> {
-        match self.0.accept(carrier).await {
+        match self.inner.accept(carrier).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(Session(TlsStream::Server(stream))))),
             Err(error) => Err(match rustls_error(&error) {
                 Some(error) => AcceptError::Tls(explain(error)),
@@ -622,6 +861,16 @@ impl Session {
     pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
         let certificates = self.0.get_ref().1.peer_certificates();
         certificates.into_iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// The Common Name in the subject of the peer's certificate.
+    pub fn peer_common_name(&self) -> Option<String> {
+        subject::common_name(self.peer_certificates().next()?)
+    }
+
+    /// The whole subject of the peer's certificate, as RFC 2253 writes it: `CN=…,OU=…,O=…`.
+    pub fn peer_distinguished_name(&self) -> Option<String> {
+        subject::distinguished_name(self.peer_certificates().next()?)
     }
 
     /// The application protocol (ALPN) that both have agreed on.

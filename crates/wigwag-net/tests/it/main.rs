@@ -3,6 +3,7 @@
 
 mod proxy;
 mod tls;
+mod upgrade;
 
 use std::future::poll_fn;
 use std::io;

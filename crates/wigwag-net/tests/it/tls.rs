@@ -1,12 +1,15 @@
 //! TLS between dial and accept: what each check refuses, and in which words.
 
+use std::sync::Arc;
+
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber, date_time_ymd,
 };
 use wigwag_net::accept::{AcceptError, accept_tls, accept_websocket};
 use wigwag_net::dial::{DialError, Options, Target, dial_with};
-use wigwag_net::tls::{Acceptor, CertificateError, ClientTls, ServerTls, TlsError};
+use wigwag_net::tls::{Acceptor, CertificateError, ClientTls, KeyLogFile, ServerTls, TlsError};
 use wigwag_net::{Pump, Stream};
 
 use crate::{FRAME_SIZE_MAX, accept_tcp, echo, listener, receive, within};
@@ -25,6 +28,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         Authority(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
@@ -42,6 +46,29 @@ impl Authority {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// A list of revoked certificates that is good until the year.
+    fn revoke(&self, serial: u64, until: i32) -> String {
+        let revoked = RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params
+            .signed_by(&self.0)
+            .expect("a list")
+            .pem()
+            .expect("text")
     }
 
     fn server(&self, name: &str) -> ServerTls {
@@ -276,4 +303,144 @@ fn what_cannot_be_used_is_named() {
     );
     let server = ca.server("x").require_client_certificate().build();
     assert!(matches!(server, Err(TlsError::NoRoots)), "{server:?}");
+}
+
+/// A server that asks for certificates, and its answer to one.
+async fn shows_certificate(
+    server: impl FnOnce(ServerTls) -> ServerTls,
+    client_ca: &Authority,
+    change: impl FnOnce(&mut CertificateParams),
+) -> Result<Stream, AcceptError> {
+    let ca = Authority::new("ca");
+    let identity = client_ca.issue("device-7", change);
+    let client =
+        ClientTls::ca_pem(ca.pem()).client_certificate_pem(identity.certificate, identity.key);
+    let server = server(ca.server("localhost").client_ca_pem(client_ca.pem()));
+    let server = server.require_client_certificate().build().expect("valid");
+    handshake("mqtts", &client, &server).await.1
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_refused() {
+    let ca = Authority::new("clients");
+    let list = ca.revoke(7, 2999);
+    let serial = |serial: u64| {
+        move |params: &mut CertificateParams| {
+            params.serial_number = Some(SerialNumber::from(serial));
+        }
+    };
+    let with = |list: &str| {
+        let list = list.to_owned();
+        move |server: ServerTls| server.revocations_pem(list)
+    };
+    assert!(shows_certificate(with(&list), &ca, serial(8)).await.is_ok());
+    assert!(
+        shows_certificate(with(&list), &ca, serial(7))
+            .await
+            .is_err()
+    );
+    // A list that is out of date says nothing of today, and so does one of another CA.
+    assert!(
+        shows_certificate(with(&ca.revoke(7, 2025)), &ca, serial(8))
+            .await
+            .is_err()
+    );
+    let foreign = Authority::new("foreign").revoke(7, 2999);
+    assert!(
+        shows_certificate(with(&foreign), &ca, serial(8))
+            .await
+            .is_err()
+    );
+    let no_list = ServerTls::new("", "").revocations_pem("nothing");
+    assert!(matches!(
+        no_list.client_ca_pem(ca.pem()).build(),
+        Err(TlsError::Revocations(_))
+    ));
+}
+
+#[tokio::test]
+async fn the_time_of_client_certificates_can_be_ignored() {
+    let ca = Authority::new("clients");
+    let expired = |params: &mut CertificateParams| {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    };
+    let early = |params: &mut CertificateParams| {
+        params.not_before = date_time_ymd(2998, 1, 1);
+        params.not_after = date_time_ymd(2999, 1, 1);
+    };
+    let strict = |server: ServerTls| server;
+    assert!(shows_certificate(strict, &ca, expired).await.is_err());
+    let lenient = ServerTls::ignore_client_validity;
+    assert!(shows_certificate(lenient, &ca, expired).await.is_ok());
+    assert!(shows_certificate(lenient, &ca, early).await.is_ok());
+    // All other checks remain.
+    let both = |server: ServerTls| {
+        server
+            .ignore_client_validity()
+            .revocations_pem(ca.revoke(7, 2999))
+    };
+    let revoked = |params: &mut CertificateParams| {
+        expired(params);
+        params.serial_number = Some(SerialNumber::from(7));
+    };
+    assert!(shows_certificate(both, &ca, revoked).await.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_tells_its_names() {
+    let ca = Authority::new("clients");
+    let named = |params: &mut CertificateParams| {
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "Example");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "device-7");
+    };
+    let stream = shows_certificate(|server| server, &ca, named).await;
+    let Ok(Stream::Tls(session)) = stream else {
+        panic!("{stream:?}")
+    };
+    assert_eq!(session.peer_common_name().as_deref(), Some("device-7"));
+    assert_eq!(
+        session.peer_distinguished_name().as_deref(),
+        Some("CN=device-7,O=Example")
+    );
+}
+
+#[tokio::test]
+async fn versions_and_suites_can_be_chosen() {
+    let ca = Authority::new("ca");
+    let server = ca
+        .server("localhost")
+        .cipher_suites("AES128-SHA:ECDHE-ECDSA-AES128-GCM-SHA256")
+        .cipher_suites_tls_1_3("TLS_AES_128_GCM_SHA256")
+        .tls_1_3_only()
+        .build()
+        .expect("valid");
+    assert_eq!(server.missing_cipher_suites(), ["AES128-SHA"]);
+    let (ours, _) = handshake("mqtts", &ClientTls::ca_pem(ca.pem()), &server).await;
+    assert!(ours.is_ok());
+    let nothing = ca
+        .server("localhost")
+        .cipher_suites("AES128-SHA")
+        .tls_1_3_only();
+    let nothing = nothing.cipher_suites_tls_1_3("TLS_AES_128_CCM_SHA256");
+    assert!(matches!(nothing.build(), Err(TlsError::CipherSuites(_))));
+}
+
+#[tokio::test]
+async fn keys_are_logged_on_demand() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("keys");
+    let ca = Authority::new("ca");
+    let log = Arc::new(KeyLogFile::open(&file).expect("writable"));
+    let server = ca.server("localhost").dangerous_log_keys(log).build();
+    let client = ClientTls::ca_pem(ca.pem());
+    let (ours, theirs) = handshake("mqtts", &client, &server.expect("valid")).await;
+    assert!(ours.is_ok() && theirs.is_ok());
+    let keys = std::fs::read_to_string(file).expect("written");
+    assert!(keys.contains("SERVER_TRAFFIC_SECRET_0 "), "{keys}");
 }
