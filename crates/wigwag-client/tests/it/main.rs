@@ -1,7 +1,7 @@
 //! The client on real sockets: against a scripted server for what a real one does not do on command,
 //! and against the real Mosquitto.
 
-mod faults;
+mod dropped;
 mod mosquitto;
 mod queue;
 mod receive;

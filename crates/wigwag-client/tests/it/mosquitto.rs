@@ -4,7 +4,7 @@
 #[cfg(target_os = "linux")]
 mod idle;
 #[cfg(feature = "store-fjall")]
-mod kill;
+mod receipts;
 mod receive;
 
 use std::fs;

@@ -110,38 +110,47 @@ impl Connection {
         let mut topics = Vec::new();
         let mut said_goodbye = false;
         while let Some(bytes) = self.next().await {
-            match parse(&bytes) {
+            let packet = parse(&bytes);
+            match &packet {
                 Packet::Publish(publish) => {
                     topics.extend(publish.topic.map(|topic| topic.as_str().to_owned()));
-                    let success = |id| PublishAck::new(id, ReasonCode::Success);
-                    match publish.delivery {
-                        Delivery::AtMostOnce => {}
-                        Delivery::AtLeastOnce { packet_id, .. } => {
-                            self.send(&Packet::PubAck(success(packet_id))).await;
-                        }
-                        Delivery::ExactlyOnce { packet_id, .. } => {
-                            self.send(&Packet::PubRec(success(packet_id))).await;
-                        }
-                    }
                 }
-                Packet::PubRel(ack) => {
-                    let ack = PublishAck::new(ack.packet_id, ReasonCode::Success);
-                    self.send(&Packet::PubComp(ack)).await;
-                }
-                Packet::Subscribe(subscribe) => {
-                    self.send(&Packet::SubAck(SubscribeAck {
-                        packet_id: subscribe.packet_id,
-                        properties: Properties::EMPTY,
-                        reasons: vec![ReasonCode::GrantedQos1; subscribe.subscriptions.len()],
-                    }))
-                    .await;
-                }
-                Packet::PingReq => self.send(&Packet::PingResp).await,
                 Packet::Disconnect(_) => said_goodbye = true,
                 _ => {}
             }
+            self.answer(&packet).await;
         }
         (topics, said_goodbye)
+    }
+
+    /// Answers a packet of the client, if it needs an answer, as a server does that agrees to everything.
+    pub(crate) async fn answer(&mut self, packet: &Packet<'_>) {
+        let success = |id| PublishAck::new(id, ReasonCode::Success);
+        let acknowledged = |packet_id, reason, count| SubscribeAck {
+            packet_id,
+            properties: Properties::EMPTY,
+            reasons: vec![reason; count],
+        };
+        let answer = match packet {
+            Packet::Publish(publish) => match publish.delivery {
+                Delivery::AtMostOnce => return,
+                Delivery::AtLeastOnce { packet_id, .. } => Packet::PubAck(success(packet_id)),
+                Delivery::ExactlyOnce { packet_id, .. } => Packet::PubRec(success(packet_id)),
+            },
+            Packet::PubRec(ack) => Packet::PubRel(success(ack.packet_id)),
+            Packet::PubRel(ack) => Packet::PubComp(success(ack.packet_id)),
+            Packet::Subscribe(own) => {
+                let (reason, count) = (ReasonCode::GrantedQos1, own.subscriptions.len());
+                Packet::SubAck(acknowledged(own.packet_id, reason, count))
+            }
+            Packet::Unsubscribe(own) => {
+                let (reason, count) = (ReasonCode::Success, own.filters.len());
+                Packet::UnsubAck(acknowledged(own.packet_id, reason, count))
+            }
+            Packet::PingReq => Packet::PingResp,
+            _ => return,
+        };
+        self.send(&answer).await;
     }
 }
 
