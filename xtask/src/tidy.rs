@@ -2,6 +2,7 @@
 //! so that the tests can feed it made-up crates and files.
 
 mod arrows;
+mod cancellation;
 mod habits;
 mod manifests;
 mod places;
@@ -47,6 +48,10 @@ struct Group {
 }
 
 const GROUPS: &[Group] = &[
+    Group {
+        rules: cancellation::RULES,
+        check: cancellation::check,
+    },
     Group {
         rules: habits::RULES,
         check: habits::check,

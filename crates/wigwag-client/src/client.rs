@@ -415,7 +415,7 @@ impl Client {
         self.disconnect_within(self.shared.drain_timeout).await
     }
 
-    /// [`Client::disconnect`] with a deadline of its own.
+    /// [`Client::disconnect`] with a deadline of its own. Dropping the future has the same effect as there.
     pub async fn disconnect_within(&self, within: Duration) -> DrainReport {
         if let Some(task) = self.take_parked() {
             // Never started: nothing has been sent, and nothing will be.
@@ -569,6 +569,8 @@ impl Room {
 }
 
 /// The fate of a message; returned by [`Client::publish`].
+///
+/// Dropping it withdraws a message that waits for room in the outgoing queue, and no other.
 pub struct Publishing(Stage);
 
 enum Stage {
@@ -636,7 +638,7 @@ impl<T, E> Answer<T, E> {
     }
 }
 
-/// The server's answer to a subscription; returned by [`Client::subscribe`].
+/// The server's answer to a subscription; returned by [`Client::subscribe`]. Dropping it changes nothing.
 pub struct Subscribing(Answer<Granted, SubscribeError>);
 
 impl Subscribing {
@@ -654,7 +656,8 @@ impl Future for Subscribing {
     }
 }
 
-/// The server's answer to the removal of a subscription; returned by [`Client::unsubscribe`].
+/// The server's answer to the removal of a subscription; returned by [`Client::unsubscribe`]. Dropping it
+/// changes nothing.
 pub struct Unsubscribing(Answer<(), UnsubscribeError>);
 
 impl Future for Unsubscribing {

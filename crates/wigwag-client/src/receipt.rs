@@ -75,6 +75,8 @@ impl fmt::Debug for Receipt {
 }
 
 /// A message on its way into the store; returned by [`Client::enqueue`](crate::Client::enqueue).
+///
+/// Dropping it withdraws a message that waits for room in the outgoing queue, and no other.
 pub struct Enqueuing(Pin<Box<dyn Future<Output = Result<Receipt, PublishError>> + Send>>);
 
 impl Enqueuing {

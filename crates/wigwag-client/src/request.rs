@@ -224,6 +224,8 @@ impl Drop for Expected {
 }
 
 /// A request; made by [`Client::request`] and sent when it is awaited.
+///
+/// Dropping it gives the answer up. Once it has been polled, the request may have been sent.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request {
     client: Client,

@@ -149,6 +149,8 @@ pub async fn dial(target: &Target, frame_size_max: usize) -> Result<Stream, Dial
 ///
 /// The addresses of a host are tried side by side, each with a head start of 250 ms over the next, IPv6
 /// and IPv4 in turn: the first that answers is taken. Needs a tokio runtime with I/O and time.
+///
+/// Dropping the future gives the attempt up and closes what was opened; bound its time.
 pub async fn dial_with(
     target: &Target,
     frame_size_max: usize,
