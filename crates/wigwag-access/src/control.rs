@@ -15,9 +15,6 @@ pub const BROKER_TOPIC: &str = "$CONTROL/broker/v1";
 /// What is appended to a control topic for the topic of its replies.
 pub const RESPONSE_SUFFIX: &str = "/response";
 
-/// The reply to who asks an endpoint that there is not; it goes to nobody else.
-pub const NO_ENDPOINT: &str = r#"{"error": "endpoint not available"}"#;
-
 /// Says why a command was not carried out.
 pub(crate) type Refusal = &'static str;
 

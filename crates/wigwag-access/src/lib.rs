@@ -8,6 +8,7 @@
 
 pub mod password;
 pub mod password_file;
+pub mod verified;
 
 pub mod acl_file;
 pub mod rules;

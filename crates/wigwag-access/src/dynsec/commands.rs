@@ -25,9 +25,12 @@ pub struct Environment<'a> {
     pub scheme: Scheme,
     /// A salt for each of them.
     pub salt: &'a mut dyn FnMut() -> Salt,
-    /// The addresses from which a user is connected, under one Client Identifier or any.
-    pub connections: &'a dyn Fn(&str, Option<&str>) -> Vec<String>,
+    /// The addresses from which a user is connected, under one Client Identifier or any, if they are known.
+    pub connections: Option<&'a Connections<'a>>,
 }
+
+/// From a user name, and a Client Identifier if the user has but one, to the addresses of its connections.
+pub type Connections<'a> = dyn Fn(&str, Option<&str>) -> Vec<String> + 'a;
 
 /// Who is to be disconnected.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -842,11 +845,12 @@ impl Run<'_> {
         let client = &self.state.clients[name];
         let mut members = client.members(name);
         members.push(("groups", client.groups.json("groupname")));
-        let addresses = (self.environment.connections)(name, client.client_id.as_deref());
-        let connections = addresses.into_iter();
-        let connections =
-            connections.map(|address| Json::Object(vec![("address", Json::Text(address))]));
-        members.push(("connections", Json::Array(connections.collect())));
+        if let Some(connections) = self.environment.connections {
+            let addresses = connections(name, client.client_id.as_deref()).into_iter();
+            let connections =
+                addresses.map(|address| Json::Object(vec![("address", Json::Text(address))]));
+            members.push(("connections", Json::Array(connections.collect())));
+        }
         Json::Object(members)
     }
 

@@ -10,7 +10,7 @@ mod first;
 mod rights;
 mod state;
 
-pub use commands::{Environment, Kicked, Outcome};
+pub use commands::{Connections, Environment, Kicked, Outcome};
 pub use document::LoadError;
 pub use first::Passwords;
 pub use rights::{Login, Operation, Rights};

@@ -34,7 +34,7 @@ fn carry_out(state: &mut State, request: &str) -> Outcome {
             },
             scheme: Scheme::Sha512,
             salt: &mut || *b"twelve bytes",
-            connections: &|user, _| vec![format!("address of {user}")],
+            connections: Some(&|user, _| vec![format!("address of {user}")]),
         },
     )
 }
