@@ -63,7 +63,9 @@ pub enum HeaderError {
     Io(#[from] io::Error),
 }
 
-/// Reads a header and not a byte more. Bound its time.
+/// Reads a header and not a byte more.
+///
+/// Bound its time. Dropping the future leaves the stream in the middle of the header: it is of no more use.
 pub async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     version: Version,
