@@ -15,6 +15,7 @@ use crate::config::{Builder, Config, QueueOverflow};
 use crate::core::{Core, Kept, Key};
 use crate::lane::{self, Handled, Handler, Lane, Sink};
 use crate::message::{Message, Outgoing, Publish};
+use crate::metrics::{Board, Metrics};
 use crate::receipt::{Enqueuing, Ledger, ReceiptId};
 use crate::request::Requests;
 use crate::state::{Event, Fatal, OfflineReason, State};
@@ -49,6 +50,7 @@ struct Shared {
     room: Room,
     queue_overflow: QueueOverflow,
     ledger: Arc<Ledger>,
+    board: Arc<Board>,
     requests: Requests,
     drain_timeout: Duration,
     /// The task before it is started.
@@ -101,11 +103,13 @@ impl Client {
         let (commands, commands_receiver) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(core.state().clone());
         let (events, _) = broadcast::channel(EVENTS);
+        let board = Arc::new(Board::default());
         let channels = Channels {
             commands: commands_receiver,
             state: state_sender,
             events: events.clone(),
             ledger: ledger.clone(),
+            board: board.clone(),
         };
         let task = Box::new(Task::new(core, channels, fallback, saver));
         Client {
@@ -116,6 +120,7 @@ impl Client {
                 room,
                 queue_overflow,
                 ledger,
+                board,
                 requests,
                 drain_timeout,
                 parked: Mutex::new(Some(task)),
@@ -176,6 +181,12 @@ impl Client {
     /// What happens from here on. A listener that falls behind misses events and is told how many.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
+    }
+
+    /// How much the client has done so far, and how much it holds. The numbers are those of the last time
+    /// that the background task came to rest.
+    pub fn metrics(&self) -> Metrics {
+        self.shared.board.read()
     }
 
     /// Publishes a message.

@@ -3,6 +3,8 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod ack;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod buffer;
 mod captures;
 mod client;
@@ -10,6 +12,7 @@ mod config;
 mod connect;
 pub mod extract;
 mod message;
+mod metrics;
 mod outcome;
 mod pattern;
 mod receipt;
@@ -51,6 +54,7 @@ pub use config::{
 pub use connect::{Attempt, ConnectPacket, Credentials, DisconnectPacket};
 pub use lane::{Handled, handled};
 pub use message::{Message, Publish};
+pub use metrics::Metrics;
 pub use outcome::{
     DrainReport, Granted, Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeError,
 };

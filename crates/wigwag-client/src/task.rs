@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep};
+use tracing::Span;
 use wigwag_net::{Pump, Stream};
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{ReasonCode, Time};
@@ -23,6 +24,7 @@ use crate::connect::ConnectPacket;
 use crate::core::{Core, FALLBACK, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
 use crate::message::{Message, Outgoing};
+use crate::metrics::{Board, Metrics};
 use crate::receipt::Ledger;
 use crate::state::{Event, OfflineReason, State};
 use crate::store::Saver;
@@ -104,6 +106,7 @@ pub(crate) struct Channels {
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) board: Arc<Board>,
 }
 
 type Dialling =
@@ -131,6 +134,11 @@ pub(crate) struct Task {
     admitting: BTreeMap<u64, oneshot::Sender<Result<u64, PublishError>>>,
     saver: Option<Saver>,
     report: DrainReport,
+    metrics: Metrics,
+    /// Of the connection, or of the attempt to make one.
+    span: Span,
+    /// The client has said its name in this attempt; if not, the server assigns one.
+    names_itself: bool,
     finished: (
         mpsc::UnboundedSender<Finished>,
         mpsc::UnboundedReceiver<Finished>,
@@ -166,6 +174,9 @@ impl Task {
             admitting: BTreeMap::new(),
             saver,
             report: DrainReport::default(),
+            metrics: Metrics::default(),
+            span: Span::none(),
+            names_itself: false,
             finished: mpsc::unbounded_channel(),
             is_over: false,
         }
@@ -205,6 +216,8 @@ impl Task {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS_MAX {
+            let span = self.span.clone();
+            let _entered = span.enter();
             let mut progress = self.poll_commands(cx);
             progress |= self.poll_finished(cx);
             progress |= self.poll_saved(cx);
@@ -214,14 +227,25 @@ impl Task {
             progress |= self.poll_timer(cx);
             progress |= self.run_outputs();
             if self.is_over {
+                self.show_metrics();
                 return Poll::Ready(());
             }
             if !progress {
+                self.show_metrics();
                 return Poll::Pending;
             }
         }
+        self.show_metrics();
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn show_metrics(&mut self) {
+        let [queued, in_flight, unhandled] = self.core.held().map(|count| count as u64);
+        self.metrics.now_queued = queued;
+        self.metrics.now_in_flight = in_flight;
+        self.metrics.now_unhandled = unhandled;
+        self.channels.board.show(&self.metrics);
     }
 
     // Inputs. Each returns whether something has happened; if not, a wake-up has been arranged.
@@ -358,8 +382,12 @@ impl Task {
         let reason = finished.verdict.reason();
         match finished.verdict {
             Verdict::Accepted => {}
-            Verdict::Rejected(filter, reject) => self.emit(Event::Rejected { filter, reject }),
+            Verdict::Rejected(filter, reject) => {
+                self.metrics.received_rejected += 1;
+                self.emit(Event::Rejected { filter, reject });
+            }
             Verdict::Panicked(filter) => {
+                self.metrics.received_rejected += 1;
                 tracing::error!(%filter, "a message handler panicked");
                 self.emit(Event::HandlerPanicked { filter });
             }
@@ -398,13 +426,18 @@ impl Task {
             self.is_paused = true;
             return false;
         }
+        let count = &mut self.metrics.bytes_received;
+        let mut consume = |bytes: &[u8]| {
+            let used = core.handle_bytes(now, bytes);
+            *count += used as u64;
+            used
+        };
         if std::mem::take(&mut self.is_paused) {
-            pump.consume_carried(&mut |bytes| core.handle_bytes(now, bytes));
+            pump.consume_carried(&mut consume);
             return true;
         }
-        let received = SCRATCH.with_borrow_mut(|scratch| {
-            pump.poll_receive(cx, scratch, &mut |bytes| core.handle_bytes(now, bytes))
-        });
+        let received =
+            SCRATCH.with_borrow_mut(|scratch| pump.poll_receive(cx, scratch, &mut consume));
         match received {
             Poll::Pending => return false,
             Poll::Ready(Ok(true)) => {}
@@ -419,8 +452,12 @@ impl Task {
         let Some(pump) = &mut self.pump else {
             return false;
         };
-        if !self.core.transmit().is_empty() {
-            match pump.poll_transmit(cx, self.core.transmit()) {
+        let out = self.core.transmit();
+        if !out.is_empty() {
+            let before = out.len();
+            let sent = pump.poll_transmit(cx, out);
+            self.metrics.bytes_sent += (before - out.len()) as u64;
+            match sent {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(())) => self.core.handle_sent(now),
                 Poll::Ready(Err(error)) => self.core.handle_failed(now, io_reason(&error)),
@@ -486,6 +523,7 @@ impl Task {
                 token,
             } => self.deliver(key, message, token),
             Output::Published(receipt, result) => {
+                self.count_published(&result);
                 if let Some(answer) = receipt.answer {
                     // Who dropped the future does not want to know.
                     let _ = answer.send(result);
@@ -513,8 +551,19 @@ impl Task {
         }
     }
 
+    fn count_published(&mut self, result: &Result<Outcome, PublishError>) {
+        let metrics = &mut self.metrics;
+        *match result {
+            Ok(Outcome::Delivered) => &mut metrics.published_delivered,
+            Ok(Outcome::Rejected(_)) => &mut metrics.published_rejected,
+            Ok(Outcome::Indeterminate(_)) => &mut metrics.published_indeterminate,
+            Err(_) => &mut metrics.published_failed,
+        } += 1;
+    }
+
     /// Hands a message to its subscription or, if that has been detached, to the fallback.
     fn deliver(&mut self, key: Key, message: Message, token: Token) {
+        self.metrics.received += 1;
         let key = if self.sinks.contains_key(&key) {
             key
         } else {
@@ -530,20 +579,40 @@ impl Task {
 
     fn dial(&mut self) {
         let attempt = self.core.attempt();
+        let packet = self.core.connect_packet();
+        self.metrics.attempts += 1;
+        self.span = tracing::info_span!(
+            "connection",
+            client_id = tracing::field::Empty,
+            server = %attempt.server,
+            attempt = attempt.number,
+        );
+        self.names_itself = !packet.client_id.is_empty();
+        if self.names_itself {
+            self.span.record("client_id", &packet.client_id);
+        }
         self.emit(Event::Dialling {
             server: attempt.server.to_string().into(),
             attempt: attempt.number,
         });
         let dialler = self.core.config().dialler.clone();
-        self.dialling = Some(Box::pin(dialler.dial(attempt, self.core.connect_packet())));
+        self.dialling = Some(Box::pin(dialler.dial(attempt, packet)));
     }
 
-    fn emit(&self, event: Event) {
+    fn emit(&mut self, event: Event) {
         let target = self.core.server();
         match &event {
             Event::State(state) => {
+                if state.is_online() && !self.names_itself {
+                    self.span.record("client_id", self.core.client_id());
+                }
                 log_state(target, state);
+                self.metrics.connections += u64::from(state.is_online());
                 self.channels.state.send_replace(state.clone());
+            }
+            Event::Dropped { .. } => {
+                self.metrics.received_dropped += 1;
+                tracing::debug!(%target, ?event);
             }
             event => tracing::debug!(%target, ?event),
         }

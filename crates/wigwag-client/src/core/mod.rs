@@ -250,6 +250,11 @@ impl<R> Core<R> {
         &self.state
     }
 
+    /// The name that the server knows this client by, as far as it is known.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     /// The server that is, was last or will next be called.
     pub(crate) fn server(&self) -> &wigwag_net::dial::Target {
         self.servers.current()
@@ -469,6 +474,11 @@ impl<R> Core<R> {
     }
 
     // Time.
+
+    /// Messages in the outgoing queue, in flight, and with handlers that have not finished.
+    pub(crate) fn held(&self) -> [usize; 3] {
+        [self.queue.len(), self.inflight_len, self.arrivals.waiting()]
+    }
 
     /// The moment that `Time::ZERO` stands for.
     pub(crate) const fn origin(&self) -> Instant {

@@ -8,6 +8,7 @@ mod receive;
 mod request;
 mod scripted;
 mod server;
+mod telemetry;
 mod way;
 
 use std::future::Future;
