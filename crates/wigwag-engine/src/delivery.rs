@@ -9,8 +9,9 @@ use bytes::Bytes;
 use wigwag_proto::codec::{encode_publish, encode_publish_head};
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, Version};
 use wigwag_proto::transmit::SHARE_FROM;
-use wigwag_proto::{OutBuf, PacketId, PropertiesBuf, Property, Qos, Time};
+use wigwag_proto::{OutBuf, PacketId, PropertiesBuf, Property, Qos, Time, TopicName};
 
+use crate::aliases::{Alias, OutboundAliases};
 use crate::event::DropReason;
 use crate::message::MessageRef;
 use crate::policy::{Identity, Policy};
@@ -52,6 +53,15 @@ pub(crate) struct Receiving {
     pub(crate) packet_size_max: u32,
 }
 
+/// Who a delivery is written for.
+#[derive(Debug)]
+pub(crate) struct Recipient<'a> {
+    pub(crate) receiving: Receiving,
+    /// What the client does not see of its topics.
+    pub(crate) mount_point: Option<&'a str>,
+    pub(crate) aliases: Option<&'a mut OutboundAliases>,
+}
+
 /// Writes deliveries. Those of one message to subscribers alike are encoded once and then copied, with
 /// their Packet Identifiers filled in.
 #[derive(Debug, Default)]
@@ -64,6 +74,7 @@ pub(crate) struct Writer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
     has_properties: bool,
+    topic_len: usize,
     qos: Qos,
     dup: bool,
     retain: bool,
@@ -80,7 +91,7 @@ impl Writer {
     pub(crate) fn write(
         &mut self,
         Authorised(delivery): &Authorised<Delivery<'_>>,
-        receiving: Receiving,
+        recipient: Recipient<'_>,
         now: Time,
         out: &mut OutBuf,
     ) -> Result<usize, DropReason> {
@@ -92,29 +103,46 @@ impl Writer {
         if delivery.message.is_expired(now) && !dup {
             return Err(DropReason::Expired);
         }
+        let Recipient {
+            receiving,
+            mount_point,
+            aliases,
+        } = recipient;
+        let topic = unmounted(delivery.message.topic, mount_point)?;
         let shared = delivery
             .shared
             .filter(|payload| payload.len() >= SHARE_FROM);
         let layout = Layout {
             has_properties: receiving.version.has_properties(),
+            topic_len: topic.as_str().len(),
             qos: delivery.guarantee.qos(),
             dup,
             retain: delivery.retain,
             payload: shared.is_none(),
         };
-        // Subscription Identifiers differ from one subscriber to the next.
-        let is_alike = delivery.identifiers.is_empty();
+        let alias = aliases.as_ref().and_then(|aliases| aliases.find(topic));
+        // Subscription Identifiers and aliases differ from one subscriber to the next.
+        let is_alike = delivery.identifiers.is_empty() && alias.is_none();
         if !is_alike || self.layout != Some(layout) {
             self.layout = None;
-            self.encode(delivery, receiving.version, now, shared)?;
+            let wire = Wire {
+                version: receiving.version,
+                topic,
+                alias,
+                shared,
+            };
+            self.encode(delivery, &wire, now)?;
             self.layout = is_alike.then_some(layout);
         } else if let Some(packet_id) = delivery.guarantee.packet_id() {
-            self.fill_in(packet_id, delivery.message.topic.as_str().len());
+            self.fill_in(packet_id, topic.as_str().len());
         }
         let size = self.template.len() + shared.map_or(0, Bytes::len);
         // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
         if size > receiving.packet_size_max as usize {
             return Err(DropReason::TooLarge);
+        }
+        if let (Some(Alias::New(alias)), Some(aliases)) = (alias, aliases) {
+            aliases.keep(topic, alias);
         }
         out.copy(&self.template);
         if let Some(payload) = shared {
@@ -127,28 +155,30 @@ impl Writer {
     fn encode(
         &mut self,
         delivery: &Delivery<'_>,
-        version: Version,
+        wire: &Wire<'_>,
         now: Time,
-        shared: Option<&Bytes>,
     ) -> Result<(), DropReason> {
         let message = &delivery.message;
-        let built = properties(delivery, now);
+        let built = properties(delivery, wire.alias, now);
         let packet = Publish {
             delivery: delivery.guarantee,
             retain: delivery.retain,
-            topic: Some(message.topic),
+            topic: match wire.alias {
+                Some(Alias::Known(_)) => None,
+                Some(Alias::New(_)) | None => Some(wire.topic),
+            },
             properties: built
                 .as_ref()
                 .map_or(message.properties, PropertiesBuf::as_properties),
             payload: message.payload,
         };
         self.template.clear();
-        let encode = if shared.is_some() {
+        let encode = if wire.shared.is_some() {
             encode_publish_head
         } else {
             encode_publish
         };
-        encode(&packet, version, &mut self.template).map_err(|_| DropReason::TooLarge)
+        encode(&packet, wire.version, &mut self.template).map_err(|_| DropReason::TooLarge)
     }
 
     /// Writes a Packet Identifier into the template, behind the Topic Name.
@@ -168,13 +198,39 @@ impl Writer {
     }
 }
 
+/// What a delivery looks like on one connection.
+struct Wire<'a> {
+    version: Version,
+    topic: TopicName<'a>,
+    alias: Option<Alias>,
+    shared: Option<&'a Bytes>,
+}
+
+/// The topic as a client of this mount point knows it. What is beyond its mount point is not for it.
+fn unmounted<'a>(
+    topic: TopicName<'a>,
+    mount_point: Option<&str>,
+) -> Result<TopicName<'a>, DropReason> {
+    let Some(mount_point) = mount_point else {
+        return Ok(topic);
+    };
+    let rest = topic.as_str().strip_prefix(mount_point);
+    rest.and_then(|rest| TopicName::new(rest).ok())
+        .ok_or(DropReason::NotAuthorised)
+}
+
 /// The properties of this delivery, if they are not those of the message.
-fn properties(delivery: &Delivery<'_>, now: Time) -> Option<PropertiesBuf> {
+fn properties(delivery: &Delivery<'_>, alias: Option<Alias>, now: Time) -> Option<PropertiesBuf> {
     let message = &delivery.message;
-    if message.expires_at.is_none() && delivery.identifiers.is_empty() {
+    if message.expires_at.is_none() && delivery.identifiers.is_empty() && alias.is_none() {
         return None;
     }
     let mut properties = PropertiesBuf::from(message.properties);
+    if let Some(Alias::Known(alias) | Alias::New(alias)) = alias {
+        properties
+            .push(Property::TopicAlias(alias))
+            .expect("a number always fits");
+    }
     if let Some(expires_at) = message.expires_at {
         // [MQTT-3.3.2-6]: what was received minus the time waited, rounded up so that it never is 0.
         let left = expires_at - now;
@@ -196,9 +252,9 @@ fn properties(delivery: &Delivery<'_>, now: Time) -> Option<PropertiesBuf> {
 mod tests {
     use std::time::Duration;
 
+    use wigwag_proto::Properties;
     use wigwag_proto::codec::{DecodeLimits, decode, frame};
     use wigwag_proto::packet::Packet;
-    use wigwag_proto::{Properties, TopicName};
 
     use super::*;
     use crate::policy::AllowAll;
@@ -220,6 +276,14 @@ mod tests {
 
     fn authorised(delivery: Delivery<'_>) -> Authorised<Delivery<'_>> {
         Authorised::check(delivery, &AllowAll, &identity()).expect("everything is allowed")
+    }
+
+    fn recipient(receiving: Receiving) -> Recipient<'static> {
+        Recipient {
+            receiving,
+            mount_point: None,
+            aliases: None,
+        }
     }
 
     fn message(payload: &[u8]) -> MessageRef<'_> {
@@ -256,7 +320,12 @@ mod tests {
                     packet_size_max: u32::MAX,
                 };
                 writer
-                    .write(&authorised(delivery), receiving, Time::ZERO, &mut out)
+                    .write(
+                        &authorised(delivery),
+                        recipient(receiving),
+                        Time::ZERO,
+                        &mut out,
+                    )
                     .expect("written");
                 let bytes = drain(&mut out);
                 let frame = frame(&bytes, u32::MAX).expect("valid").expect("whole");
@@ -292,7 +361,12 @@ mod tests {
             packet_size_max: u32::MAX,
         };
         writer
-            .write(&authorised(delivery), receiving, secs(7), &mut out)
+            .write(
+                &authorised(delivery),
+                recipient(receiving),
+                secs(7),
+                &mut out,
+            )
             .expect("written");
         let bytes = drain(&mut out);
         let frame = frame(&bytes, u32::MAX).expect("valid").expect("whole");
@@ -302,7 +376,12 @@ mod tests {
         };
         assert_eq!(packet.properties.message_expiry_interval(), Some(3));
         writer.begin();
-        let expired = writer.write(&authorised(delivery), receiving, secs(10), &mut out);
+        let expired = writer.write(
+            &authorised(delivery),
+            recipient(receiving),
+            secs(10),
+            &mut out,
+        );
         assert_eq!(expired, Err(DropReason::Expired));
         assert!(out.is_empty());
     }
@@ -323,8 +402,12 @@ mod tests {
                 version: Version::V3_1_1,
                 packet_size_max,
             };
-            let written =
-                Writer::default().write(&authorised(delivery), receiving, Time::ZERO, &mut out);
+            let written = Writer::default().write(
+                &authorised(delivery),
+                recipient(receiving),
+                Time::ZERO,
+                &mut out,
+            );
             assert_eq!(written, expect);
         }
     }

@@ -29,8 +29,10 @@ pub mod session;
 pub mod shard;
 pub mod share;
 
+mod aliases;
 mod event;
 mod flight;
+mod mount;
 mod timers;
 
 pub use event::{CloseReason, DropReason, Event, WillNotice};

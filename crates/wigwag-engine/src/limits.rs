@@ -1,5 +1,6 @@
 //! Every bound of the engine in one table, with what happens when it is reached.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use wigwag_proto::DecodeLimits;
@@ -22,6 +23,12 @@ pub struct Limits {
     pub decode: DecodeLimits,
     /// Length of a Client Identifier; longer ones are refused with `0x85`.
     pub client_id_len_max: usize,
+    /// Longest Keep Alive: MQTT 5 clients that ask for a longer one, or for none, are given this one as Server
+    /// Keep Alive; clients of MQTT 3.x are refused with 2, as Mosquitto does. `None`: any.
+    pub keep_alive_secs_max: Option<NonZeroU16>,
+    /// Length of a payload; a PUBLISH with more is answered with `0x97` and goes nowhere, a Will with more is
+    /// refused with `0x95`.
+    pub payload_size_max: usize,
     /// Receive Maximum that clients are told. One that exceeds it twofold is disconnected with `0x93`.
     pub receive_maximum: u16,
     /// Topic Names behind the aliases of one connection, together; more end it with `0x97`.
@@ -51,6 +58,10 @@ pub struct Limits {
     /// Payload and topic bytes of the retained messages of the node; a message beyond them is treated
     /// like a new topic beyond their number.
     pub retained_bytes_max: usize,
+    /// How long a message is retained at most. `None`: until it is replaced or expires by itself.
+    pub retained_for_max: Option<Duration>,
+    /// Sessions of the node, connected or not; a client that would need another is refused with `0x89`.
+    pub clients_max: usize,
     /// Sessions of the shard, connected or not; a client that would need another is refused with `0x97`.
     pub sessions_max: usize,
     /// Topics whose receivers a shard remembers; the memory is emptied when it is full.
@@ -69,6 +80,8 @@ impl Default for Limits {
             packet_size_max: 2_000_000,
             decode: DecodeLimits::default(),
             client_id_len_max: 256,
+            keep_alive_secs_max: None,
+            payload_size_max: usize::MAX,
             receive_maximum: 1_000,
             topic_alias_bytes_max: 64 * 1024,
             inflight_max: 8_192,
@@ -81,6 +94,8 @@ impl Default for Limits {
             session_expiry_secs_max: 7 * 24 * 3600,
             retained_messages_max: 100_000,
             retained_bytes_max: 256 * 1024 * 1024,
+            retained_for_max: None,
+            clients_max: usize::MAX,
             sessions_max: 1_000_000,
             cached_topics_max: 4_096,
             cached_receivers_max: 262_144,

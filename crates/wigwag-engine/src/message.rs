@@ -77,44 +77,51 @@ impl MessageRef<'_> {
     }
 }
 
-/// The properties of a packet that travel with its message, and when the message expires.
+/// The properties of a packet that travel with its message, and what the others say. They are looked through
+/// once.
 pub(crate) struct Forwarded {
     /// `None` when all of the packet's properties travel, so that they can be borrowed.
     properties: Option<PropertiesBuf>,
     expires_at: Option<Time>,
+    pub(crate) topic_alias: Option<u16>,
+    pub(crate) has_subscription_identifier: bool,
 }
 
 impl Forwarded {
     pub(crate) fn new(properties: Properties<'_>, now: Time) -> Forwarded {
-        let travels = |property: &Property<'_>| {
-            !matches!(
-                property,
-                Property::TopicAlias(_)
-                    | Property::MessageExpiryInterval(_)
-                    | Property::WillDelayInterval(_)
-            )
+        let mut forwarded = Forwarded {
+            properties: None,
+            expires_at: None,
+            topic_alias: None,
+            has_subscription_identifier: false,
         };
-        let expires_at = properties
-            .message_expiry_interval()
-            .map(|secs| now + std::time::Duration::from_secs(secs.into()));
-        if properties.iter().all(|property| travels(&property)) {
-            return Forwarded {
-                properties: None,
-                expires_at,
-            };
+        let mut all_travel = true;
+        for property in properties.iter() {
+            match property {
+                Property::TopicAlias(alias) => forwarded.topic_alias = Some(alias),
+                Property::MessageExpiryInterval(secs) => {
+                    let interval = std::time::Duration::from_secs(secs.into());
+                    forwarded.expires_at = Some(now + interval);
+                }
+                Property::SubscriptionIdentifier(_) => {
+                    forwarded.has_subscription_identifier = true;
+                }
+                _ => {}
+            }
+            all_travel &= travels(&property);
         }
-        let mut kept = PropertiesBuf::new();
-        for property in properties.iter().filter(travels) {
-            kept.push(property)
-                .expect("what has been read can be written");
+        if !all_travel {
+            let mut kept = PropertiesBuf::new();
+            for property in properties.iter().filter(travels) {
+                kept.push(property)
+                    .expect("what has been read can be written");
+            }
+            forwarded.properties = Some(kept);
         }
-        Forwarded {
-            properties: Some(kept),
-            expires_at,
-        }
+        forwarded
     }
 
-    pub(crate) fn publish<'a>(
+    pub(crate) fn message<'a>(
         &'a self,
         packet: &Publish<'a>,
         topic: TopicName<'a>,
@@ -151,6 +158,16 @@ impl Forwarded {
     }
 }
 
+/// Whether a property goes with the message to its subscribers as it is.
+fn travels(property: &Property<'_>) -> bool {
+    !matches!(
+        property,
+        Property::TopicAlias(_)
+            | Property::MessageExpiryInterval(_)
+            | Property::WillDelayInterval(_)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use wigwag_proto::packet::Delivery;
@@ -178,7 +195,7 @@ mod tests {
             properties: properties.as_properties(),
             payload: b"p",
         };
-        let message = forwarded.publish(&packet, topic);
+        let message = forwarded.message(&packet, topic);
         let left: Vec<_> = message.properties.iter().collect();
         assert_eq!(
             left,

@@ -54,7 +54,7 @@ impl Node {
         let index = self.routes.snapshot();
         NodeStats {
             subscriptions: index.len() as u64,
-            shared_subscriptions: 0,
+            shared_subscriptions: index.shared_len() as u64,
             retained: retained as u64,
             retained_bytes: bytes as u64,
             retained_payload_bytes: payload_bytes as u64,
@@ -100,8 +100,13 @@ impl Directory {
         }
     }
 
-    /// Makes `shard` the owner of the client's session.
-    pub(crate) fn claim(&self, client_id: &str, shard: ShardId) -> Claim {
+    /// Makes `shard` the owner of the client's session. `None` if that would be one client too many.
+    pub(crate) fn claim(
+        &self,
+        client_id: &str,
+        shard: ShardId,
+        clients_max: usize,
+    ) -> Option<Claim> {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(owner) = owners.get_mut(client_id) {
             let previous = Some(owner.shard);
@@ -109,17 +114,20 @@ impl Directory {
                 shard,
                 epoch: Epoch(owner.epoch.0 + 1),
             };
-            return Claim {
+            return Some(Claim {
                 epoch: owner.epoch,
                 previous,
-            };
+            });
+        }
+        if owners.len() >= clients_max {
+            return None;
         }
         let epoch = Epoch(0);
         owners.insert(client_id.into(), Owner { shard, epoch });
-        Claim {
+        Some(Claim {
             epoch,
             previous: None,
-        }
+        })
     }
 
     /// Forgets the client, unless somebody has claimed its session since.
@@ -142,18 +150,30 @@ impl Directory {
 mod tests {
     use super::*;
 
+    fn claim(directory: &Directory, shard: ShardId) -> Claim {
+        directory.claim("x", shard, 1).expect("one is allowed")
+    }
+
+    #[test]
+    fn only_new_clients_are_too_many() {
+        let directory = Directory::new(1);
+        claim(&directory, ShardId(0));
+        assert_eq!(directory.claim("y", ShardId(0), 1), None);
+        claim(&directory, ShardId(0));
+    }
+
     #[test]
     fn the_last_claim_owns_the_session() {
         let directory = Directory::new(1);
         let (a, b) = (ShardId(0), ShardId(1));
-        let first = directory.claim("x", a);
+        let first = claim(&directory, a);
         assert_eq!(first.previous, None);
-        let second = directory.claim("x", b);
+        let second = claim(&directory, b);
         assert_eq!(second.previous, Some(a));
         assert!(second.epoch > first.epoch);
         directory.release("x", a, first.epoch);
         assert_eq!(
-            directory.claim("x", a).previous,
+            claim(&directory, a).previous,
             Some(b),
             "a stale release changes nothing"
         );
@@ -162,8 +182,8 @@ mod tests {
     #[test]
     fn a_released_session_is_forgotten() {
         let directory = Directory::new(1);
-        let claim = directory.claim("x", ShardId(0));
-        directory.release("x", ShardId(0), claim.epoch);
-        assert_eq!(directory.claim("x", ShardId(0)).previous, None);
+        let first = claim(&directory, ShardId(0));
+        directory.release("x", ShardId(0), first.epoch);
+        assert_eq!(claim(&directory, ShardId(0)).previous, None);
     }
 }

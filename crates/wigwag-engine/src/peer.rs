@@ -10,6 +10,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use wigwag_proto::Qos;
+
 use crate::kick::Kick;
 use crate::limits::Limits;
 use crate::message::Message;
@@ -17,6 +19,9 @@ use crate::node::{Epoch, ShardId};
 use crate::routes::Target;
 use crate::session::{Session, SessionKey};
 use crate::shard::{ConnectionKey, Pending, Receiver};
+
+/// Bytes of an envelope that holds little.
+const ENVELOPE_LEN: usize = 64;
 
 /// A message from one shard to another.
 #[derive(Debug)]
@@ -32,7 +37,14 @@ impl Envelope {
             Letter::PassOn { message, tried, .. } => {
                 message.size() + size_of_val::<[Target]>(tried)
             }
-            _ => 64,
+            Letter::HandOver { session, .. } => {
+                ENVELOPE_LEN + session.as_ref().map_or(0, |moving| moving.session.size())
+            }
+            Letter::Settle { backlog, .. } => ENVELOPE_LEN + backlog.size(),
+            Letter::Release { .. }
+            | Letter::Fence { .. }
+            | Letter::Fenced { .. }
+            | Letter::Kick(_) => ENVELOPE_LEN,
         }
     }
 }
@@ -85,7 +97,11 @@ pub(crate) struct Moving {
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     deliveries: Vec<(Arc<Message>, Receiver)>,
+    /// Those of QoS 1 and 2.
+    messages: usize,
     bytes: usize,
+    /// Of QoS 0, which takes no place from the others.
+    qos0_bytes: usize,
 }
 
 impl Backlog {
@@ -96,14 +112,28 @@ impl Backlog {
         receiver: &Receiver,
         limits: &Limits,
     ) -> bool {
-        let bytes = self.bytes + message.size();
-        if self.deliveries.len() >= limits.queued_messages_max || bytes > limits.queued_bytes_max {
-            return false;
+        let size = message.size();
+        if message.view().qos.min(receiver.qos) == Qos::AtMostOnce {
+            if self.qos0_bytes + size > limits.out_buffer_max {
+                return false;
+            }
+            self.qos0_bytes += size;
+        } else {
+            if self.messages >= limits.queued_messages_max
+                || self.bytes + size > limits.queued_bytes_max
+            {
+                return false;
+            }
+            self.messages += 1;
+            self.bytes += size;
         }
-        self.bytes = bytes;
         self.deliveries
             .push((Arc::clone(message), receiver.clone()));
         true
+    }
+
+    fn size(&self) -> usize {
+        self.bytes + self.qos0_bytes + self.deliveries.len() * size_of::<Receiver>()
     }
 
     pub(crate) fn into_deliveries(self) -> impl Iterator<Item = (Arc<Message>, Receiver)> {

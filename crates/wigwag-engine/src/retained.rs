@@ -11,6 +11,7 @@ use wigwag_proto::{Time, TopicFilter, TopicName};
 
 use crate::limits::Limits;
 use crate::message::Message;
+use crate::policy::Identity;
 
 /// Topics that one step of a replay looks at before it lets others have the lock.
 const STEP_TOPICS: usize = 512;
@@ -23,33 +24,42 @@ pub struct Retained {
 
 #[derive(Debug, Default)]
 struct Kept {
-    messages: BTreeMap<Box<str>, Arc<Message>>,
+    messages: BTreeMap<Box<str>, Entry>,
     /// The topics of those that expire, by the time of that.
     expiries: BTreeSet<(Time, Box<str>)>,
     bytes: usize,
     payload_bytes: usize,
 }
 
+/// A message that is retained.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) message: Arc<Message>,
+    /// Who published it, if that is to be asked about when it is sent.
+    pub(crate) source: Option<Arc<Identity>>,
+    /// When it is forgotten.
+    until: Option<Time>,
+}
+
 impl Kept {
-    fn insert(&mut self, message: &Arc<Message>) {
-        let view = message.view();
-        let topic: Box<str> = view.topic.as_str().into();
-        self.bytes += message.size();
-        self.payload_bytes += message.payload().len();
-        if let Some(at) = view.expires_at {
+    fn insert(&mut self, entry: Entry) {
+        let topic: Box<str> = entry.message.view().topic.as_str().into();
+        self.bytes += entry.message.size();
+        self.payload_bytes += entry.message.payload().len();
+        if let Some(at) = entry.until {
             self.expiries.insert((at, topic.clone()));
         }
-        self.messages.insert(topic, Arc::clone(message));
+        self.messages.insert(topic, entry);
     }
 
-    fn remove(&mut self, topic: &str) -> Option<Arc<Message>> {
-        let message = self.messages.remove(topic)?;
-        self.bytes -= message.size();
-        self.payload_bytes -= message.payload().len();
-        if let Some(at) = message.view().expires_at {
+    fn remove(&mut self, topic: &str) -> Option<Entry> {
+        let entry = self.messages.remove(topic)?;
+        self.bytes -= entry.message.size();
+        self.payload_bytes -= entry.message.payload().len();
+        if let Some(at) = entry.until {
             self.expiries.remove(&(at, topic.into()));
         }
-        Some(message)
+        Some(entry)
     }
 
     fn forget_expired(&mut self, now: Time) {
@@ -72,7 +82,7 @@ pub(crate) enum Cursor {
 /// What a step of a replay came to.
 #[derive(Debug)]
 pub(crate) struct Step {
-    pub(crate) found: Option<Arc<Message>>,
+    pub(crate) found: Option<Entry>,
     /// Topics that it cost.
     pub(crate) looked_at: usize,
     pub(crate) cursor: Cursor,
@@ -86,7 +96,13 @@ impl Retained {
     /// Keeps the message for its topic, or removes what is kept if its payload is empty. `[MQTT-3.3.1-6]`
     ///
     /// False if the bounds do not allow it; what was kept for the topic stays then.
-    pub(crate) fn set(&self, message: &Arc<Message>, limits: &Limits, now: Time) -> bool {
+    pub(crate) fn set(
+        &self,
+        message: &Arc<Message>,
+        source: Option<Arc<Identity>>,
+        limits: &Limits,
+        now: Time,
+    ) -> bool {
         let view = message.view();
         let topic = view.topic.as_str();
         let mut kept = self.lock();
@@ -97,9 +113,14 @@ impl Retained {
         }
         let fits = kept.messages.len() < limits.retained_messages_max
             && kept.bytes + message.size() <= limits.retained_bytes_max;
+        let bound = limits.retained_for_max.map(|longest| now + longest);
         match old {
-            _ if fits => kept.insert(message),
-            Some(old) => kept.insert(&old),
+            _ if fits => kept.insert(Entry {
+                message: Arc::clone(message),
+                source,
+                until: view.expires_at.into_iter().chain(bound).min(),
+            }),
+            Some(old) => kept.insert(old),
             None => {}
         }
         fits
@@ -128,12 +149,12 @@ impl Retained {
         };
         let topics = kept.messages.range::<str, _>((start, Bound::Unbounded));
         let mut looked_at = 0;
-        for (topic, message) in topics.take_while(|(topic, _)| topic.starts_with(prefix)) {
+        for (topic, entry) in topics.take_while(|(topic, _)| topic.starts_with(prefix)) {
             looked_at += 1;
-            let matches = filter.matches(message.view().topic);
+            let matches = filter.matches(entry.message.view().topic);
             if matches || looked_at >= STEP_TOPICS {
                 return Step {
-                    found: matches.then(|| Arc::clone(message)),
+                    found: matches.then(|| entry.clone()),
                     looked_at,
                     cursor: Cursor::After(Some(topic.clone())),
                 };
@@ -144,7 +165,9 @@ impl Retained {
 
     /// The message retained for exactly this topic.
     pub fn get(&self, topic: TopicName<'_>) -> Option<Arc<Message>> {
-        self.lock().messages.get(topic.as_str()).cloned()
+        let kept = self.lock();
+        let entry = kept.messages.get(topic.as_str());
+        entry.map(|entry| Arc::clone(&entry.message))
     }
 
     /// How many messages there are, their bytes, and those of their payloads alone.
@@ -210,7 +233,7 @@ mod tests {
             all.extend(
                 step.found
                     .iter()
-                    .map(|message| message.view().topic.as_str().to_owned()),
+                    .map(|entry| entry.message.view().topic.as_str().to_owned()),
             );
             cursor = step.cursor;
         }
@@ -220,17 +243,17 @@ mod tests {
     #[test]
     fn an_empty_payload_removes() {
         let retained = Retained::default();
-        assert!(retained.set(&message("a", b"1", None), &limits(10), Time::ZERO));
-        assert!(retained.set(&message("a", b"", None), &limits(10), Time::ZERO));
+        assert!(retained.set(&message("a", b"1", None), None, &limits(10), Time::ZERO));
+        assert!(retained.set(&message("a", b"", None), None, &limits(10), Time::ZERO));
         assert!(replay(&retained, "#", Time::ZERO).is_empty());
     }
 
     #[test]
     fn the_bound_refuses_new_topics_only() {
         let retained = Retained::default();
-        assert!(retained.set(&message("a", b"1", None), &limits(1), Time::ZERO));
-        assert!(!retained.set(&message("b", b"1", None), &limits(1), Time::ZERO));
-        assert!(retained.set(&message("a", b"2", None), &limits(1), Time::ZERO));
+        assert!(retained.set(&message("a", b"1", None), None, &limits(1), Time::ZERO));
+        assert!(!retained.set(&message("b", b"1", None), None, &limits(1), Time::ZERO));
+        assert!(retained.set(&message("a", b"2", None), None, &limits(1), Time::ZERO));
     }
 
     #[test]
@@ -242,7 +265,7 @@ mod tests {
         };
         let later = Time::new(Duration::from_secs(1));
         let set = |topic, payload, expires_at, now| {
-            retained.set(&message(topic, payload, expires_at), &bounds, now)
+            retained.set(&message(topic, payload, expires_at), None, &bounds, now)
         };
         assert!(set("a", b"1234", None, Time::ZERO));
         assert!(set("b", b"1234", Some(later), Time::ZERO));
@@ -261,7 +284,12 @@ mod tests {
     fn expired_messages_are_not_replayed_and_forgotten() {
         let retained = Retained::default();
         let later = Time::new(Duration::from_secs(1));
-        retained.set(&message("a", b"1", Some(later)), &limits(10), Time::ZERO);
+        retained.set(
+            &message("a", b"1", Some(later)),
+            None,
+            &limits(10),
+            Time::ZERO,
+        );
         assert_eq!(replay(&retained, "a", Time::ZERO), ["a"]);
         assert!(replay(&retained, "a", later).is_empty());
         assert!(retained.get(TopicName::new("a").expect("valid")).is_none());
@@ -273,6 +301,7 @@ mod tests {
         for n in 0..3_000 {
             retained.set(
                 &message(&format!("t/{n:04}"), b"1", None),
+                None,
                 &limits(10_000),
                 Time::ZERO,
             );
@@ -290,7 +319,7 @@ mod tests {
             let retained = Retained::default();
             let topics: Vec<String> = topics.into_iter().filter(|topic| !topic.is_empty()).collect();
             for topic in &topics {
-                retained.set(&message(topic, b"1", None), &limits(100), Time::ZERO);
+                retained.set(&message(topic, b"1", None), None, &limits(100), Time::ZERO);
             }
             let parsed = TopicFilter::new(&filter).expect("valid");
             let expect: Vec<String> =

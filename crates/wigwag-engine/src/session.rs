@@ -176,6 +176,18 @@ impl Session {
         change.join(filter, target, Member { grant, readiness });
     }
 
+    /// Bytes that the session holds, about.
+    pub(crate) fn size(&self) -> usize {
+        let subscriptions = self.subscriptions.len() * size_of::<Grant>();
+        let will = self.will.as_ref().map_or(0, |will| will.message.size());
+        size_of::<Session>()
+            + self.filter_bytes
+            + subscriptions
+            + will
+            + self.queue.bytes
+            + self.flight.bytes()
+    }
+
     /// Whether the session outlives its connection.
     pub(crate) fn is_persistent(&self) -> bool {
         self.expiry_secs > 0

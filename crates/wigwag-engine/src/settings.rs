@@ -2,6 +2,8 @@
 //!
 //! All of it can be changed while the shard runs, with `Shard::handle_settings`.
 
+use wigwag_proto::TopicName;
+
 use crate::limits::Limits;
 
 /// What a shard is to be like. The defaults are those of a broker of its own, not Mosquitto's.
@@ -19,10 +21,14 @@ pub struct Settings {
     pub upgrade_outgoing_qos: bool,
     /// Whether a client with overlapping subscriptions gets a message once for each of them.
     pub allow_duplicates: bool,
-    /// Whether a retained message is sent only if its publisher may still publish it.
+    /// Whether a retained message is sent only if its publisher may still publish to its topic. It has to
+    /// have been set when the message was retained.
     pub check_retain_source: bool,
-    /// What a Client Identifier has to begin with, one of these; others are refused with `0x85`, in MQTT
-    /// 3.x with 2. Empty: anything.
+    /// What the Response Information begins with that clients get who ask for it; their Client Identifier
+    /// and `/` follow. `None`: they get none.
+    pub response_information: Option<Box<str>>,
+    /// What a Client Identifier has to begin with, one of these; others are refused with `0x87`. Empty:
+    /// anything.
     pub client_id_prefixes: Vec<Box<str>>,
     /// Topics that begin with one of these are the embedder's: a PUBLISH there is not routed but given to
     /// `Shard::poll_claimed`. Each begins with `$`.
@@ -38,9 +44,21 @@ impl Default for Settings {
             upgrade_outgoing_qos: false,
             allow_duplicates: false,
             check_retain_source: false,
+            response_information: None,
             client_id_prefixes: Vec::new(),
             claimed_topics: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Whether the topic is the embedder's.
+    pub(crate) fn claims(&self, topic: TopicName<'_>) -> bool {
+        topic.is_reserved()
+            && self
+                .claimed_topics
+                .iter()
+                .any(|prefix| topic.as_str().starts_with(&**prefix))
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wigwag_proto::packet::{ConnAck, Connect, Disconnect, Version};
-use wigwag_proto::{Packet, PropertiesBuf, Property, ReasonCode, Time};
+use wigwag_proto::{Packet, PropertiesBuf, Property, Qos, ReasonCode, Time, TopicName};
 
 use super::{ConnectionKey, Phase, Shard};
+use crate::aliases::OutboundAliases;
 use crate::event::{CloseReason, Event};
 use crate::listener::ListenerSettings;
 use crate::message::Forwarded;
+use crate::mount;
 use crate::node::{Epoch, Hasher};
 use crate::peer::{AwaitedBy, Letter};
 use crate::policy::Identity;
@@ -29,6 +31,7 @@ pub(crate) struct Introduction {
     wished_expiry_secs: u32,
     keep_alive_secs: u16,
     receive_maximum: u16,
+    wants_response_information: bool,
     will: Option<SessionWill>,
     /// What the CONNACK says of an enhanced authentication.
     authentication: PropertiesBuf,
@@ -47,6 +50,11 @@ impl Introduction {
         data: Option<Bytes>,
     ) {
         self.identity.user_name = user_name;
+        if self.identity.listener.use_username_as_clientid
+            && let Some(user_name) = &self.identity.user_name
+        {
+            self.identity.client_id = user_name.clone();
+        }
         let properties = &mut self.authentication;
         if let Some(method) = method {
             properties
@@ -86,8 +94,20 @@ impl Shard {
         let user_name = peer
             .certificate_name
             .or_else(|| connect.user_name.map(Into::into));
+        connection.outbound_aliases = match connect.properties.topic_alias_maximum() {
+            Some(1..) if listener.topic_alias_maximum_out > 0 => {
+                let wished = connect.properties.topic_alias_maximum().unwrap_or(0);
+                let max = wished.min(listener.topic_alias_maximum_out);
+                Some(Box::new(OutboundAliases::new(max)))
+            }
+            _ => None,
+        };
         let client_id = match self.client_id(connect, &listener, user_name.as_deref()) {
             Ok(client_id) => client_id,
+            Err(reason) => return self.refuse(now, key, reason, connect.client_id),
+        };
+        let will = match self.will(connect, &listener) {
+            Ok(will) => will,
             Err(reason) => return self.refuse(now, key, reason, connect.client_id),
         };
         let introduction = Introduction {
@@ -102,11 +122,11 @@ impl Shard {
             wished_expiry_secs: connect.session_expiry_interval_secs(),
             keep_alive_secs: connect.keep_alive_secs,
             receive_maximum: connect.properties.receive_maximum().unwrap_or(u16::MAX),
-            will: connect.will.as_ref().map(|will| SessionWill {
-                message: Forwarded::will(will),
-                expiry_secs: will.properties.message_expiry_interval(),
-                delay_secs: will.properties.will_delay_interval().unwrap_or(0),
-            }),
+            wants_response_information: connect
+                .properties
+                .request_response_information()
+                .unwrap_or(false),
+            will,
             authentication: PropertiesBuf::new(),
         };
         self.authenticate(now, key, introduction, connect);
@@ -122,15 +142,29 @@ impl Shard {
         if !listener.versions.contains(connect.version) {
             return Err(ReasonCode::UnsupportedProtocolVersion);
         }
-        if listener.use_username_as_clientid {
-            return user_name.map(Into::into).ok_or(ReasonCode::NotAuthorized);
+        if listener.use_username_as_clientid
+            && let Some(user_name) = user_name
+        {
+            return Ok(user_name.into());
+        }
+        // An enhanced authentication gives the user name, and with it the identifier, at its end.
+        if listener.use_username_as_clientid && connect.properties.authentication_method().is_none()
+        {
+            return Err(ReasonCode::NotAuthorized);
         }
         // [MQTT-3.1.3-8]
         if connect.client_id.len() > self.settings.limits.client_id_len_max {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         if !connect.client_id.is_empty() {
-            return Ok(connect.client_id.into());
+            let prefixes = &self.settings.client_id_prefixes;
+            let begins_well = prefixes.is_empty()
+                || prefixes
+                    .iter()
+                    .any(|prefix| connect.client_id.starts_with(&**prefix));
+            return begins_well
+                .then(|| connect.client_id.into())
+                .ok_or(ReasonCode::NotAuthorized);
         }
         match (listener.allow_zero_length_clientid, connect.version) {
             (true, _) => Ok(self.assign_client_id(&listener.auto_id_prefix)),
@@ -138,6 +172,41 @@ impl Shard {
             (false, Version::V5) => Err(ReasonCode::UnspecifiedError),
             (false, Version::V3_1 | Version::V3_1_1) => Err(ReasonCode::ClientIdentifierNotValid),
         }
+    }
+
+    /// What the session keeps of the Will, or why the client is refused for it.
+    fn will(
+        &mut self,
+        connect: &Connect<'_>,
+        listener: &ListenerSettings,
+    ) -> Result<Option<SessionWill>, ReasonCode> {
+        let Some(mut will) = connect.will else {
+            return Ok(None);
+        };
+        // [MQTT-3.2.2-12]
+        if will.qos > listener.qos_max {
+            return Err(ReasonCode::QosNotSupported);
+        }
+        // [MQTT-3.2.2-13]
+        if will.retain && !self.settings.retain_available {
+            return Err(ReasonCode::RetainNotSupported);
+        }
+        if will.payload.len() > self.settings.limits.payload_size_max {
+            return Err(ReasonCode::PacketTooLarge);
+        }
+        if let Some(mount_point) = &listener.mount_point {
+            will.topic = mount::name(will.topic, mount_point, &mut self.mounted)
+                .ok_or(ReasonCode::TopicNameInvalid)?;
+        }
+        // The embedder answers who is there, and a Will speaks for who is not.
+        if self.settings.claims(will.topic) {
+            return Err(ReasonCode::NotAuthorized);
+        }
+        Ok(Some(SessionWill {
+            message: Forwarded::will(&will),
+            expiry_secs: will.properties.message_expiry_interval(),
+            delay_secs: will.properties.will_delay_interval().unwrap_or(0),
+        }))
     }
 
     /// Names a client that did not name itself: a random UUID to those who do not know the seed, and never
@@ -163,6 +232,16 @@ impl Shard {
 
     /// The client is who it says: finds its session, or asks the shard that has it.
     pub(super) fn admit(&mut self, now: Time, key: ConnectionKey, introduction: Introduction) {
+        let version = self
+            .connections
+            .get(key)
+            .map_or(Version::V5, |connection| connection.receiving.version);
+        // MQTT 3.x cannot be told of another Keep Alive.
+        if !version.has_properties() && self.demanded_keep_alive_secs(&introduction).is_some() {
+            let client_id = &introduction.identity.client_id;
+            let reason = ReasonCode::ClientIdentifierNotValid;
+            return self.refuse(now, key, reason, client_id);
+        }
         // Without a CONNACK nothing else may be sent. [MQTT-3.1.2-24], [MQTT-3.2.0-1]
         let longest = self.offer(&introduction, Some(0));
         let connack_len = CONNACK_HEADER_LEN + longest.as_properties().as_bytes().len();
@@ -175,7 +254,10 @@ impl Shard {
             return self.refuse(now, key, ReasonCode::PacketTooLarge, client_id);
         }
         let client_id = introduction.identity.client_id.clone();
-        let claim = self.node.directory.claim(&client_id, self.id);
+        let clients_max = self.settings.limits.clients_max;
+        let Some(claim) = self.node.directory.claim(&client_id, self.id, clients_max) else {
+            return self.refuse(now, key, ReasonCode::ServerBusy, &client_id);
+        };
         let pending = Pending {
             introduction,
             epoch: claim.epoch,
@@ -300,7 +382,8 @@ impl Shard {
                     .min(self.settings.limits.inflight_max),
             );
         }
-        let silence_max = match introduction.keep_alive_secs {
+        let keep_alive_secs = self.demanded_keep_alive_secs(&introduction);
+        let silence_max = match keep_alive_secs.unwrap_or(introduction.keep_alive_secs) {
             0 => None,
             secs => Some(Duration::from_millis(u64::from(secs) * 1_500)),
         };
@@ -342,26 +425,56 @@ impl Shard {
         self.send_waiting(now, session_key);
     }
 
+    /// The Keep Alive that takes the place of the one that the client wishes.
+    fn demanded_keep_alive_secs(&self, introduction: &Introduction) -> Option<u16> {
+        let longest = self.settings.limits.keep_alive_secs_max?.get();
+        let wished = introduction.keep_alive_secs;
+        (wished == 0 || wished > longest).then_some(longest)
+    }
+
     /// What the server offers and demands, for the CONNACK.
     fn offer(&self, introduction: &Introduction, expiry_secs: Option<u32>) -> PropertiesBuf {
         let limits = &self.settings.limits;
-        let identity = &introduction.identity;
-        let mut properties = introduction.authentication.clone();
-        let wanted = [
-            expiry_secs.map(Property::SessionExpiryInterval),
-            Some(Property::ReceiveMaximum(limits.receive_maximum)),
-            Some(Property::MaximumPacketSize(limits.packet_size_max)),
+        let (identity, listener) = (&introduction.identity, &introduction.identity.listener);
+        let response_information = self
+            .settings
+            .response_information
+            .as_ref()
+            .filter(|_| introduction.wants_response_information)
+            .map(|base| format!("{base}{}/", identity.client_id))
+            .filter(|text| TopicName::new(text).is_ok());
+        let mut properties = PropertiesBuf::new();
+        let aliases = Some(listener.topic_alias_maximum).filter(|&maximum| maximum > 0);
+        // As Mosquitto orders them.
+        let first = [
+            self.demanded_keep_alive_secs(introduction)
+                .map(Property::ServerKeepAlive),
+            aliases.map(Property::TopicAliasMaximum),
             introduction
                 .assigned
                 .then_some(Property::AssignedClientIdentifier(&identity.client_id)),
-            Some(Property::TopicAliasMaximum(
-                identity.listener.topic_alias_maximum,
-            )),
         ];
-        for property in wanted.into_iter().flatten() {
+        let last = [
+            expiry_secs.map(Property::SessionExpiryInterval),
+            response_information
+                .as_deref()
+                .map(Property::ResponseInformation),
+            (!self.settings.retain_available).then_some(Property::RetainAvailable(false)),
+            Some(Property::MaximumPacketSize(limits.packet_size_max)),
+            Some(Property::ReceiveMaximum(limits.receive_maximum)),
+            (listener.qos_max < Qos::ExactlyOnce)
+                .then_some(Property::MaximumQos(listener.qos_max == Qos::AtLeastOnce)),
+        ];
+        let authentication = introduction.authentication.as_properties();
+        let wanted = first
+            .into_iter()
+            .flatten()
+            .chain(authentication.iter())
+            .chain(last.into_iter().flatten());
+        for property in wanted {
             properties
                 .push(property)
-                .expect("numbers, and a Client Identifier that was made here");
+                .expect("numbers, and texts that were read or made here");
         }
         properties
     }

@@ -30,6 +30,7 @@ use wigwag_proto::{
     DecodeError, OutBuf, Packet, Properties, PropertiesBuf, Property, ReasonCode, Time,
 };
 
+use crate::aliases::OutboundAliases;
 use crate::auth::{AuthRequest, Exchange};
 use crate::delivery::{Receiving, Writer};
 use crate::event::{CloseReason, Event, Events};
@@ -82,6 +83,8 @@ pub struct Shard {
     auth_requests: VecDeque<AuthRequest>,
     claimed: VecDeque<Claimed>,
     assigned_ids: u64,
+    /// Where the topics of mount points are put together.
+    mounted: String,
 }
 
 /// A connection as the engine sees it.
@@ -104,6 +107,8 @@ struct Connection {
     silence_max: Option<Duration>,
     alarm: Alarm,
     aliases: InboundAliases,
+    /// Those that the broker sets, if the client accepts any.
+    outbound_aliases: Option<Box<OutboundAliases>>,
 }
 
 /// How a connection is to be ended.
@@ -155,6 +160,7 @@ impl Shard {
             auth_requests: VecDeque::new(),
             claimed: VecDeque::new(),
             assigned_ids: 0,
+            mounted: String::new(),
             id,
             node,
             settings,
@@ -187,6 +193,7 @@ impl Shard {
                 listener.topic_alias_maximum,
                 self.settings.limits.topic_alias_bytes_max,
             ),
+            outbound_aliases: None,
             authentication: None,
             listener,
             peer,

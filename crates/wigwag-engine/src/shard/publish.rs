@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wigwag_proto::alias::InboundAliases;
 use wigwag_proto::inflight::Resend;
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
 use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
 
+use super::receivers::Route;
 use super::{Claimed, ConnectionKey, Phase, Receiver, Shard};
-use crate::delivery::{Authorised, Delivery};
+use crate::delivery::{Authorised, Delivery, Recipient};
 use crate::event::{CloseReason, DropReason};
 use crate::flight::Receipt;
 use crate::message::{Forwarded, Message, MessageRef};
+use crate::mount;
 use crate::peer::Letter;
 use crate::retained::Cursor;
 use crate::routes::Target;
@@ -64,57 +67,97 @@ impl Shard {
     ) {
         let qos = publish.delivery.qos();
         self.stats.publish_received(qos, publish.payload.len());
+        let forwarded = Forwarded::new(publish.properties, now);
         // [MQTT-3.3.4-6]
-        if publish
-            .properties
-            .subscription_identifiers()
-            .next()
-            .is_some()
-        {
+        if forwarded.has_subscription_identifier {
             let what =
                 CloseReason::Protocol("a PUBLISH of a client with a Subscription Identifier");
             return self.close(now, key, what, Some(ReasonCode::ProtocolError));
         }
-        match self.resolve_alias(key, publish) {
-            Ok(None) => {
-                let topic = publish
-                    .topic
-                    .expect("a PUBLISH has a Topic Name or an alias");
-                self.publish_to(now, key, session, publish, topic);
-            }
-            Ok(Some(name)) => {
-                let topic =
-                    TopicName::new(&name).expect("it was a Topic Name when the alias was set");
-                self.publish_to(now, key, session, publish, topic);
-            }
-            Err(error) => {
-                let reason = error.reason_code();
-                self.close(
+        let Some(alias) = forwarded.topic_alias else {
+            let topic = publish
+                .topic
+                .expect("a PUBLISH has a Topic Name or an alias");
+            return self.publish_from(
+                now,
+                key,
+                session,
+                publish,
+                &forwarded.message(publish, topic),
+            );
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        // The name stands in the table, which must not be in the connection while the rest goes on.
+        let mut aliases = std::mem::replace(&mut connection.aliases, InboundAliases::new(0, 0));
+        let topic = match publish.topic {
+            Some(topic) => aliases.set(alias, topic).map(|()| topic),
+            None => aliases.name(alias).map(|name| {
+                TopicName::new(name).expect("it was a Topic Name when the alias was set")
+            }),
+        };
+        match topic {
+            Ok(topic) => {
+                self.publish_from(
                     now,
                     key,
-                    CloseReason::Protocol("Topic Alias invalid"),
-                    Some(reason),
+                    session,
+                    publish,
+                    &forwarded.message(publish, topic),
                 );
             }
+            Err(error) => {
+                let (what, code) = (
+                    CloseReason::Protocol("Topic Alias invalid"),
+                    error.reason_code(),
+                );
+                self.close(now, key, what, Some(code));
+            }
+        }
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.aliases = aliases;
         }
     }
 
-    /// Sets the alias of a PUBLISH, or finds the name that it stands for.
-    fn resolve_alias(
+    /// Checks what the listener allows, and puts the topic behind its mount point.
+    fn publish_from(
         &mut self,
+        now: Time,
         key: ConnectionKey,
+        session_key: SessionKey,
         publish: &Publish<'_>,
-    ) -> Result<Option<Box<str>>, wigwag_proto::alias::AliasError> {
-        let Some(alias) = publish.properties.topic_alias() else {
-            return Ok(None);
+        message: &MessageRef<'_>,
+    ) {
+        let Some(session) = self.sessions.get(session_key) else {
+            return;
         };
-        let Some(connection) = self.connections.get_mut(key) else {
-            return Ok(None);
-        };
-        match publish.topic {
-            Some(name) => connection.aliases.set(alias, name).map(|()| None),
-            None => connection.aliases.name(alias).map(|name| Some(name.into())),
+        let listener = &session.identity.listener;
+        // [MQTT-3.2.2-11]
+        if message.qos > listener.qos_max {
+            let what = CloseReason::Protocol("a PUBLISH with more than the Maximum QoS");
+            return self.close(now, key, what, Some(ReasonCode::QosNotSupported));
         }
+        // [MQTT-3.2.2-14]
+        if message.retain && !self.settings.retain_available {
+            let what = CloseReason::Protocol("a PUBLISH with RETAIN, which is not available");
+            return self.close(now, key, what, Some(ReasonCode::RetainNotSupported));
+        }
+        let Some(mount_point) = &listener.mount_point else {
+            return self.publish_to(now, key, session_key, publish, message);
+        };
+        let mut text = std::mem::take(&mut self.mounted);
+        match mount::name(message.topic, mount_point, &mut text) {
+            Some(topic) => {
+                let message = MessageRef { topic, ..*message };
+                self.publish_to(now, key, session_key, publish, &message);
+            }
+            None => {
+                let what = CloseReason::Protocol("a Topic Name too long for its mount point");
+                self.close(now, key, what, Some(ReasonCode::TopicNameInvalid));
+            }
+        }
+        self.mounted = text;
     }
 
     fn publish_to(
@@ -123,7 +166,7 @@ impl Shard {
         key: ConnectionKey,
         session_key: SessionKey,
         publish: &Publish<'_>,
-        topic: TopicName<'_>,
+        message: &MessageRef<'_>,
     ) {
         let Some(session) = self.sessions.get_mut(session_key) else {
             return;
@@ -144,30 +187,28 @@ impl Shard {
                 return self.close(now, key, what, Some(ReasonCode::ReceiveMaximumExceeded));
             }
         }
-        let is_allowed = self.policy.may_publish(&session.identity, topic);
+        let is_allowed = self.policy.may_publish(&session.identity, message.topic);
         if self.is_tracing {
-            let traced = Traced::publish(publish, topic, !is_allowed);
+            let traced = Traced::publish(publish, message.topic, !is_allowed);
             self.push_traced(key, Some(session_key), Way::Received, traced);
         }
-        let reason = if is_allowed {
-            let forwarded = Forwarded::new(publish.properties, now);
-            let message = forwarded.publish(publish, topic);
-            if is_claimed(topic, &self.settings.claimed_topics) {
-                if let Some(session) = self.sessions.get(session_key) {
-                    self.claimed.push_back(Claimed {
-                        connection: key,
-                        identity: session.identity.clone(),
-                        message: message.to_message(),
-                    });
-                }
-                ReasonCode::Success
-            } else {
-                let publisher = self.target(session_key);
-                self.distribute(now, message, Some(publisher))
-            }
-        } else {
+        let reason = if message.payload.len() > self.settings.limits.payload_size_max {
+            ReasonCode::QuotaExceeded
+        } else if !is_allowed {
             self.stats.publish_denied += 1;
             ReasonCode::NotAuthorized
+        } else if self.settings.claims(message.topic) {
+            if let Some(session) = self.sessions.get(session_key) {
+                self.claimed.push_back(Claimed {
+                    connection: key,
+                    identity: session.identity.clone(),
+                    message: message.to_message(),
+                });
+            }
+            ReasonCode::Success
+        } else {
+            let publisher = self.target(session_key);
+            self.distribute(now, *message, Some(publisher))
         };
         match publish.delivery {
             Guarantee::AtMostOnce => {}
@@ -194,17 +235,20 @@ impl Shard {
         publisher: Option<Target>,
     ) -> ReasonCode {
         let mut carried = Carried::new(message);
-        let retained = &self.node.retained;
-        if message.retain && !retained.set(carried.share(), &self.settings.limits, now) {
+        if message.retain && !self.retain(now, carried.share(), publisher) {
             // Who can be told is told; what nobody can answer for still goes to those who listen.
             if message.qos > Qos::AtMostOnce {
                 return ReasonCode::QuotaExceeded;
             }
         }
+        let route = Route {
+            here: self.id,
+            publisher,
+            allow_duplicates: self.settings.allow_duplicates,
+        };
         let receivers = {
             let index = self.node.routes.snapshot();
-            self.cache
-                .receivers(&index, message.topic, self.id, publisher)
+            self.cache.receivers(&index, message.topic, route)
         };
         // Many out-buffers share one copy of what is too large to copy for each.
         if receivers.local.len() > 1 && message.payload.len() >= SHARE_FROM {
@@ -228,6 +272,16 @@ impl Shard {
         } else {
             ReasonCode::Success
         }
+    }
+
+    /// Keeps a message for those who subscribe later; false if the bounds do not allow it.
+    fn retain(&self, now: Time, message: &Arc<Message>, publisher: Option<Target>) -> bool {
+        let source = publisher
+            .filter(|_| self.settings.check_retain_source)
+            .and_then(|publisher| self.sessions.get(publisher.session))
+            .map(|session| Arc::new(session.identity.clone()));
+        let limits = &self.settings.limits;
+        self.node.retained.set(message, source, limits, now)
     }
 
     /// Delivers a message that another shard has routed here.
@@ -269,20 +323,25 @@ impl Shard {
             }
             return;
         }
-        // [MQTT-3.8.4-8]
-        let qos = receiver.qos.min(carried.view.qos);
+        let qos = if self.settings.upgrade_outgoing_qos {
+            receiver.qos
+        } else {
+            // [MQTT-3.8.4-8]
+            receiver.qos.min(carried.view.qos)
+        };
         let connection = session
             .local
             .connection
             .and_then(|key| self.connections.get_mut(key));
         let waits = match (&connection, qos) {
-            (None, Qos::AtMostOnce) => return,
+            (None, Qos::AtMostOnce) if !self.settings.queue_qos0 => return,
             (None, _) => true,
             (Some(connection), Qos::AtMostOnce) => {
                 if connection.out.len() > limits.out_buffer_max {
                     return self.events.dropped(DropReason::SlowConsumer);
                 }
-                false
+                // It must not overtake those that have waited with the others.
+                self.settings.queue_qos0 && !session.queue.is_empty()
             }
             (Some(connection), _) => {
                 !session.queue.is_empty()
@@ -341,8 +400,13 @@ impl Shard {
         };
         let written =
             Authorised::check(delivery, &*self.policy, &session.identity).and_then(|delivery| {
+                let recipient = Recipient {
+                    receiving: connection.receiving,
+                    mount_point: connection.listener.mount_point.as_deref(),
+                    aliases: connection.outbound_aliases.as_deref_mut(),
+                };
                 self.writer
-                    .write(&delivery, connection.receiving, now, &mut connection.out)
+                    .write(&delivery, recipient, now, &mut connection.out)
             });
         match written {
             Ok(size) => {
@@ -490,8 +554,15 @@ impl Shard {
         if replay.cursor == Cursor::End {
             session.replays.pop_front();
         }
-        if let Some(message) = step.found {
-            self.deliver(now, &mut Carried::of(&message), &receiver, true);
+        if let Some(entry) = step.found {
+            let topic = entry.message.view().topic;
+            let is_vouched_for = entry
+                .source
+                .as_ref()
+                .is_none_or(|source| self.policy.may_publish(source, topic));
+            if is_vouched_for {
+                self.deliver(now, &mut Carried::of(&entry.message), &receiver, true);
+            }
         }
         Some(step.looked_at.max(1))
     }
@@ -561,14 +632,6 @@ impl Shard {
             &Packet::PubComp(PublishAck::new(packet_id, reason)),
         );
     }
-}
-
-/// Whether the topic is the embedder's.
-fn is_claimed(topic: TopicName<'_>, claims: &[Box<str>]) -> bool {
-    topic.is_reserved()
-        && claims
-            .iter()
-            .any(|prefix| topic.as_str().starts_with(&**prefix))
 }
 
 /// Gives the message a Packet Identifier if its QoS needs one; `None` if none may be sent now.

@@ -73,13 +73,13 @@ impl Receivers {
     }
 
     /// The receivers by the index, and whether they depend on who publishes.
-    fn find(
-        index: &Index,
-        topic: TopicName<'_>,
-        here: ShardId,
-        publisher: Option<Target>,
-    ) -> (Receivers, bool) {
-        let mut by_target: BTreeMap<Target, Receiver> = BTreeMap::new();
+    fn find(index: &Index, topic: TopicName<'_>, route: Route) -> (Receivers, bool) {
+        let Route {
+            here,
+            publisher,
+            allow_duplicates,
+        } = route;
+        let mut by_target: BTreeMap<Target, Vec<Receiver>> = BTreeMap::new();
         let mut shares = Vec::new();
         let mut depends = false;
         index.for_each_match(topic, |matched| {
@@ -92,21 +92,22 @@ impl Receivers {
             if grant.options.no_local && publisher == Some(target) {
                 return;
             }
-            by_target
-                .entry(target)
-                .and_modify(|receiver| receiver.add(grant))
-                .or_insert_with(|| Receiver::new(target.session, grant));
+            let copies = by_target.entry(target).or_default();
+            match copies.first_mut() {
+                Some(receiver) if !allow_duplicates => receiver.add(grant),
+                _ => copies.push(Receiver::new(target.session, grant)),
+            }
         });
         let mut receivers = Receivers {
             shares,
             ..Receivers::default()
         };
         let mut remote: BTreeMap<ShardId, Vec<Receiver>> = BTreeMap::new();
-        for (target, receiver) in by_target {
+        for (target, copies) in by_target {
             if target.shard == here {
-                receivers.local.push(receiver);
+                receivers.local.extend(copies);
             } else {
-                remote.entry(target.shard).or_default().push(receiver);
+                remote.entry(target.shard).or_default().extend(copies);
             }
         }
         receivers.remote = remote
@@ -115,6 +116,15 @@ impl Receivers {
             .collect();
         (receivers, depends)
     }
+}
+
+/// What receivers depend on besides the topic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    pub(crate) here: ShardId,
+    pub(crate) publisher: Option<Target>,
+    /// One copy for each subscription, and not for each session.
+    pub(crate) allow_duplicates: bool,
 }
 
 /// Longer Topic Names are not remembered, so that a few thousand of them stay small.
@@ -145,7 +155,9 @@ impl Cache {
         }
     }
 
+    /// Takes other bounds, and forgets everything.
     pub(crate) fn set_limits(&mut self, limits: &Limits) {
+        self.clear();
         self.topics_max = limits.cached_topics_max;
         self.receivers_max = limits.cached_receivers_max;
     }
@@ -160,8 +172,7 @@ impl Cache {
         &mut self,
         index: &Index,
         topic: TopicName<'_>,
-        here: ShardId,
-        publisher: Option<Target>,
+        route: Route,
     ) -> Rc<Receivers> {
         if self.generation != index.generation() {
             self.generation = index.generation();
@@ -177,7 +188,7 @@ impl Cache {
             self.last = Some((Rc::clone(topic), Rc::clone(receivers)));
             return Rc::clone(receivers);
         }
-        let (receivers, depends) = Receivers::find(index, topic, here, publisher);
+        let (receivers, depends) = Receivers::find(index, topic, route);
         let receivers = Rc::new(receivers);
         let len = receivers.len();
         if !depends && text.len() <= TOPIC_LEN_MAX && len <= self.receivers_max {

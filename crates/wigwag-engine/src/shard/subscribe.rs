@@ -1,13 +1,17 @@
 //! SUBSCRIBE and UNSUBSCRIBE: grants, the index, and retained messages for new subscriptions.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use wigwag_proto::packet::{RetainHandling, Subscribe, SubscribeAck, Subscription, Unsubscribe};
-use wigwag_proto::{Packet, Properties, Qos, ReasonCode, Time};
+use wigwag_proto::packet::{
+    RetainHandling, Subscribe, SubscribeAck, Subscription, SubscriptionOptions, Unsubscribe,
+};
+use wigwag_proto::{Packet, Properties, Qos, ReasonCode, Time, TopicFilterBuf};
 
 use super::{ConnectionKey, Shard};
 use crate::event::Event;
 use crate::limits::Limits;
+use crate::mount;
 use crate::policy::Policy;
 use crate::retained::Cursor;
 use crate::routes::Grant;
@@ -31,33 +35,37 @@ impl Shard {
             .subscription_identifiers()
             .next()
             .and_then(NonZeroU32::new);
+        let listener = Arc::clone(&session.identity.listener);
         let mut granted = Vec::new();
+        let mut answer = |subscription: &Subscription<'_>| {
+            let mounted = mount::filter(subscription.filter, listener.mount_point.as_deref());
+            let filter = mounted.ok_or(ReasonCode::TopicFilterInvalid)?;
+            check(session, &filter, &*self.policy, &self.settings.limits)?;
+            let qos = subscription.options.qos.min(listener.qos_max);
+            let options = SubscriptionOptions {
+                qos,
+                ..subscription.options
+            };
+            let grant = Grant {
+                options,
+                identifier,
+            };
+            // [MQTT-3.8.4-3]
+            let replaced = session.subscriptions.insert(filter.clone(), grant);
+            if replaced.is_none() {
+                session.filter_bytes += filter.as_filter().as_str().len();
+            }
+            granted.push((filter, grant, replaced.is_none()));
+            Ok(qos)
+        };
         let reasons: Vec<ReasonCode> = packet
             .subscriptions
             .iter()
-            .map(|subscription| {
-                match refusal(session, subscription, &*self.policy, &self.settings.limits) {
-                    Some(reason) => reason,
-                    None => {
-                        let grant = Grant {
-                            options: subscription.options,
-                            identifier,
-                        };
-                        // [MQTT-3.8.4-3]
-                        let replaced = session
-                            .subscriptions
-                            .insert(subscription.filter.into(), grant);
-                        if replaced.is_none() {
-                            session.filter_bytes += subscription.filter.as_str().len();
-                        }
-                        granted.push((subscription.filter, grant, replaced.is_none()));
-                        match subscription.options.qos {
-                            Qos::AtMostOnce => ReasonCode::Success,
-                            Qos::AtLeastOnce => ReasonCode::GrantedQos1,
-                            Qos::ExactlyOnce => ReasonCode::GrantedQos2,
-                        }
-                    }
-                }
+            .map(|subscription| match answer(subscription) {
+                Ok(Qos::AtMostOnce) => ReasonCode::Success,
+                Ok(Qos::AtLeastOnce) => ReasonCode::GrantedQos1,
+                Ok(Qos::ExactlyOnce) => ReasonCode::GrantedQos2,
+                Err(reason) => reason,
             })
             .collect();
         let denied = |reason: &&ReasonCode| **reason == ReasonCode::NotAuthorized;
@@ -74,13 +82,13 @@ impl Shard {
         }
         if !granted.is_empty() {
             self.node.routes.change(|change| {
-                granted
-                    .iter()
-                    .for_each(|(filter, grant, _)| session.enlist(change, *filter, target, *grant));
+                for (filter, grant, _) in &granted {
+                    session.enlist(change, filter.as_filter(), target, *grant);
+                }
             });
         }
         // Nobody of a group gets retained messages for having joined it.
-        granted.retain(|(filter, _, _)| filter.share().is_none());
+        granted.retain(|(filter, _, _)| filter.as_filter().share().is_none());
         for (filter, grant, is_new) in granted {
             let wanted = match grant.options.retain_handling {
                 RetainHandling::Send => true,
@@ -88,7 +96,7 @@ impl Shard {
                 RetainHandling::DoNotSend => false,
             };
             // One replay for each subscription, so that they are as bounded as these.
-            let running = |replay: &&mut Replay| replay.filter.as_filter() == filter;
+            let running = |replay: &&mut Replay| replay.filter == filter;
             if let Some(replay) = session.replays.iter_mut().find(running) {
                 replay.grant = grant;
                 if wanted {
@@ -96,7 +104,7 @@ impl Shard {
                 }
             } else if wanted {
                 session.replays.push_back(Replay {
-                    filter: filter.into(),
+                    filter,
                     grant,
                     cursor: Cursor::START,
                 });
@@ -124,21 +132,26 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
+        let listener = Arc::clone(&session.identity.listener);
         let mut removed = Vec::new();
         let reasons = packet
             .filters
             .iter()
             .map(|&filter| {
-                if !self.policy.may_unsubscribe(&session.identity, filter) {
+                let Some(filter) = mount::filter(filter, listener.mount_point.as_deref()) else {
+                    return ReasonCode::NoSubscriptionExisted;
+                };
+                let may = self
+                    .policy
+                    .may_unsubscribe(&session.identity, filter.as_filter());
+                if !may {
                     return ReasonCode::NotAuthorized;
                 }
-                if session.subscriptions.remove(&filter.into()).is_none() {
+                if session.subscriptions.remove(&filter).is_none() {
                     return ReasonCode::NoSubscriptionExisted;
                 }
-                session.filter_bytes -= filter.as_str().len();
-                session
-                    .replays
-                    .retain(|replay| replay.filter.as_filter() != filter);
+                session.filter_bytes -= filter.as_filter().as_str().len();
+                session.replays.retain(|replay| replay.filter != filter);
                 removed.push(filter);
                 ReasonCode::Success
             })
@@ -147,7 +160,7 @@ impl Shard {
             self.node.routes.change(|change| {
                 removed
                     .iter()
-                    .for_each(|&filter| change.unsubscribe(filter, target));
+                    .for_each(|filter| change.unsubscribe(filter.as_filter(), target));
             });
         }
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
@@ -162,21 +175,21 @@ impl Shard {
     }
 }
 
-/// Why a subscription is not granted, if it is not.
-fn refusal(
+/// Whether a subscription can be granted, or why not.
+fn check(
     session: &Session,
-    subscription: &Subscription<'_>,
+    filter: &TopicFilterBuf,
     policy: &dyn Policy,
     limits: &Limits,
-) -> Option<ReasonCode> {
-    let filter = subscription.filter;
-    if !policy.may_subscribe(&session.identity, filter) {
-        return Some(ReasonCode::NotAuthorized);
+) -> Result<(), ReasonCode> {
+    if !policy.may_subscribe(&session.identity, filter.as_filter()) {
+        return Err(ReasonCode::NotAuthorized);
     }
-    let full = session.subscriptions.len() >= limits.subscriptions_max
-        || session.filter_bytes + filter.as_str().len() > limits.filter_bytes_max;
-    if full && !session.subscriptions.contains_key(&filter.into()) {
-        return Some(ReasonCode::QuotaExceeded);
+    let bytes = session.filter_bytes + filter.as_filter().as_str().len();
+    let full =
+        session.subscriptions.len() >= limits.subscriptions_max || bytes > limits.filter_bytes_max;
+    if full && !session.subscriptions.contains_key(filter) {
+        return Err(ReasonCode::QuotaExceeded);
     }
-    None
+    Ok(())
 }

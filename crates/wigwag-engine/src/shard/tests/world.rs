@@ -63,6 +63,9 @@ struct Peer {
     is_stalled: bool,
     is_closed: bool,
     next_id: u16,
+    /// The Topic Alias Maximum that it named, and what the broker has set.
+    aliases_max: u16,
+    aliases: BTreeMap<u16, String>,
 }
 
 /// What a client heard.
@@ -143,6 +146,8 @@ impl World {
             is_stalled: false,
             is_closed: false,
             next_id: 1,
+            aliases_max: 0,
+            aliases: BTreeMap::new(),
         });
         Client {
             world: self.clone(),
@@ -156,7 +161,11 @@ impl World {
     pub(super) fn dial(&self, shard: usize, hello: impl Into<Hello>) -> Client {
         let hello = hello.into();
         let client = self.open(shard, hello.version);
-        client.with(|peer| peer.acknowledges = hello.acknowledges);
+        let aliases_max = hello.properties.as_properties().topic_alias_maximum();
+        client.with(|peer| {
+            peer.acknowledges = hello.acknowledges;
+            peer.aliases_max = aliases_max.unwrap_or(0);
+        });
         hello.with_packet(|packet| client.send(&Packet::Connect(packet)));
         client
     }
@@ -384,6 +393,20 @@ impl Inner {
 }
 
 impl Peer {
+    /// The topic of a PUBLISH, by its alias if it has no name.
+    fn topic(&mut self, packet: &Publish<'_>) -> String {
+        let alias = packet.properties.topic_alias();
+        match (packet.topic, alias) {
+            (Some(name), Some(alias)) => {
+                assert!(alias <= self.aliases_max, "an alias that was not allowed");
+                self.aliases.insert(alias, name.to_string());
+                name.to_string()
+            }
+            (Some(name), None) => name.to_string(),
+            (None, alias) => self.aliases[&alias.expect("a name or an alias")].clone(),
+        }
+    }
+
     fn hear(&mut self) {
         let incoming = std::mem::take(&mut self.incoming);
         let mut rest = incoming.as_slice();
@@ -406,17 +429,14 @@ impl Peer {
         }
         let ack =
             |ack: &PublishAck<'_>| Heard::Ack(packet.packet_type(), ack.packet_id, ack.reason);
-        self.heard.push(match packet {
+        let heard = match packet {
             Packet::ConnAck(packet) => Heard::ConnAck {
                 session_present: packet.session_present,
                 reason: packet.reason,
                 properties: packet.properties.into(),
             },
             Packet::Publish(packet) => Heard::Publish(Message {
-                topic: packet
-                    .topic
-                    .expect("the broker uses no aliases")
-                    .to_string(),
+                topic: self.topic(packet),
                 payload: String::from_utf8_lossy(packet.payload).into_owned(),
                 delivery: packet.delivery,
                 retain: packet.retain,
@@ -434,7 +454,8 @@ impl Peer {
                 Heard::Disconnect(packet.reason, packet.properties.into())
             }
             other => panic!("a broker does not send {other:?}"),
-        });
+        };
+        self.heard.push(heard);
     }
 }
 
