@@ -1,5 +1,7 @@
 //! The core against a scripted server, in virtual time.
 
+mod regressions;
+
 use std::time::Duration;
 
 use wigwag_proto::codec::{encode, frame};

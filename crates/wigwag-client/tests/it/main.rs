@@ -5,6 +5,7 @@ mod dropped;
 mod mosquitto;
 mod queue;
 mod receive;
+mod regressions;
 mod request;
 mod scripted;
 mod server;

@@ -34,7 +34,7 @@ pub(crate) struct Mosquitto {
 }
 
 impl Mosquitto {
-    async fn start() -> Mosquitto {
+    pub(crate) async fn start() -> Mosquitto {
         Mosquitto::start_with("").await
     }
 

@@ -84,19 +84,20 @@ async fn a_dropped_enqueue_that_had_room_is_kept_and_one_that_waited_is_withdraw
     assert_eq!(within(receipt.outcome()).await, Err(PublishError::Stopped));
 }
 
-/// A disk that can be full.
+/// A disk that can fail.
 #[derive(Clone, Default)]
 struct Disk {
     memory: Memory,
-    is_full: Arc<Mutex<bool>>,
+    /// What every commit fails with.
+    failure: Arc<Mutex<Option<Error>>>,
 }
 
 impl wigwag_client::storage::Store for Disk {
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
-        if *self.is_full.lock().expect("not poisoned") {
-            return Err(Error::Full("no space left on device".to_owned()));
+        match &*self.failure.lock().expect("not poisoned") {
+            Some(error) => Err(error.clone()),
+            None => self.memory.commit(batch),
         }
-        self.memory.commit(batch)
     }
 
     fn sync(&mut self) -> Result<(), Error> {
@@ -110,17 +111,26 @@ impl wigwag_client::storage::Store for Disk {
 
 #[tokio::test]
 async fn a_full_disk_is_an_error_to_the_caller_and_the_next_message_is_kept() {
+    check_failing_disk(Error::Full("no space left on device".to_owned())).await;
+}
+
+#[tokio::test]
+async fn a_store_that_becomes_read_only_is_an_error_to_the_caller() {
+    check_failing_disk(Error::Io("read-only file system".to_owned())).await;
+}
+
+/// Callers hear of the error, and all is well when it is over.
+async fn check_failing_disk(failure: Error) {
     let disk = Disk::default();
     let open = || builder(NOWHERE).store(Store::custom(disk.clone())).build();
     let client = open().expect("valid");
     let mut events = client.events();
     client.start();
-    *disk.is_full.lock().expect("not poisoned") = true;
-    let full = Error::Full("no space left on device".to_owned());
+    *disk.failure.lock().expect("not poisoned") = Some(failure.clone());
     let refused = within(client.enqueue(message("1"))).await.map(drop);
-    assert_eq!(refused, Err(PublishError::Store(full.clone())));
+    assert_eq!(refused, Err(PublishError::Store(failure.clone())));
     let refused = within(client.publish(message("1"))).await;
-    assert_eq!(refused, Err(PublishError::Store(full.clone())));
+    assert_eq!(refused, Err(PublishError::Store(failure.clone())));
     let told = async {
         loop {
             if let Event::StoreFailed(error) = events.recv().await.expect("it lives") {
@@ -128,8 +138,8 @@ async fn a_full_disk_is_an_error_to_the_caller_and_the_next_message_is_kept() {
             }
         }
     };
-    assert_eq!(within(told).await, full);
-    *disk.is_full.lock().expect("not poisoned") = false;
+    assert_eq!(within(told).await, failure);
+    *disk.failure.lock().expect("not poisoned") = None;
     let kept = within(client.enqueue(message("2"))).await.expect("room");
     within(client.disconnect_within(Duration::ZERO)).await;
     let later = open().expect("valid");
