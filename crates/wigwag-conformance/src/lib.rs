@@ -16,5 +16,6 @@ pub mod subject;
 
 pub mod broker;
 pub mod client;
+pub mod differential;
 
 pub mod page;

@@ -4,7 +4,7 @@
 //! `Connection`. Everything that is waited for has a bound, and what did not come is named.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::websocket::{self, Headers};
@@ -196,6 +196,12 @@ impl Connection {
         for byte in bytes {
             self.send(&[*byte]);
         }
+    }
+
+    /// Sends nothing more; the peer sees the end of the stream and can still send.
+    pub fn finish(&self) {
+        // A connection that has ended already needs no end.
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Cuts the connection without a word.

@@ -48,6 +48,7 @@ impl Mosquitto {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (addr, websocket) = (free_addr(), free_addr());
         let mut configuration = String::new();
+        let _ = writeln!(configuration, "set_tcp_nodelay true");
         let _ = writeln!(configuration, "listener {} 127.0.0.1", addr.port());
         let _ = writeln!(configuration, "listener {} 127.0.0.1", websocket.port());
         let _ = writeln!(configuration, "protocol websockets");

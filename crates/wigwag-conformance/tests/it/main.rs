@@ -1,6 +1,7 @@
 //! Clients and brokers against the scripts: ours in this process, foreign ones beside it.
 
 mod brokers;
+mod differential;
 mod foreign;
 mod page_golden;
 mod results;
