@@ -293,7 +293,15 @@ impl Shard {
         reason: ReasonCode,
         client_id: &str,
     ) {
-        self.send_connack_refusal(key, reason);
+        let version = self.connections.get(key).map(|c| c.receiving.version);
+        // MQTT 3.x has no word for these, and Mosquitto none for MQTT 3.x.
+        let is_unspeakable = matches!(
+            reason,
+            ReasonCode::QosNotSupported | ReasonCode::RetainNotSupported
+        );
+        if !is_unspeakable || version.is_some_and(Version::has_properties) {
+            self.send_connack_refusal(key, reason);
+        }
         self.events.push(Event::Refused {
             connection: key,
             client_id: Some(client_id).filter(|id| !id.is_empty()).map(Into::into),

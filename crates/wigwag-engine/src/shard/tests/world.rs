@@ -23,9 +23,11 @@ use wigwag_proto::{
 
 use crate::event::Event;
 use crate::limits::Limits;
+use crate::listener::ListenerSettings;
 use crate::node::{Node, ShardId};
 use crate::peer::Envelope;
 use crate::policy::{AllowAll, Policy};
+use crate::settings::Settings;
 use crate::shard::{ConnectionKey, Ending, Shard};
 
 pub(super) const Q0: Qos = Qos::AtMostOnce;
@@ -81,6 +83,7 @@ pub(super) enum Heard {
     SubscribeAck(PacketType, Vec<ReasonCode>),
     PingResp,
     Disconnect(ReasonCode, PropertiesBuf),
+    Auth(ReasonCode),
     Closed,
 }
 
@@ -108,17 +111,21 @@ impl World {
         limits: &Limits,
         policy: impl Fn() -> Box<dyn Policy>,
     ) -> World {
+        World::build(shards, &limits.clone().into(), policy)
+    }
+
+    pub(super) fn with_settings(shards: u16, settings: &Settings) -> World {
+        World::build(shards, settings, || Box::new(AllowAll))
+    }
+
+    pub(super) fn build(
+        shards: u16,
+        settings: &Settings,
+        policy: impl Fn() -> Box<dyn Policy>,
+    ) -> World {
         let node = Arc::new(Node::new(shards, 7));
-        let shards = (0..shards)
-            .map(|id| {
-                Shard::new(
-                    ShardId(id),
-                    Arc::clone(&node),
-                    limits.clone().into(),
-                    policy(),
-                )
-            })
-            .collect();
+        let shard = |id| Shard::new(ShardId(id), Arc::clone(&node), settings.clone(), policy());
+        let shards = (0..shards).map(shard).collect();
         World(Rc::new(RefCell::new(Inner {
             node,
             shards,
@@ -132,9 +139,20 @@ impl World {
 
     /// A connection on which nothing has been said.
     pub(super) fn open(&self, shard: usize, version: Version) -> Client {
+        self.open_at(shard, version, &Arc::default(), crate::Peer::default())
+    }
+
+    /// A connection to a listener.
+    fn open_at(
+        &self,
+        shard: usize,
+        version: Version,
+        listener: &Arc<ListenerSettings>,
+        peer: crate::Peer,
+    ) -> Client {
         let mut inner = self.0.borrow_mut();
         let now = inner.now;
-        let key = inner.shards[shard].handle_opened(now, Arc::default(), crate::Peer::default());
+        let key = inner.shards[shard].handle_opened(now, Arc::clone(listener), peer);
         inner.peers.push(Peer {
             shard,
             key,
@@ -160,7 +178,11 @@ impl World {
     /// A connection on which a CONNECT has been sent.
     pub(super) fn dial(&self, shard: usize, hello: impl Into<Hello>) -> Client {
         let hello = hello.into();
-        let client = self.open(shard, hello.version);
+        let peer = crate::Peer {
+            certificate_name: hello.certificate_name.as_deref().map(Into::into),
+            ..crate::Peer::default()
+        };
+        let client = self.open_at(shard, hello.version, &hello.listener, peer);
         let aliases_max = hello.properties.as_properties().topic_alias_maximum();
         client.with(|peer| {
             peer.acknowledges = hello.acknowledges;
@@ -262,6 +284,15 @@ impl World {
     /// Lets a test change something about a shard.
     pub(super) fn shard_mut<T>(&self, shard: usize, change: impl FnOnce(&mut Shard) -> T) -> T {
         change(&mut self.0.borrow_mut().shards[shard])
+    }
+
+    /// Lets the embedder of a shard do something.
+    pub(super) fn embed<T>(&self, shard: usize, act: impl FnOnce(&mut Shard, Time) -> T) -> T {
+        let mut inner = self.0.borrow_mut();
+        let now = inner.now;
+        let result = act(&mut inner.shards[shard], now);
+        inner.run();
+        result
     }
 
     /// Lets a test look into a shard.
@@ -453,6 +484,7 @@ impl Peer {
             Packet::Disconnect(packet) => {
                 Heard::Disconnect(packet.reason, packet.properties.into())
             }
+            Packet::Auth(packet) => Heard::Auth(packet.reason),
             other => panic!("a broker does not send {other:?}"),
         };
         self.heard.push(heard);
@@ -722,6 +754,9 @@ pub(super) struct Hello {
     properties: PropertiesBuf,
     will: Option<(Publication, PropertiesBuf)>,
     user_name: Option<String>,
+    password: Option<String>,
+    listener: Arc<ListenerSettings>,
+    certificate_name: Option<String>,
     acknowledges: bool,
 }
 
@@ -742,6 +777,9 @@ impl Hello {
             properties: PropertiesBuf::new(),
             will: None,
             user_name: None,
+            password: None,
+            listener: Arc::default(),
+            certificate_name: None,
             acknowledges: true,
         }
     }
@@ -795,6 +833,23 @@ impl Hello {
         self
     }
 
+    pub(super) fn password(mut self, password: &str) -> Hello {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Comes in at this listener.
+    pub(super) fn at(mut self, listener: &Arc<ListenerSettings>) -> Hello {
+        self.listener = Arc::clone(listener);
+        self
+    }
+
+    /// Has a certificate that names it.
+    pub(super) fn certified(mut self, name: &str) -> Hello {
+        self.certificate_name = Some(name.to_owned());
+        self
+    }
+
     pub(super) fn property(mut self, property: Property<'_>) -> Hello {
         self.properties.push(property).expect("short");
         self
@@ -835,7 +890,7 @@ impl Hello {
                 },
             ),
             user_name: self.user_name.as_deref(),
-            password: None,
+            password: self.password.as_deref().map(str::as_bytes),
         })
     }
 }
@@ -1000,6 +1055,7 @@ impl fmt::Display for Heard {
                     .try_for_each(|&reason| write!(f, " 0x{:02X}", reason as u8))
             }
             Heard::PingResp => f.write_str("PINGRESP"),
+            Heard::Auth(reason) => write!(f, "AUTH{}", failure(reason)),
             Heard::Disconnect(reason, _) => write!(f, "DISCONNECT{}", failure(reason)),
             Heard::Closed => f.write_str("closed"),
         }
