@@ -36,7 +36,8 @@ struct Step {
 }
 
 /// What no binary of ours asks for and is tested all the same.
-const FEATURES: &str = "wigwag-client/store-fjall,wigwag-client/stream,wigwag-store/fjall";
+const FEATURES: &str =
+    "wigwag-client/scram,wigwag-client/store-fjall,wigwag-client/stream,wigwag-store/fjall";
 
 /// In the order of running. The web UI comes before anything that compiles Rust, because the
 /// build script of `wigwag-ui` embeds what `web-build` makes.

@@ -11,6 +11,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, broadcast, mpsc
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{Qos, Time, TopicFilter};
 
+use crate::authentication::Reauthenticating;
 use crate::config::{Builder, Config, QueueOverflow};
 use crate::core::{Core, Kept, Key};
 use crate::lane::{self, Handled, Handler, Lane, Sink};
@@ -413,6 +414,23 @@ impl Client {
             answer,
         });
         Unsubscribing(Answer::Waiting(receiver))
+    }
+
+    /// Authenticates again over the connection that there is, as before a token expires: with another
+    /// [`Authenticator`](crate::Authenticator) of the same method. Messages flow on meanwhile.
+    ///
+    /// If it fails after it has begun, or does not end within [`Builder::connect_timeout`], the connection
+    /// ends, and the client connects again. `[MQTT-4.12.1-2]`
+    ///
+    /// It begins with this call, or after [`Client::start`]; dropping the future changes nothing.
+    pub fn reauthenticate(&self) -> Reauthenticating {
+        let (answer, receiver) = oneshot::channel();
+        // If the task is gone, so is the sender of the answer, and the future says so.
+        let _ = self
+            .shared
+            .commands
+            .send(Command::Reauthenticate { answer });
+        Reauthenticating(receiver)
     }
 
     /// Stops the client after everything under way has been finished: queued messages sent and

@@ -111,6 +111,11 @@ pub enum BuildError {
     /// A text of the CONNECT contains the null character.
     #[error("the {0} contains the null character U+0000")]
     Nul(&'static str),
+    /// Only MQTT 5.0 has enhanced authentication, and it must not get lost.
+    #[error(
+        "an Authenticator needs MQTT 5.0; the client is told to speak, or to fall back to, another version"
+    )]
+    AuthenticatorVersion,
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] wigwag_store::Error),
@@ -321,6 +326,10 @@ impl Builder {
             will.check()?;
         }
         self.limits.check()?;
+        let may_speak_3_x = self.version != Version::V5 || self.fall_back_to_3_1_1;
+        if self.way.authenticator.is_some() && may_speak_3_x {
+            return Err(BuildError::AuthenticatorVersion);
+        }
         if self.connect_timeout.is_zero() {
             return Err(BuildError::ConnectTimeout);
         }

@@ -16,6 +16,7 @@ use wigwag_net::{Stream, Transport};
 use wigwag_proto::codec::EncodeError;
 use wigwag_proto::{PropertiesBuf, Property, ReasonCode, Version};
 
+use crate::authentication::{self, Authenticator, FirstWords, Maker};
 use crate::state::OfflineReason;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -91,6 +92,7 @@ pub struct ConnectPacket {
     pub password: Option<Bytes>,
     /// User Properties, in order. MQTT 5 only; others never see them.
     pub user_properties: Vec<(String, String)>,
+    pub(crate) authentication: Option<FirstWords>,
 }
 
 /// Without the password.
@@ -155,7 +157,16 @@ pub(crate) struct Dialler {
     pub(crate) options: dial::Options,
     pub(crate) frame_size_max: usize,
     pub(crate) provider: Option<Provider>,
+    pub(crate) authenticator: Option<Maker>,
     pub(crate) edit_connect: Option<EditConnect>,
+}
+
+/// What an attempt has come to: an open connection, and the words of its CONNECT.
+pub(crate) struct Dialled {
+    pub(crate) stream: Stream,
+    pub(crate) packet: ConnectPacket,
+    /// Who goes on with the enhanced authentication.
+    pub(crate) authenticator: Option<Box<dyn Authenticator>>,
 }
 
 impl Dialler {
@@ -164,7 +175,7 @@ impl Dialler {
         self: Arc<Dialler>,
         attempt: Attempt,
         mut packet: ConnectPacket,
-    ) -> Result<(Stream, ConnectPacket), OfflineReason> {
+    ) -> Result<Dialled, OfflineReason> {
         if let Some(provider) = &self.provider {
             let credentials = provider(attempt.clone())
                 .await
@@ -172,13 +183,24 @@ impl Dialler {
             packet.user_name = credentials.user_name;
             packet.password = credentials.password;
         }
+        let mut authenticator = None;
+        if let Some(maker) = &self.authenticator {
+            let begun = authentication::begin(maker.clone(), attempt.clone()).await;
+            let (made, words) = begun.map_err(OfflineReason::Authentication)?;
+            authenticator = Some(made);
+            packet.authentication = Some(words);
+        }
         if let Some(edit) = &self.edit_connect {
             edit(&attempt, &mut packet);
         }
         let stream = dial_with(&attempt.server, self.frame_size_max, &self.options)
             .await
             .map_err(|error| OfflineReason::Dial(crate::task::with_sources(&error).into()))?;
-        Ok((stream, packet))
+        Ok(Dialled {
+            stream,
+            packet,
+            authenticator,
+        })
     }
 }
 

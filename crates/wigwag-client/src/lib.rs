@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod ack;
+mod authentication;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod buffer;
@@ -18,6 +19,8 @@ mod pattern;
 mod receipt;
 mod request;
 mod router;
+#[cfg(feature = "scram")]
+mod scram;
 mod state;
 mod store;
 mod stream;
@@ -40,11 +43,14 @@ pub use wigwag_net::{
 };
 pub use wigwag_proto::packet::{RetainHandling, SubscriptionOptions};
 pub use wigwag_proto::{Qos, ReasonCode, TopicError, Version};
+#[cfg(feature = "scram")]
+pub use wigwag_scram::Error as ScramError;
 pub use wigwag_store as storage;
 #[cfg(feature = "store-fjall")]
 pub use wigwag_store::SyncPolicy;
 
 pub use ack::{AckToken, IntoVerdict, Reject};
+pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use buffer::Overflow;
 pub use client::{Client, Publishing, Subscribing, Unsubscribing};
 pub use config::{
@@ -62,6 +68,8 @@ pub use pattern::{PatternError, shared};
 pub use receipt::{Enqueuing, Receipt, ReceiptId};
 pub use request::{IntoReply, Reply, Request, RequestError};
 pub use router::{MountError, Mounted, Mounting, Order, RouteHandler, Router};
+#[cfg(feature = "scram")]
+pub use scram::Scram;
 pub use state::{Event, Fatal, NextAttempt, OfflineReason, State};
 pub use store::Store;
 pub use stream::{MessageStream, Streaming};

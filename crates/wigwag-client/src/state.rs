@@ -68,6 +68,10 @@ pub enum OfflineReason {
     /// The credentials could not be had.
     #[error("there are no credentials: {0}")]
     Credentials(Arc<str>),
+    /// The [`Authenticator`](crate::Authenticator) could not be made, or gave up: the server may have failed
+    /// to prove itself.
+    #[error("the authentication failed: {0}")]
+    Authentication(Arc<str>),
     /// The CONNECT cannot be encoded as it has been edited.
     #[error("the CONNECT cannot be sent: {0}")]
     Connect(Arc<str>),

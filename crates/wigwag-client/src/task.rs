@@ -14,13 +14,14 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep};
 use tracing::Span;
-use wigwag_net::{Pump, Stream};
+use wigwag_net::Pump;
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{ReasonCode, Time};
 use wigwag_store::Batch;
 
 use crate::ack::{Finished, Verdict};
-use crate::connect::ConnectPacket;
+use crate::authentication::{Exchange, ReauthenticateError, Step};
+use crate::connect::Dialled;
 use crate::core::{Core, FALLBACK, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
 use crate::message::{Message, Outgoing};
@@ -88,6 +89,9 @@ pub(crate) enum Command {
         within: Duration,
         answer: oneshot::Sender<DrainReport>,
     },
+    Reauthenticate {
+        answer: oneshot::Sender<Result<(), ReauthenticateError>>,
+    },
     Terminate,
 }
 
@@ -109,8 +113,7 @@ pub(crate) struct Channels {
     pub(crate) board: Arc<Board>,
 }
 
-type Dialling =
-    Pin<Box<dyn Future<Output = Result<(Stream, ConnectPacket), OfflineReason>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, OfflineReason>> + Send>>;
 
 pub(crate) struct Task {
     core: Core<Receipt>,
@@ -119,6 +122,8 @@ pub(crate) struct Task {
     timer: Option<Pin<Box<Sleep>>>,
 
     dialling: Option<Dialling>,
+    /// The enhanced authentication of the connection.
+    exchange: Exchange,
     pump: Option<Pump>,
     /// The sending side has been closed.
     is_shut: bool,
@@ -129,6 +134,7 @@ pub(crate) struct Task {
     sinks: BTreeMap<Key, Box<dyn Sink>>,
     subscribing: BTreeMap<Key, oneshot::Sender<Result<Granted, SubscribeError>>>,
     unsubscribing: BTreeMap<Key, oneshot::Sender<Result<(), UnsubscribeError>>>,
+    reauthenticating: Option<oneshot::Sender<Result<(), ReauthenticateError>>>,
     disconnecting: Vec<oneshot::Sender<DrainReport>>,
     /// Answers that wait for the store.
     admitting: BTreeMap<u64, oneshot::Sender<Result<u64, PublishError>>>,
@@ -163,6 +169,7 @@ impl Task {
             channels,
             timer: None,
             dialling: None,
+            exchange: Exchange::None,
             pump: None,
             is_shut: false,
             is_paused: false,
@@ -170,6 +177,7 @@ impl Task {
             sinks,
             subscribing: BTreeMap::new(),
             unsubscribing: BTreeMap::new(),
+            reauthenticating: None,
             disconnecting: Vec::new(),
             admitting: BTreeMap::new(),
             saver,
@@ -222,6 +230,7 @@ impl Task {
             progress |= self.poll_finished(cx);
             progress |= self.poll_saved(cx);
             progress |= self.poll_dialling(cx);
+            progress |= self.poll_exchange(cx);
             progress |= self.poll_receive(cx);
             progress |= self.poll_transmit(cx);
             progress |= self.poll_timer(cx);
@@ -309,6 +318,10 @@ impl Task {
                 self.disconnecting.push(answer);
                 self.core.disconnect(now, within);
             }
+            Command::Reauthenticate { answer } => match self.core.reauthenticate(now) {
+                Ok(()) => self.reauthenticating = Some(answer),
+                Err(error) => drop(answer.send(Err(error))),
+            },
             Command::Terminate => self.core.handle_failed(now, OfflineReason::Terminated),
         }
     }
@@ -407,12 +420,22 @@ impl Task {
         self.dialling = None;
         let now = self.now();
         match result {
-            Ok((stream, packet)) => {
-                self.pump = Some(Pump::new(stream));
-                self.core.handle_connected(now, packet);
+            Ok(dialled) => {
+                self.pump = Some(Pump::new(dialled.stream));
+                self.exchange = Exchange::new(dialled.authenticator);
+                self.core.handle_connected(now, dialled.packet);
             }
             Err(reason) => self.core.handle_failed(now, reason),
         }
+        true
+    }
+
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(result) = self.exchange.poll(cx) else {
+            return false;
+        };
+        let now = self.now();
+        self.core.handle_authenticated(now, result);
         true
     }
 
@@ -513,6 +536,7 @@ impl Task {
             Output::Dial => self.dial(),
             Output::Close => {
                 self.dialling = None;
+                self.exchange = Exchange::None;
                 self.pump = None;
                 self.is_shut = false;
                 self.is_paused = false;
@@ -537,6 +561,13 @@ impl Task {
             Output::Forget(key) => drop(self.sinks.remove(&key)),
             Output::Unsubscribed(key, result) => {
                 if let Some(answer) = self.unsubscribing.remove(&key) {
+                    let _ = answer.send(result);
+                }
+            }
+            Output::Authenticate(step) => self.authenticate(step),
+            Output::Reauthenticated(result) => {
+                self.exchange = Exchange::None;
+                if let Some(answer) = self.reauthenticating.take() {
                     let _ = answer.send(result);
                 }
             }
@@ -574,6 +605,16 @@ impl Task {
         } else {
             let now = self.now();
             self.core.handle_handled(now, token, ReasonCode::Success);
+        }
+    }
+
+    fn authenticate(&mut self, step: Step) {
+        match (step, &self.core.config().dialler.authenticator) {
+            (Step::Begin, Some(maker)) => {
+                let maker = maker.clone();
+                self.exchange.begin(maker, self.core.attempt());
+            }
+            (step, _) => self.exchange.take(step),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wigwag_net::Transport;
 use wigwag_net::dial::{Open, Options, Target, TargetError};
 
+use crate::authentication::{Authenticator, Maker};
 use crate::config::{BuildError, Builder};
 use crate::connect::{
     Attempt, ConnectPacket, Credentials, Dialler, DisconnectPacket, EditConnect, EditDisconnect,
@@ -31,6 +32,7 @@ pub(crate) struct Way {
     subprotocol: Option<String>,
     open: Option<Arc<dyn Open>>,
     provider: Option<Provider>,
+    pub(crate) authenticator: Option<Maker>,
     edit_connect: Option<EditConnect>,
     pub(crate) edit_disconnect: Option<EditDisconnect>,
 }
@@ -50,6 +52,7 @@ impl Way {
             subprotocol: None,
             open: None,
             provider: None,
+            authenticator: None,
             edit_connect: None,
             edit_disconnect: None,
         }
@@ -68,6 +71,7 @@ impl Way {
             options: self.options(servers)?,
             frame_size_max: packet_size_max as usize + FRAME_ROOM,
             provider: self.provider.clone(),
+            authenticator: self.authenticator.clone(),
             edit_connect: self.edit_connect.clone(),
         })
     }
@@ -192,6 +196,38 @@ impl Builder {
         self.way.provider = Some(Arc::new(move |attempt| {
             let providing = provider(attempt);
             Box::pin(async move { providing.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Authenticates with a method of the server's, beyond user name and password: each attempt to connect
+    /// and each [re-authentication](crate::Client::reauthenticate) gets a clone. MQTT 5 only.
+    ///
+    /// A server that accepts the connection without the method has broken the protocol, and the connection
+    /// ends: an authentication is never left out in silence.
+    pub fn authenticator(self, authenticator: impl Authenticator + Clone + Sync) -> Builder {
+        self.authenticator_with(move |_| {
+            std::future::ready(Ok::<_, std::convert::Infallible>(authenticator.clone()))
+        })
+    }
+
+    /// [`Builder::authenticator`] with one that is made anew each time, as with a token that expires.
+    ///
+    /// The time it takes counts towards the connect timeout, which drops the future. An error ends the
+    /// attempt, and the next comes after the [`Backoff`](crate::Backoff).
+    pub fn authenticator_with<F, H, A, E>(mut self, make: F) -> Builder
+    where
+        F: Fn(Attempt) -> H + Send + Sync + 'static,
+        H: Future<Output = Result<A, E>> + Send + 'static,
+        A: Authenticator,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        self.way.authenticator = Some(Arc::new(move |attempt| {
+            let making = make(attempt);
+            Box::pin(async move {
+                let authenticator = making.await.map_err(Into::into)?;
+                Ok(Box::new(authenticator) as Box<dyn Authenticator>)
+            })
         }));
         self
     }

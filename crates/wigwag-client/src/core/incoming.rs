@@ -23,20 +23,20 @@ use crate::{Granted, Outcome, SubscribeError, UnsubscribeError};
 const OVERRUN: usize = 16;
 
 /// Why the connection has to end, and what the server is told.
-struct Violation {
+pub(super) struct Violation {
     code: ReasonCode,
     text: String,
 }
 
 impl Violation {
-    fn new(code: ReasonCode, text: impl Into<String>) -> Violation {
+    pub(super) fn new(code: ReasonCode, text: impl Into<String>) -> Violation {
         Violation {
             code,
             text: text.into(),
         }
     }
 
-    fn unexpected(packet: PacketType) -> Violation {
+    pub(super) fn unexpected(packet: PacketType) -> Violation {
         Violation::new(
             ReasonCode::ProtocolError,
             format!("{packet} was not expected"),
@@ -121,6 +121,7 @@ impl<R> Core<R> {
         if is_handshaking {
             return match packet {
                 Packet::ConnAck(connack) => self.handle_connack(now, &connack),
+                Packet::Auth(auth) => self.handle_auth(&auth),
                 other => Err(Violation::unexpected(other.packet_type())),
             };
         }
@@ -151,6 +152,7 @@ impl<R> Core<R> {
                 self.handle_disconnect(now, &disconnect);
                 Ok(())
             }
+            Packet::Auth(auth) => self.handle_auth(&auth),
             other => Err(Violation::unexpected(other.packet_type())),
         }
     }
@@ -164,7 +166,7 @@ impl<R> Core<R> {
             ));
         }
         if connack.reason == ReasonCode::Success {
-            self.go_online(now, connack);
+            self.handle_accepted(now, connack)?;
         } else {
             let properties = connack.properties;
             let reference = properties.server_reference();

@@ -9,6 +9,7 @@
 
 mod alias;
 mod arrivals;
+mod authentication;
 mod incoming;
 mod journal;
 mod keep_alive;
@@ -33,6 +34,7 @@ use wigwag_proto::packet::{self, Packet, SubscriptionOptions};
 use wigwag_proto::{OutBuf, Qos, ReasonCode, Time};
 use wigwag_store::Batch;
 
+use crate::authentication::{ReauthenticateError, Step};
 use crate::config::{Config, OfflineQos0, RefusalPolicy, Resubscribe, TakeOverPolicy};
 use crate::connect::{Attempt, ConnectPacket};
 use crate::message::{Message, Outgoing};
@@ -47,6 +49,7 @@ pub(crate) use subscriptions::{FALLBACK, Key};
 
 use alias::OutboundAliases;
 use arrivals::Arrivals;
+use authentication::Authentication;
 use journal::Journal;
 use keep_alive::{KeepAlive, Verdict};
 use outbox::Outbox;
@@ -85,6 +88,10 @@ pub(crate) enum Output<R> {
     Store(Batch),
     /// The store has the message with this number, if there is a store; or it has been refused.
     Admitted(u64, Result<(), PublishError>),
+    /// Let the authenticator take a step, and report with [`Core::handle_authenticated`].
+    Authenticate(Step),
+    /// The re-authentication has ended, and with it what the authenticator may still be at.
+    Reauthenticated(Result<(), ReauthenticateError>),
     /// What became of the message with this number.
     Settled(u64, Fate),
     /// Tell whoever listens.
@@ -128,6 +135,7 @@ pub(crate) struct Core<R> {
     dropped: u64,
 
     // The connection.
+    authentication: Authentication,
     server: ServerOffer,
     aliases: InboundAliases,
     keep_alive: KeepAlive,
@@ -162,6 +170,26 @@ enum Phase {
     },
     /// For good.
     Stopped,
+}
+
+/// A CONNACK that accepts the connection.
+struct Accepted {
+    session_present: bool,
+    keep_alive_secs: Option<u16>,
+    assigned_client_id: Option<String>,
+    offer: ServerOffer,
+}
+
+impl Accepted {
+    fn new(version: packet::Version, connack: &packet::ConnAck<'_>) -> Accepted {
+        let assigned = connack.properties.assigned_client_identifier();
+        Accepted {
+            session_present: connack.session_present,
+            keep_alive_secs: connack.properties.server_keep_alive(),
+            assigned_client_id: assigned.map(str::to_owned),
+            offer: ServerOffer::new(version, connack),
+        }
+    }
 }
 
 /// What the server offers on this connection.
@@ -229,6 +257,7 @@ impl<R> Core<R> {
             arrivals: Arrivals::default(),
             replies_awaited: 0,
             dropped: 0,
+            authentication: Authentication::default(),
             server: ServerOffer::new(config.version, &nothing),
             aliases: InboundAliases::new(config.limits.topic_alias_maximum, ALIAS_BYTES_MAX),
             keep_alive: KeepAlive::new(Time::ZERO, 0),
@@ -417,6 +446,7 @@ impl<R> Core<R> {
             self.phase = Phase::Handshaking { deadline };
             self.client_id.clone_from(&connect.client_id);
             self.connect = connect;
+            self.authentication = Authentication::new(self.connect.authentication.as_ref());
             if let Err(error) = self.send_connect() {
                 self.fail(now, OfflineReason::Connect(error.to_string().into()));
             }
@@ -447,11 +477,14 @@ impl<R> Core<R> {
     }
 
     /// Whether received bytes are welcome. If not, leave them where they are and ask again after a
-    /// handler has finished.
+    /// handler has finished, or the authenticator.
     ///
     /// A client that waits for an acknowledgement or an answer goes on reading: the handler that holds
     /// everything up may be the one that waits for it.
     pub(crate) fn is_receiving(&self) -> bool {
+        if self.authentication.holds_back() {
+            return false;
+        }
         !self.arrivals.is_full(&self.config.limits, 1)
             || self.inflight_len > 0
             || !self.queue.is_empty()
@@ -502,7 +535,8 @@ impl<R> Core<R> {
             Phase::Online { .. } => self.keep_alive.deadline(!self.is_receiving()),
         };
         let drain = self.drain_until.filter(|_| !self.is_closing());
-        phase.into_iter().chain(drain).min()
+        let again = (self.authentication.deadline()).filter(|_| !self.is_closing());
+        phase.into_iter().chain(drain).chain(again).min()
     }
 
     /// Time has passed.
@@ -514,6 +548,9 @@ impl<R> Core<R> {
                 self.fail(now, OfflineReason::ConnectTimeout(timeout));
             }
             Phase::Closing { deadline, .. } if now >= deadline => self.finish_closing(now),
+            Phase::Online { .. } if self.authentication.deadline().is_some_and(|at| now >= at) => {
+                self.handle_authentication_timeout(now);
+            }
             Phase::Online { .. } => {
                 let paused = !self.is_receiving();
                 match self.keep_alive.handle_timeout(now, paused) {
@@ -541,22 +578,21 @@ impl<R> Core<R> {
     }
 
     /// The server has accepted the connection.
-    fn go_online(&mut self, now: Time, connack: &packet::ConnAck<'_>) {
-        let version = self.config.version;
-        self.server = ServerOffer::new(version, connack);
-        let keep_alive =
-            (connack.properties.server_keep_alive()).unwrap_or(self.config.keep_alive_secs);
+    fn go_online(&mut self, now: Time, accepted: Accepted) {
+        let session_present = accepted.session_present;
+        self.server = accepted.offer;
+        let keep_alive = (accepted.keep_alive_secs).unwrap_or(self.config.keep_alive_secs);
         self.keep_alive = KeepAlive::new(now, keep_alive);
         self.outbound_aliases.reset(
             self.server
                 .topic_alias_maximum
                 .min(self.config.limits.topic_aliases),
         );
-        if let Some(assigned) = connack.properties.assigned_client_identifier() {
-            assigned.clone_into(&mut self.client_id);
+        if let Some(assigned) = accepted.assigned_client_id {
+            self.client_id = assigned;
         }
         // [MQTT-3.2.2-5]
-        if !connack.session_present {
+        if !session_present {
             self.lose_session();
         } else if self.config.resubscribe == Resubscribe::Always {
             self.subscriptions.ask_again();
@@ -567,9 +603,7 @@ impl<R> Core<R> {
         self.was_online = true;
         self.inflight.resume(self.server.receive_maximum);
         self.phase = Phase::Online { since: now };
-        self.enter(State::Online {
-            session_present: connack.session_present,
-        });
+        self.enter(State::Online { session_present });
         self.settle(now);
     }
 
@@ -642,6 +676,7 @@ impl<R> Core<R> {
             self.rounds = 0;
             self.servers.begin_round();
         }
+        self.leave_authentication(&reason);
         self.leave_connection();
         if self.is_final(&reason) {
             return self.stop(reason, false);
@@ -727,6 +762,7 @@ impl<R> Core<R> {
 
     fn stop(&mut self, reason: OfflineReason, disconnect_sent: bool) {
         self.phase = Phase::Stopped;
+        self.leave_authentication(&reason);
         let report = DrainReport {
             disconnect_sent,
             queued: self.queue.len(),

@@ -14,6 +14,7 @@ use wigwag_proto::{
 };
 
 use super::alias::{OutboundAliases, TopicForm};
+use super::authentication::push_properties;
 use super::subscriptions::{Request, Wanted};
 use super::{Core, Output, ServerOffer};
 use crate::connect::DisconnectPacket;
@@ -84,6 +85,9 @@ impl<R> Core<R> {
             }
             for (name, value) in &self.connect.user_properties {
                 properties.push(Property::UserProperty((name, value)))?;
+            }
+            if let Some(words) = &self.connect.authentication {
+                push_properties(&mut properties, &words.method, words.data.as_ref())?;
             }
         }
         let will_properties = match &config.will {

@@ -1,5 +1,7 @@
 //! The core against a scripted server, in virtual time.
 
+mod authentication;
+
 mod regressions;
 
 use std::time::Duration;
@@ -249,6 +251,12 @@ fn describe(packet: &Packet<'_>) -> String {
         }
         Packet::Unsubscribe(unsubscribe) => format!("{name} {}", unsubscribe.filters[0]),
         Packet::Disconnect(disconnect) => format!("{name} {:#04x}", disconnect.reason as u8),
+        Packet::Auth(auth) => {
+            let method = auth.properties.authentication_method().unwrap_or("");
+            let data = auth.properties.authentication_data().unwrap_or_default();
+            let data = String::from_utf8_lossy(data);
+            format!("{name} {:#04x} {method} {data}", auth.reason as u8)
+        }
         other => other.packet_type().name().to_owned(),
     }
 }
