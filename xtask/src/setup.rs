@@ -289,7 +289,7 @@ fn node_modules(workspace: &Workspace) -> anyhow::Result<()> {
     if is_installed(&stamp, &lock) {
         return Ok(());
     }
-    println!("Node modules, for the interop tests (mqtt.js):");
+    println!("Node modules, for the interop tests (mqtt.js, aedes):");
     fs::create_dir_all(&folder)?;
     for file in ["package.json", "package-lock.json"] {
         fs::copy(workspace.interop().join(file), folder.join(file))?;

@@ -43,4 +43,6 @@ mod foreign_clients;
 mod hostile_bytes;
 mod kills;
 mod mosquitto_clients;
+mod old_broker;
+mod take_over;
 mod up;
