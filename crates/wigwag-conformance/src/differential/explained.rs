@@ -3,7 +3,7 @@
 //! An explanation takes the difference that it knows out of what both sides saw, or says that nothing
 //! more can be compared. What is different then is a fault of one of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::player::{CLOSED, ENDED_BEFORE_WILL, Seen, TAKEN_WITH_WILL};
 use super::schedule::{Act, FILTERS, ODDITIES, Schedule, Step};
@@ -74,19 +74,6 @@ pub static ALL: &[Explanation] = &[
         }),
     },
     Explanation {
-        name: "one filter twice in a SUBSCRIBE",
-        reason: "its retained messages are sent once; Mosquitto sends them for each",
-        effect: Effect::TakeOut(|context, _, theirs| {
-            if let Some(Act::Subscribe { filters, .. }) = context.act() {
-                let different: BTreeSet<usize> =
-                    filters.iter().map(|(filter, _)| *filter).collect();
-                if different.len() < filters.len() {
-                    theirs.iter_mut().for_each(Vec::dedup);
-                }
-            }
-        }),
-    },
-    Explanation {
         name: "Reason Code of a violation",
         reason: "both close the connection; the standard leaves the code open",
         effect: Effect::TakeOut(|context, ours, theirs| {
@@ -115,6 +102,24 @@ pub static ALL: &[Explanation] = &[
                  first",
         effect: Effect::Diverge(|context, ours, theirs| {
             ours != theirs && context.without_overlaps(ours) == context.without_overlaps(theirs)
+        }),
+    },
+    Explanation {
+        name: "one filter twice in a SUBSCRIBE",
+        reason: "its retained messages are sent once, for the last; Mosquitto sends them for each",
+        effect: Effect::Diverge(|context, ours, theirs| {
+            let Some(Act::Subscribe { filters, .. }) = context.act() else {
+                return false;
+            };
+            let different: BTreeSet<usize> = filters.iter().map(|(filter, _)| *filter).collect();
+            ours != theirs && different.len() < filters.len()
+        }),
+    },
+    Explanation {
+        name: "options of a repeated subscription",
+        reason: "the later ones count [MQTT-3.8.4-3]; Mosquitto 2.0.11 keeps No Local and Retain As Published",
+        effect: Effect::Diverge(|context, ours, theirs| {
+            ours != theirs && (0..2).any(|client| context.has_changed_options(client))
         }),
     },
     Explanation {
@@ -211,6 +216,15 @@ impl Context<'_> {
                 _ => &[],
             })
             .filter_map(|(filter, options)| Some((*FILTERS.get(*filter)?, *options)))
+    }
+
+    /// Whether the client has subscribed to a filter again, with another No Local or Retain As Published.
+    fn has_changed_options(&self, client: usize) -> bool {
+        let mut known = BTreeMap::new();
+        self.filters(client).any(|(filter, options)| {
+            let earlier = known.insert(filter, options & 0x0C);
+            earlier.is_some_and(|earlier| earlier != options & 0x0C)
+        })
     }
 
     /// What was seen, without messages that several subscriptions match.

@@ -32,7 +32,7 @@ pub(crate) fn wigwag() -> (Broker, SocketAddr, SocketAddr) {
     let [tcp, websocket] = broker.listeners() else {
         unreachable!("two listeners were asked for");
     };
-    let (tcp, websocket) = (tcp.addr, websocket.addr);
+    let (tcp, websocket) = (tcp.addr().expect("TCP"), websocket.addr().expect("TCP"));
     (broker, tcp, websocket)
 }
 
