@@ -2,14 +2,21 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{
+    self,
+    error::{RecvError, TryRecvError},
+};
+use tokio::sync::watch;
 
-use super::pending::{Pending, WaitError};
+use super::pending::{NoOutput, Pending, WaitError};
 use super::subscription::Subscription;
 use super::thread::{Runtime, on_a_thread};
 use crate::{
@@ -107,6 +114,7 @@ impl Client {
     pub fn events(&self) -> Events {
         Events {
             receiver: self.inner.events(),
+            state: self.inner.state(),
             runtime: self.runtime.clone(),
             missed: 0,
         }
@@ -338,6 +346,8 @@ impl Request {
 #[derive(Debug)]
 pub struct Events {
     receiver: broadcast::Receiver<Event>,
+    /// Closed when the client has ended.
+    state: watch::Receiver<State>,
     runtime: Arc<Runtime>,
     missed: u64,
 }
@@ -345,12 +355,7 @@ pub struct Events {
 impl Events {
     /// Waits for the next event for this long; `None` after the last one.
     pub fn next_for(&mut self, timeout: Duration) -> Result<Option<Event>, WaitError<Infallible>> {
-        let Events {
-            receiver,
-            runtime,
-            missed,
-        } = self;
-        let next = runtime.wait(next_event(receiver, missed), Some(timeout));
+        let next = self.wait(Some(timeout));
         next.map_err(WaitError::from)
     }
 
@@ -358,14 +363,37 @@ impl Events {
     pub const fn missed(&self) -> u64 {
         self.missed
     }
-}
 
-async fn next_event(receiver: &mut broadcast::Receiver<Event>, missed: &mut u64) -> Option<Event> {
-    loop {
-        match receiver.recv().await {
-            Ok(event) => return Some(event),
-            Err(broadcast::error::RecvError::Lagged(count)) => *missed += count,
-            Err(broadcast::error::RecvError::Closed) => return None,
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, NoOutput> {
+        let runtime = self.runtime.clone();
+        runtime.wait(self.next_event(), timeout)
+    }
+
+    async fn next_event(&mut self) -> Option<Event> {
+        loop {
+            // Asked first: nothing comes after the end.
+            let is_over = self.state.has_changed().is_err();
+            match self.receiver.try_recv() {
+                Ok(event) => return Some(event),
+                Err(TryRecvError::Lagged(count)) => {
+                    self.missed += count;
+                    continue;
+                }
+                Err(TryRecvError::Closed) => return None,
+                Err(TryRecvError::Empty) if is_over => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            let mut event = pin!(self.receiver.recv());
+            let mut change = pin!(self.state.changed());
+            let received = poll_fn(|cx| match event.as_mut().poll(cx) {
+                Poll::Ready(received) => Poll::Ready(Some(received)),
+                Poll::Pending => change.as_mut().poll(cx).map(|_| None),
+            });
+            match received.await {
+                Some(Ok(event)) => return Some(event),
+                Some(Err(RecvError::Lagged(count))) => self.missed += count,
+                Some(Err(RecvError::Closed)) | None => {}
+            }
         }
     }
 }
@@ -375,7 +403,6 @@ impl Iterator for Events {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        let next = next_event(&mut self.receiver, &mut self.missed);
-        self.runtime.wait(next, None).ok().flatten()
+        self.wait(None).ok().flatten()
     }
 }

@@ -28,7 +28,7 @@ impl Subscription {
     }
 
     /// The Topic Filter of the subscription.
-    pub fn filter(&self) -> &str {
+    pub fn topic_filter(&self) -> &str {
         self.stream.filter()
     }
 

@@ -1,6 +1,8 @@
 //! The client on real sockets: against a scripted server for what a real one does not do on command,
 //! and against the real Mosquitto.
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod dropped;
 mod mosquitto;
 mod queue;
