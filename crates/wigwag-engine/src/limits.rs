@@ -46,6 +46,19 @@ pub struct Limits {
     /// Bytes in one out-buffer from which QoS 0 messages to that client are dropped and others queued, and
     /// from which it is not read while the broker's answers to it wait.
     pub out_buffer_max: usize,
+    /// Bytes in one out-buffer from which its reader holds back who publishes to it: the publisher is not read
+    /// for [`Limits::nap`] at a time. A reader with half of its queue filled does the same.
+    pub hold_back_from: usize,
+    /// Bytes in one out-buffer from which QoS 0 messages are dropped while its reader may hold back
+    /// publishers: room for what is on its way from other shards.
+    pub held_back_max: usize,
+    /// How long a publisher that is held back is not read before it is tried again.
+    pub nap: Duration,
+    /// How long a reader may hold back publishers until it has read everything; then what is too much for it
+    /// is dropped.
+    pub hold_back_max: Duration,
+    /// How long a reader that takes nothing at all may hold back publishers.
+    pub stall_max: Duration,
     /// Subscriptions of one session; further ones are refused with `0x97`.
     pub subscriptions_max: usize,
     /// Bytes of the Topic Filters of one session; further ones are refused with `0x97`.
@@ -89,6 +102,11 @@ impl Default for Limits {
             queued_messages_max: 10_000,
             queued_bytes_max: 16 * 1024 * 1024,
             out_buffer_max: 4 * 1024 * 1024,
+            hold_back_from: 1024 * 1024,
+            held_back_max: 24 * 1024 * 1024,
+            nap: Duration::from_millis(5),
+            hold_back_max: Duration::from_secs(5),
+            stall_max: Duration::from_millis(250),
             subscriptions_max: 1_000,
             filter_bytes_max: 256 * 1024,
             session_expiry_secs_max: 7 * 24 * 3600,

@@ -31,9 +31,9 @@ impl Envelope {
     /// Bytes that the envelope makes its receiver hold, for the bound of its mailbox.
     pub fn size(&self) -> usize {
         match &self.0 {
-            Letter::Deliver { message, receivers } => {
-                message.size() + size_of_val::<[Receiver]>(receivers)
-            }
+            Letter::Deliver {
+                message, receivers, ..
+            } => message.size() + size_of_val::<[Receiver]>(receivers),
             Letter::PassOn { message, tried, .. } => {
                 message.size() + size_of_val::<[Target]>(tried)
             }
@@ -41,7 +41,8 @@ impl Envelope {
                 ENVELOPE_LEN + session.as_ref().map_or(0, |moving| moving.session.size())
             }
             Letter::Settle { backlog, .. } => ENVELOPE_LEN + backlog.size(),
-            Letter::Release { .. }
+            Letter::HoldBack(_)
+            | Letter::Release { .. }
             | Letter::Fence { .. }
             | Letter::Fenced { .. }
             | Letter::Kick(_) => ENVELOPE_LEN,
@@ -55,7 +56,11 @@ pub(crate) enum Letter {
     Deliver {
         message: Arc<Message>,
         receivers: Arc<[Receiver]>,
+        /// Who is held back if it is too much for them.
+        publisher: Option<Target>,
     },
+    /// A reader has too much to do: do not read this publisher for a moment.
+    HoldBack(SessionKey),
     /// A client of your session has connected to shard `to`, with the claim after yours.
     Release {
         client_id: Box<str>,

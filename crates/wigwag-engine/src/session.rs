@@ -126,6 +126,12 @@ impl Queue {
         self.messages.is_empty()
     }
 
+    /// Whether half of what may wait does.
+    pub(crate) fn is_half_full(&self, limits: &Limits) -> bool {
+        self.messages.len() >= limits.queued_messages_max / 2
+            || self.bytes >= limits.queued_bytes_max / 2
+    }
+
     /// Takes all out.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Outgoing> + use<> {
         std::mem::take(self).messages.into_iter()

@@ -15,6 +15,8 @@ use crate::shard::ConnectionKey;
 pub(crate) enum Timer {
     /// A connection has to show something: a CONNECT, a packet within its Keep Alive, or its end.
     Connection(ConnectionKey),
+    /// A publisher that was held back is read again.
+    Nap(ConnectionKey),
     /// The Will of a session is to be published.
     Will(SessionKey),
     /// The replay of retained messages goes on.

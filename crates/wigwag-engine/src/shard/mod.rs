@@ -8,6 +8,7 @@
 mod authenticate;
 mod connect;
 mod embedder;
+mod hold_back;
 mod peers;
 mod publish;
 mod receivers;
@@ -17,7 +18,7 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ use crate::trace::Way;
 
 use authenticate::Authentication;
 use connect::Introduction;
+use hold_back::HoldingBack;
 
 pub(crate) use connect::Pending;
 pub use embedder::Claimed;
@@ -85,6 +87,10 @@ pub struct Shard {
     assigned_ids: u64,
     /// Where the topics of mount points are put together.
     mounted: String,
+    /// Whether a reader of the message at hand has too much to do.
+    too_much: bool,
+    /// The publishers of other shards that have been held back, and when.
+    held_back: (Time, BTreeSet<Target>),
 }
 
 /// A connection as the engine sees it.
@@ -98,6 +104,13 @@ struct Connection {
     out: OutBuf,
     /// Packets that were put into the out-buffer since it was last written in full.
     out_packets: u32,
+    /// Bytes that were put into the out-buffer since the connection was opened.
+    appended: u64,
+    /// Since its out-buffer holds too much.
+    holding_back: Option<HoldingBack>,
+    /// Whether it is not read because a reader of its messages has too much to do.
+    is_napping: bool,
+    nap_alarm: Alarm,
     /// Whether it is in the list of connections that have something to write.
     touched: bool,
     /// Whether it is not read until its out-buffer has been written.
@@ -161,6 +174,8 @@ impl Shard {
             claimed: VecDeque::new(),
             assigned_ids: 0,
             mounted: String::new(),
+            too_much: false,
+            held_back: (Time::ZERO, BTreeSet::new()),
             id,
             node,
             settings,
@@ -184,6 +199,10 @@ impl Shard {
             },
             out: OutBuf::new(),
             out_packets: 0,
+            appended: 0,
+            holding_back: None,
+            is_napping: false,
+            nap_alarm: Alarm::default(),
             touched: false,
             is_held_back: false,
             last_packet: now,
@@ -211,7 +230,7 @@ impl Shard {
                 Phase::AwaitConnect | Phase::AwaitAuth(..) => {
                     self.settings.limits.connect_packet_size_max
                 }
-                Phase::Online(_) if connection.is_held_back => break,
+                Phase::Online(_) if connection.is_held_back || connection.is_napping => break,
                 Phase::Online(_) => self.settings.limits.packet_size_max,
                 Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => break,
                 Phase::Closing | Phase::Over => return bytes.len(),
@@ -256,7 +275,7 @@ impl Shard {
             .get(key)
             .is_some_and(|connection| match connection.phase {
                 Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => false,
-                Phase::Online(_) => !connection.is_held_back,
+                Phase::Online(_) => !connection.is_held_back && !connection.is_napping,
                 Phase::AwaitConnect | Phase::AwaitAuth(..) | Phase::Closing | Phase::Over => true,
             })
     }
@@ -324,6 +343,8 @@ impl Shard {
         if let Some(mut connection) = self.connections.remove(key) {
             self.timers
                 .cancel(&mut connection.alarm, Timer::Connection(key));
+            self.timers
+                .cancel(&mut connection.nap_alarm, Timer::Nap(key));
         }
     }
 
@@ -333,6 +354,7 @@ impl Shard {
             return;
         };
         connection.out_packets = 0;
+        connection.holding_back = None;
         let Phase::Online(session) = connection.phase else {
             return;
         };
@@ -347,6 +369,7 @@ impl Shard {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Connection(key) => self.handle_silence(now, key),
+                Timer::Nap(key) => self.wake(key),
                 Timer::Will(session) => self.publish_will(now, session),
                 Timer::Replay(session) => self.send_waiting(now, session),
                 Timer::SessionExpiry(session) => {
@@ -543,6 +566,7 @@ impl Shard {
         if appended.is_ok() {
             let len = connection.out.len() - len_before;
             connection.out_packets += 1;
+            connection.appended += len as u64;
             self.stats.sent(packet.packet_type(), len);
             self.touch(key);
             self.trace(key, Way::Sent, packet);

@@ -15,12 +15,19 @@ impl Shard {
     /// Another shard has sent something. Envelopes of one shard must come in the order of sending.
     pub fn handle_envelope(&mut self, now: Time, envelope: Envelope) {
         match envelope.0 {
-            Letter::Deliver { message, receivers } => {
+            Letter::Deliver {
+                message,
+                receivers,
+                publisher,
+            } => {
+                self.too_much = false;
                 self.writer.begin();
                 for receiver in receivers.iter() {
                     self.deliver_shared(now, &message, receiver);
                 }
+                self.hold_back_if_wanted(now, publisher);
             }
+            Letter::HoldBack(publisher) => self.nap(now, publisher),
             Letter::Release {
                 client_id,
                 epoch,

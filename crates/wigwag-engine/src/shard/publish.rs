@@ -234,6 +234,7 @@ impl Shard {
         message: MessageRef<'_>,
         publisher: Option<Target>,
     ) -> ReasonCode {
+        self.too_much = false;
         let mut carried = Carried::new(message);
         if message.retain && !self.retain(now, carried.share(), publisher) {
             // Who can be told is told; what nobody can answer for still goes to those who listen.
@@ -261,11 +262,19 @@ impl Shard {
         }
         for (shard, receivers) in &receivers.remote {
             let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(receivers));
-            self.post(*shard, Letter::Deliver { message, receivers });
+            self.post(
+                *shard,
+                Letter::Deliver {
+                    message,
+                    receivers,
+                    publisher,
+                },
+            );
         }
         for share in &receivers.shares {
             self.deliver_to_one(now, &mut carried, share, Ready::Away, Vec::new());
         }
+        self.hold_back_if_wanted(now, publisher);
         if receivers.is_empty() {
             self.stats.unwanted += 1;
             ReasonCode::NoMatchingSubscribers
@@ -333,17 +342,29 @@ impl Shard {
             .local
             .connection
             .and_then(|key| self.connections.get_mut(key));
-        let waits = match (&connection, qos) {
+        let waits = match (connection, qos) {
             (None, Qos::AtMostOnce) if !self.settings.queue_qos0 => return,
             (None, _) => true,
             (Some(connection), Qos::AtMostOnce) => {
-                if connection.out.len() > limits.out_buffer_max {
+                let holds_back = connection.out.len() > limits.hold_back_from
+                    && connection.may_hold_back(now, limits);
+                self.too_much |= holds_back;
+                // What is on its way while a publisher is being told is not lost.
+                let most = if holds_back {
+                    limits.held_back_max
+                } else {
+                    limits.out_buffer_max
+                };
+                if connection.out.len() > most {
                     return self.events.dropped(DropReason::SlowConsumer);
                 }
                 // It must not overtake those that have waited with the others.
                 self.settings.queue_qos0 && !session.queue.is_empty()
             }
             (Some(connection), _) => {
+                if session.queue.is_half_full(limits) {
+                    self.too_much |= connection.may_hold_back(now, limits);
+                }
                 !session.queue.is_empty()
                     || !session.flight.has_room(limits)
                     || connection.out.len() > limits.out_buffer_max
@@ -411,6 +432,7 @@ impl Shard {
         match written {
             Ok(size) => {
                 connection.out_packets += 1;
+                connection.appended += size as u64;
                 let (qos, payload) = (delivery.guarantee.qos(), delivery.message.payload);
                 self.stats.publish_sent(qos, size, payload.len());
                 self.touch(connection_key);

@@ -48,7 +48,11 @@ impl Shard {
         }
         let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(&member.receivers));
         let letter = if tried.is_empty() {
-            Letter::Deliver { message, receivers }
+            Letter::Deliver {
+                message,
+                receivers,
+                publisher: None,
+            }
         } else {
             Letter::PassOn {
                 message,

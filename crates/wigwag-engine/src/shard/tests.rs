@@ -10,6 +10,7 @@ mod counting;
 mod delivery;
 mod embedder;
 mod garbage;
+mod hold_back;
 mod listener;
 mod model;
 mod retained;
