@@ -3,9 +3,13 @@
 
 #[cfg(target_os = "linux")]
 mod idle;
+mod moves;
 #[cfg(feature = "store-fjall")]
 mod receipts;
 mod receive;
+#[cfg(all(feature = "scram", target_os = "linux"))]
+mod scram;
+mod sys;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
@@ -38,10 +42,11 @@ impl Mosquitto {
         Mosquitto::start_with("").await
     }
 
-    /// With more options.
+    /// With more options, in which `{folder}` stands for its folder.
     pub(crate) async fn start_with(options: &str) -> Mosquitto {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (tcp_port, ws_port) = (free_port(), free_port());
+        let options = options.replace("{folder}", &folder.path().display().to_string());
         let configuration = format!(
             "{options}listener {tcp_port} 127.0.0.1\n\
              listener {ws_port} 127.0.0.1\n\
@@ -86,6 +91,15 @@ impl Mosquitto {
     /// Ends it without a chance to save anything.
     async fn kill(&mut self) {
         self.process.kill().await.expect("running");
+    }
+
+    /// Asks it to end, and waits until it has saved what it saves.
+    async fn stop(&mut self) {
+        let pid = self.process.id().expect("running").to_string();
+        let mut kill = Command::new("kill");
+        let status = kill.args(["-s", "TERM", &pid]).status().await;
+        assert!(status.expect("there is a kill").success());
+        within(self.process.wait()).await.expect("it ends");
     }
 
     async fn restart(&mut self) {
