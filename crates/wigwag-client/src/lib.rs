@@ -24,6 +24,7 @@ mod scram;
 mod state;
 mod store;
 mod stream;
+pub mod sys;
 mod way;
 
 mod core;
