@@ -23,6 +23,7 @@ struct Need {
 enum Probe {
     Program(&'static str),
     Folder(&'static str),
+    Header(&'static str),
     PythonVenv,
 }
 
@@ -46,6 +47,21 @@ const NEEDS: &[Need] = &[
         probe: Probe::Folder("/usr/share/fonts/truetype/liberation"),
         package: "fonts-liberation",
         why: "text in the browser test's screenshots",
+    },
+    Need {
+        probe: Probe::Header("mosquitto_plugin.h"),
+        package: "mosquitto-dev",
+        why: "the plugin that teaches Mosquitto SCRAM, for the test of our client's",
+    },
+    Need {
+        probe: Probe::Header("mosquitto.h"),
+        package: "libmosquitto-dev",
+        why: "the same: Mosquitto's error codes",
+    },
+    Need {
+        probe: Probe::Header("gsasl.h"),
+        package: "libgsasl-dev",
+        why: "the same: GNU SASL, the SCRAM of that plugin",
     },
     Need {
         probe: Probe::PythonVenv,
@@ -138,6 +154,9 @@ fn is_there(probe: &Probe) -> bool {
     match probe {
         Probe::Program(name) => which(name).is_some(),
         Probe::Folder(path) => !cfg!(target_os = "linux") || Path::new(path).is_dir(),
+        Probe::Header(name) => {
+            !cfg!(target_os = "linux") || Path::new("/usr/include").join(name).is_file()
+        }
         Probe::PythonVenv => python().is_some(),
     }
 }

@@ -1,6 +1,7 @@
 //! The client on real sockets: against a scripted server for what a real one does not do on command,
 //! and against the real Mosquitto.
 
+mod authentication;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod dropped;
