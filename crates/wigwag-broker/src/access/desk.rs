@@ -1,0 +1,215 @@
+//! Access as the shards see it: their policy, and where their questions go.
+
+use std::sync::Arc;
+
+use wigwag_access::control::{BROKER_TOPIC, DYNSEC_TOPIC, ListenerInfo, Plugin};
+use wigwag_access::dynsec::Rights;
+use wigwag_engine::auth::{AuthRequest, AuthStep, Verdict};
+use wigwag_engine::policy::{Identity, Policy};
+use wigwag_engine::proto::ReasonCode;
+use wigwag_engine::{Claimed, Kick, ShardId, Who};
+
+use super::files::{self, AccessError};
+use super::keeper::{Keeper, Requests};
+use super::policy::{ShardPolicy, Shared, caller};
+use super::pool::{Job, Pool};
+use super::settings::{AccessSettings, DynamicSecurity};
+use super::tables::{Judgement, Tables};
+use crate::desk::{Desk, Order, Orders};
+use crate::listener::{Address, BoundListener, Transport};
+use crate::logging::Log;
+
+/// The topics that are not for other clients begin with it.
+pub(crate) const CONTROL: &str = "$CONTROL/";
+
+/// A desk that decides by files and dynamic security.
+pub(crate) struct AccessDesk {
+    shared: Arc<Shared>,
+    pool: Pool,
+    requests: Requests,
+    dynamic_security: Option<DynamicSecurity>,
+    log: Log,
+}
+
+/// Everything that has been read, before any thread is started.
+pub(crate) struct Prepared {
+    settings: AccessSettings,
+    keeper: Keeper,
+}
+
+impl Prepared {
+    /// Reads the files, and makes the first one of dynamic security if it is not there.
+    pub(crate) fn read(settings: AccessSettings, log: &Log) -> Result<Prepared, AccessError> {
+        let tables = Tables::read(&settings, log);
+        let dynsec = settings.dynamic_security.as_ref();
+        let state = dynsec
+            .map(|dynsec| files::read_dynsec(dynsec, log))
+            .transpose();
+        let (tables, state) = match (tables, state) {
+            (Ok(tables), Ok(state)) => (tables, state),
+            (tables, state) => {
+                let errors = [tables.err(), state.err()].into_iter().flatten();
+                return Err(AccessError(errors.flat_map(|error| error.0).collect()));
+            }
+        };
+        let mut dynsec = dynsec.map(|dynsec| dynsec.file.clone()).zip(state);
+        let rights = dynsec
+            .as_mut()
+            .map_or_else(Rights::default, |(_, state)| state.rights());
+        Ok(Prepared {
+            keeper: Keeper {
+                shared: Arc::new(Shared::new(tables, rights)),
+                log: log.clone(),
+                dynsec,
+                about: None,
+            },
+            settings,
+        })
+    }
+
+    /// Starts the threads. `running` is held for as long as a file may be written.
+    pub(crate) fn start(
+        mut self,
+        listeners: &[BoundListener],
+        running: impl Send + 'static,
+    ) -> std::io::Result<AccessDesk> {
+        if self.settings.control_api {
+            let listeners = listeners.iter().map(listener_info).collect();
+            self.keeper.about = Some((self.plugins(), listeners));
+        }
+        let (shared, log) = (Arc::clone(&self.keeper.shared), self.keeper.log.clone());
+        Ok(AccessDesk {
+            pool: Pool::start(&shared)?,
+            requests: self.keeper.start(running)?,
+            shared,
+            dynamic_security: self.settings.dynamic_security,
+            log,
+        })
+    }
+
+    fn plugins(&self) -> Vec<Plugin> {
+        let dynsec = self.settings.dynamic_security.iter().map(|_| Plugin {
+            name: "dynamic-security",
+            control_endpoints: vec![DYNSEC_TOPIC],
+        });
+        let own = Plugin {
+            name: "broker",
+            control_endpoints: vec![BROKER_TOPIC],
+        };
+        dynsec.chain([own]).collect()
+    }
+}
+
+impl AccessDesk {
+    /// Reads the files again and decides by them from here on; says whom to disconnect. If anything is wrong
+    /// with a file, nothing changes. Dynamic security has no part in it: it is changed over MQTT.
+    pub(crate) fn reload(&self, settings: &AccessSettings) -> Result<Kick, AccessError> {
+        if settings.dynamic_security != self.dynamic_security {
+            let what = "dynamic security keeps its file until the broker is started again";
+            return Err(AccessError(vec![what.to_owned()]));
+        }
+        let new = Arc::new(Tables::read(settings, &self.log)?);
+        let old = self.shared.tables.swap(Arc::clone(&new));
+        let rights = self.shared.rights.load_full();
+        let has_lost = move |identity: &Identity| {
+            let standing = |tables: &Tables| tables.judge(&rights, caller(identity, false), true);
+            !keeps_standing(&standing(&old), &standing(&new))
+        };
+        Ok(Kick {
+            who: Who::Matching(Arc::new(has_lost)),
+            reason: ReasonCode::NotAuthorized,
+            with_will: true,
+        })
+    }
+}
+
+impl std::fmt::Debug for AccessDesk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccessDesk")
+    }
+}
+
+fn listener_info(bound: &BoundListener) -> ListenerInfo {
+    let (bind_address, socket_path) = match &bound.address {
+        Address::Tcp(addr) => (Some(addr.ip().to_string()), None),
+        Address::Unix(path) => (None, Some(path.display().to_string())),
+    };
+    ListenerInfo {
+        port: bound.address.port().unwrap_or(0),
+        is_websocket: bound.transport == Transport::WebSocket,
+        bind_address,
+        socket_path,
+        is_tls: bound.is_tls,
+    }
+}
+
+/// Whether who has got in by the one would get in by the other with what it has shown. Who could not have got
+/// in has come another way, with a certificate.
+fn keeps_standing(old: &Judgement, new: &Judgement) -> bool {
+    match (old, new) {
+        (
+            Judgement::Check {
+                hash: old,
+                is_nobodys: false,
+            },
+            Judgement::Check {
+                hash,
+                is_nobodys: false,
+            },
+        ) => old == hash,
+        (
+            Judgement::Refuse
+            | Judgement::Check {
+                is_nobodys: true, ..
+            },
+            _,
+        )
+        | (_, Judgement::Admit) => true,
+        _ => false,
+    }
+}
+
+impl Desk for AccessDesk {
+    fn policy(&self, _: ShardId) -> Option<Box<dyn Policy>> {
+        Some(Box::new(ShardPolicy::new(&self.shared)))
+    }
+
+    fn authenticate(&self, orders: &Orders, request: AuthRequest) {
+        let AuthRequest {
+            connection,
+            identity,
+            step,
+        } = request;
+        let decide = |verdict| orders.answer(Order::Verdict(connection, verdict));
+        let AuthStep::Connect {
+            is_certified,
+            password,
+            ..
+        } = step
+        else {
+            return decide(Verdict::Refuse(ReasonCode::NotAuthorized));
+        };
+        match self
+            .shared
+            .judge(&identity, is_certified, password.is_some())
+        {
+            Judgement::Admit => decide(Verdict::Allow {
+                user_name: identity.user_name,
+                data: None,
+            }),
+            Judgement::Refuse => decide(Verdict::Refuse(ReasonCode::NotAuthorized)),
+            Judgement::Check { hash, is_nobodys } => self.pool.submit(Job {
+                orders: orders.clone(),
+                connection,
+                identity,
+                password: password.unwrap_or_default(),
+                hash,
+                is_nobodys,
+            }),
+        }
+    }
+
+    fn handle_claimed(&self, orders: &Orders, claimed: Claimed) {
+        self.requests.send(orders, claimed);
+    }
+}

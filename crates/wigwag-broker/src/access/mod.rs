@@ -1,0 +1,19 @@
+//! Who gets in and who may do what: password files, ACL files and dynamic security, as a broker uses them.
+//!
+//! The decisions are `wigwag-access`'s. This module reads and writes the files, hashes on threads of its own,
+//! and stands between the engine and all of that: [`policy`] answers on the shard's thread from tables that
+//! are swapped as a whole, [`pool`] checks passwords, and [`keeper`] changes dynamic security.
+
+pub mod settings;
+
+mod desk;
+mod files;
+mod keeper;
+mod policy;
+mod pool;
+mod tables;
+
+pub use files::AccessError;
+pub use settings::{AccessSettings, DynamicSecurity, Security, Source};
+
+pub(crate) use desk::{AccessDesk, CONTROL, Prepared};
