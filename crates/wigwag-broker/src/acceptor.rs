@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::broker::BoundListener;
+use crate::logging::{Log, log_connection};
 use crate::mailbox::Mailbox;
+use crate::observer::Observer;
 
 /// How long to wait when the system cannot give us a connection that is there, for want of descriptors
 /// or memory: it will still be there.
@@ -20,13 +22,15 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn run(
     sockets: Vec<(TcpListener, BoundListener)>,
     workers: &[Mailbox],
+    observer: &Observer,
+    log: &Log,
     mut stop: watch::Receiver<()>,
 ) {
     let turn = AtomicUsize::new(0);
     let accept_all = join_all(
         sockets
             .into_iter()
-            .map(|(socket, bound)| accept(socket, bound, workers, &turn)),
+            .map(|(socket, bound)| accept(socket, bound, workers, observer, log, &turn)),
     );
     tokio::select! {
         _ = accept_all => {}
@@ -38,6 +42,8 @@ async fn accept(
     socket: TcpListener,
     bound: BoundListener,
     workers: &[Mailbox],
+    observer: &Observer,
+    log: &Log,
     turn: &AtomicUsize,
 ) {
     let socket = match tokio::net::TcpListener::from_std(socket) {
@@ -50,9 +56,11 @@ async fn accept(
         match socket
             .accept()
             .await
-            .and_then(|(socket, _)| socket.into_std())
+            .and_then(|(socket, peer)| Ok((socket.into_std()?, peer)))
         {
-            Ok(socket) => {
+            Ok((socket, peer)) => {
+                observer.count_socket();
+                log_connection(log, Some(peer), bound.addr.port());
                 if let Some(worker) = workers.get(next) {
                     worker.send_socket(socket, bound.transport);
                 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use wigwag_engine::message::MessageRef;
@@ -15,8 +15,14 @@ use wigwag_net::accept;
 
 use crate::acceptor;
 use crate::desk::{OpenDesk, Order};
+use crate::http::{self, About, HttpListener, ListenerNotice};
+use crate::logging::Log;
 use crate::mailbox::Mailbox;
+use crate::observer::Observer;
 use crate::worker::Worker;
+
+/// How often `$SYS` is published unless somebody says otherwise.
+const SYS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How MQTT is carried on a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub enum Transport {
     Tcp,
     /// WebSocket over TCP, with the subprotocol `mqtt` and any path.
     WebSocket,
+    /// No MQTT: metrics and the HTTP API.
+    Http,
 }
 
 impl fmt::Display for Transport {
@@ -33,6 +41,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Transport::Tcp => "MQTT",
             Transport::WebSocket => "MQTT over WebSocket",
+            Transport::Http => "HTTP",
         })
     }
 }
@@ -90,11 +99,27 @@ pub enum StartError {
 }
 
 /// What a broker is to be like.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Builder {
     listeners: Vec<Listener>,
     shards: Option<NonZeroU16>,
     limits: Limits,
+    sys_interval: Option<Duration>,
+    log: Log,
+    http: Vec<HttpListener>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            listeners: Vec::new(),
+            shards: None,
+            limits: Limits::default(),
+            sys_interval: Some(SYS_INTERVAL),
+            log: Log::default(),
+            http: Vec::new(),
+        }
+    }
 }
 
 impl Builder {
@@ -119,6 +144,28 @@ impl Builder {
         self
     }
 
+    /// Sets how often `$SYS` is published: when the clock shows a multiple of this. `None` for never; the
+    /// default is 10 seconds, and less than one second is one.
+    #[must_use]
+    pub fn sys_interval(mut self, interval: Option<Duration>) -> Builder {
+        self.sys_interval = interval;
+        self
+    }
+
+    /// Sets where the broker logs to. Default: `tracing`.
+    #[must_use]
+    pub fn log(mut self, log: Log) -> Builder {
+        self.log = log;
+        self
+    }
+
+    /// Adds a place to serve HTTP on.
+    #[must_use]
+    pub fn http(mut self, listener: HttpListener) -> Builder {
+        self.http.push(listener);
+        self
+    }
+
     /// Opens the listeners and starts the broker. Nothing is left behind if that fails.
     pub fn start(self) -> Result<Broker, StartError> {
         let sockets = self
@@ -127,10 +174,24 @@ impl Builder {
             .map(bind)
             .collect::<Result<Vec<_>, _>>()?;
         let listeners: Vec<BoundListener> = sockets.iter().map(|(_, bound)| *bound).collect();
+        let served = self
+            .http
+            .iter()
+            .map(|listener| bind_http(listener.addr()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let http_addrs = served.iter().map(|(_, addr)| *addr).collect();
 
         let shards = self.shards.map_or_else(one_per_core, NonZeroU16::get);
         let node = Arc::new(Node::new(shards, fastrand::u64(..)));
         let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
+        let origin = Instant::now();
+        let observer = Arc::new(Observer::new(
+            Arc::clone(&mailboxes),
+            Arc::clone(&node),
+            origin,
+            self.log.clone(),
+        ));
+        observer.begin(self.sys_interval);
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
         // Dropped when something below fails, which stops what has been started.
@@ -139,12 +200,14 @@ impl Builder {
             mailboxes: Arc::clone(&mailboxes),
             stop: Some(stop),
             all_stopped,
+            observer: Arc::clone(&observer),
+            http_addrs,
         };
 
-        let origin = Instant::now();
         for id in (0..shards).map(ShardId) {
             let (node, limits) = (Arc::clone(&node), self.limits.clone());
             let (mailboxes, running) = (Arc::clone(&mailboxes), running.clone());
+            let log = self.log.clone();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
@@ -152,17 +215,41 @@ impl Builder {
                 .name(format!("wigwag-shard-{id}"))
                 .spawn(move || {
                     let desk = Arc::new(OpenDesk);
-                    Worker::new(id, node, limits.into(), mailboxes, origin, desk).run(&runtime);
+                    Worker::new(id, node, limits.into(), mailboxes, origin, desk, log)
+                        .run(&runtime);
                     drop(running);
                 })?;
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let about = Arc::new(About {
+            listeners: broker.listeners.iter().map(ListenerNotice::from).collect(),
+        });
+        let (sys_interval, still_running) = (self.sys_interval, running.clone());
+        let (watching, stop_watching) = (Arc::clone(&observer), stopping.clone());
+        thread::Builder::new()
+            .name("wigwag-observe".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    for ((socket, _), listener) in served.into_iter().zip(self.http) {
+                        let (observer, about) = (Arc::clone(&watching), Arc::clone(&about));
+                        tokio::spawn(http::serve(socket, listener, observer, about));
+                    }
+                    watching.run(sys_interval, stop_watching).await;
+                });
+                drop(still_running);
+            })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let log = self.log.clone();
         thread::Builder::new()
             .name("wigwag-accept".to_owned())
             .spawn(move || {
-                runtime.block_on(acceptor::run(sockets, &mailboxes, stopping));
+                runtime.block_on(acceptor::run(
+                    sockets, &mailboxes, &observer, &log, stopping,
+                ));
                 drop(running);
             })?;
         Ok(broker)
@@ -183,6 +270,19 @@ fn bind(listener: &Listener) -> Result<(std::net::TcpListener, BoundListener), S
         })
 }
 
+fn bind_http(addr: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    accept::listen(addr)
+        .and_then(|socket| {
+            let addr = socket.local_addr()?;
+            Ok((socket, addr))
+        })
+        .map_err(|source| StartError::Listen {
+            transport: Transport::Http,
+            addr,
+            source,
+        })
+}
+
 fn one_per_core() -> u16 {
     thread::available_parallelism()
         .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
@@ -195,6 +295,8 @@ pub struct Broker {
     mailboxes: Arc<[Mailbox]>,
     stop: Option<watch::Sender<()>>,
     all_stopped: mpsc::Receiver<()>,
+    observer: Arc<Observer>,
+    http_addrs: Vec<SocketAddr>,
 }
 
 impl Broker {
@@ -206,6 +308,11 @@ impl Broker {
     /// The listeners, with the ports that they got, in the order in which they were added.
     pub fn listeners(&self) -> &[BoundListener] {
         &self.listeners
+    }
+
+    /// The places where HTTP is served, with the ports that they got, in the order in which they were added.
+    pub fn http_listeners(&self) -> &[SocketAddr] {
+        &self.http_addrs
     }
 
     /// Stops: no new connections are taken, clients are told with DISCONNECT 0x8B, and what is on its way
@@ -233,10 +340,16 @@ impl Broker {
         }
     }
 
+    /// To be called when the log has been given other options: single packets are followed only while it
+    /// wants them.
+    pub fn follow_log(&self) {
+        self.observer.follow_log();
+    }
+
     /// Lets all shards behave by other settings. What has been granted to clients stays.
     pub fn set_settings(&self, settings: &Settings) {
         for mailbox in self.mailboxes.iter() {
-            mailbox.send_order(Order::Settings(settings.clone()));
+            mailbox.send_order(Order::Settings(Box::new(settings.clone())));
             mailbox.send_order(Order::Policy);
         }
     }

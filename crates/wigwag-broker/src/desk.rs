@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use wigwag_engine::auth::{AuthRequest, Verdict};
 use wigwag_engine::message::Message;
 use wigwag_engine::policy::Policy;
 use wigwag_engine::proto::ReasonCode;
+use wigwag_engine::stats::Stats;
 use wigwag_engine::{Claimed, ConnectionKey, Kick, Settings, ShardId};
 
 use crate::mailbox::Mailbox;
@@ -23,9 +25,13 @@ pub(crate) enum Order {
     /// Publish a message of the broker's own.
     Publish(Arc<Message>),
     /// Behave by these settings.
-    Settings(Settings),
+    Settings(Box<Settings>),
     /// Ask the desk for another policy.
     Policy,
+    /// Tell what has been counted.
+    Stats(oneshot::Sender<Box<Stats>>),
+    /// Tell of single packets, or no more.
+    Trace(bool),
 }
 
 /// Sends orders to shards, from any thread.

@@ -21,12 +21,18 @@
 
 pub mod broker;
 pub mod conf;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+pub mod sys;
 
 mod acceptor;
 mod desk;
-mod events;
 mod mailbox;
+mod observer;
 mod worker;
 
 pub use broker::{BoundListener, Broker, Builder, Listener, StartError, Transport};
+pub use http::HttpListener;
+pub use logging::Log;
 pub use wigwag_engine::Limits;

@@ -30,7 +30,7 @@ use wigwag_net::{Pump, Stream, accept};
 
 use crate::broker::Transport;
 use crate::desk::{Desk, Order, Orders};
-use crate::events;
+use crate::logging::{Log, log_event};
 use crate::mailbox::{Inbox, Mailbox};
 
 /// Bytes that are read at once, from whichever connection is readable.
@@ -50,6 +50,7 @@ pub(crate) struct Worker {
     settings: RefCell<Settings>,
     mailboxes: Arc<[Mailbox]>,
     desk: Arc<dyn Desk>,
+    log: Log,
     shard: RefCell<Shard>,
     links: RefCell<SecondaryMap<ConnectionKey, Rc<Link>>>,
     scratch: RefCell<Box<[u8]>>,
@@ -90,6 +91,7 @@ impl Worker {
         mailboxes: Arc<[Mailbox]>,
         origin: Instant,
         desk: Arc<dyn Desk>,
+        log: Log,
     ) -> Worker {
         let policy = desk.policy(id).unwrap_or_else(|| Box::new(AllowAll));
         let shards = u16::try_from(mailboxes.len()).unwrap_or(u16::MAX);
@@ -101,6 +103,7 @@ impl Worker {
             shard: RefCell::new(Shard::new(id, node, settings.clone(), policy)),
             settings: RefCell::new(settings),
             desk,
+            log,
             links: RefCell::new(SecondaryMap::new()),
             scratch: RefCell::new(vec![0; SCRATCH_LEN].into()),
             housekeeper: RefCell::new(Waker::noop().clone()),
@@ -187,14 +190,17 @@ impl Worker {
             Order::Kick(kick) => shard.handle_kick(now, &kick),
             Order::Publish(message) => shard.handle_injected(now, message.view()),
             Order::Settings(settings) => {
-                shard.handle_settings(settings.clone());
-                self.settings.replace(settings);
+                shard.handle_settings((*settings).clone());
+                self.settings.replace(*settings);
             }
             Order::Policy => {
                 if let Some(policy) = self.desk.policy(self.id) {
                     shard.handle_policy(policy);
                 }
             }
+            // Whoever does not wait any more needs no answer.
+            Order::Stats(answer) => _ = answer.send(Box::new(shard.stats())),
+            Order::Trace(is_tracing) => shard.set_tracing(is_tracing),
         }
     }
 
@@ -227,7 +233,7 @@ impl Worker {
         let events = self.shard.borrow_mut().poll_events(now);
         events
             .iter()
-            .for_each(|event| events::log(event, self.peer_of(event)));
+            .for_each(|event| log_event(&self.log, event, self.peer_of(event)));
         self.begin_turn_if_due();
     }
 
@@ -276,6 +282,7 @@ impl Worker {
         match event {
             Event::Connected { connection, .. }
             | Event::Refused { connection, .. }
+            | Event::Packet { connection, .. }
             | Event::Closed { connection, .. } => self
                 .links
                 .borrow()
@@ -292,6 +299,8 @@ impl Worker {
         // Whoever is gone before it was its turn is nobody's loss.
         let Ok(stream) = stream else { return };
         match transport {
+            // HTTP is served elsewhere.
+            Transport::Http => {}
             Transport::Tcp => self.open(stream),
             Transport::WebSocket => {
                 let worker = Rc::clone(self);

@@ -417,6 +417,7 @@ pub struct Logging {
     pub types: BTreeSet<LogType>,
     /// Whether the file named any type; if not, the command line and the environment may choose.
     pub types_are_set: bool,
+    pub log_format: LogFormat,
     pub log_timestamp: bool,
     pub log_timestamp_format: Option<String>,
     /// 0 to 7 for `local0` to `local7`; `daemon` without it.
@@ -435,6 +436,7 @@ impl Default for Logging {
                 LogType::Information,
             ]),
             types_are_set: false,
+            log_format: LogFormat::Text,
             log_timestamp: true,
             log_timestamp_format: None,
             log_facility: None,
@@ -452,6 +454,16 @@ pub enum LogDest {
     Syslog,
     Topic,
     File(PathBuf),
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The time and the text.
+    #[default]
+    Text,
+    /// A JSON object with time, type and message.
+    Json,
 }
 
 /// What a log line is about.

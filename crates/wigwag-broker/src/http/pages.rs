@@ -1,0 +1,163 @@
+//! The answers: each handler reads the observer and writes text or JSON.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+
+use crate::broker::{BoundListener, Transport};
+use crate::metrics::{self, Format};
+use crate::observer::Observer;
+
+/// What the handlers read.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) observer: Arc<Observer>,
+    pub(super) about: Arc<About>,
+}
+
+/// What does not change while the broker runs.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    pub(crate) listeners: Vec<ListenerNotice>,
+}
+
+/// What the API says of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerNotice {
+    pub(crate) port: u16,
+    pub(crate) protocol: &'static str,
+    pub(crate) tls: bool,
+    pub(crate) mtls: bool,
+    pub(crate) allow_anonymous: bool,
+}
+
+impl From<&BoundListener> for ListenerNotice {
+    fn from(bound: &BoundListener) -> ListenerNotice {
+        ListenerNotice {
+            port: bound.addr.port(),
+            protocol: match bound.transport {
+                Transport::Tcp => "mqtt",
+                Transport::WebSocket => "websockets",
+                Transport::Http => "httpapi",
+            },
+            tls: false,
+            mtls: false,
+            allow_anonymous: true,
+        }
+    }
+}
+
+/// Open to everybody: whether the broker is well says nothing about its clients.
+pub(super) fn health() -> Router<Source> {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+}
+
+pub(super) fn metrics() -> Router<Source> {
+    Router::new().route("/metrics", get(show_metrics))
+}
+
+/// Mosquitto's API.
+pub(super) fn api() -> Router<Source> {
+    Router::new()
+        .route("/api/v1/systree", get(systree))
+        .route("/api/v1/listeners", get(listeners))
+        .route("/api/v1/version", get(version))
+}
+
+/// Ready is a broker whose every shard answers.
+async fn ready(State(source): State<Source>) -> Response {
+    let (_, all_answered) = source.observer.read().await;
+    if all_answered {
+        return "ok\n".into_response();
+    }
+    let why = "a shard does not answer\n";
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
+
+/// `?names=mosquitto` asks for the names of Mosquitto's exporter.
+async fn show_metrics(
+    State(source): State<Source>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let names = query.as_deref().unwrap_or_default();
+    let names = names
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("names="));
+    match names {
+        None | Some("native" | "") => {
+            let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+            let format = Format::of_accept(accept.unwrap_or_default());
+            let scrape = source.observer.scrape().await;
+            match metrics::write_native(scrape, format) {
+                Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
+        }
+        Some("mosquitto") => {
+            let (reading, _) = source.observer.read().await;
+            let text = metrics::write_mosquitto(&reading, &source.observer.tree());
+            ([(CONTENT_TYPE, metrics::TEXT)], text).into_response()
+        }
+        Some(_) => {
+            let why = "names is either native or mosquitto\n";
+            (StatusCode::BAD_REQUEST, why).into_response()
+        }
+    }
+}
+
+/// The numbers of `$SYS`, without aliases, loads and version.
+async fn systree(State(source): State<Source>) -> Response {
+    let (reading, _) = source.observer.read().await;
+    let mut tree: Map<String, Value> = {
+        let tree = source.observer.tree();
+        let values = tree.values(&reading);
+        values
+            .map(|(row, value)| (row.topic.to_owned(), value.into()))
+            .collect()
+    };
+    let uptime = reading.uptime.as_secs();
+    tree.insert("$SYS/broker/uptime".to_owned(), uptime.into());
+    shown_to_all("application/json", Value::Object(tree).to_string())
+}
+
+async fn listeners(State(source): State<Source>) -> Response {
+    let listeners: Vec<Value> = source.about.listeners.iter().map(notice).collect();
+    let text = json!({ "listeners": listeners }).to_string();
+    shown_to_all("application/json", text)
+}
+
+async fn version() -> Response {
+    shown_to_all(
+        "text/plain; charset=utf-8",
+        env!("CARGO_PKG_VERSION").to_owned(),
+    )
+}
+
+fn notice(listener: &ListenerNotice) -> Value {
+    json!({
+        "port": listener.port,
+        "protocol": listener.protocol,
+        "tls": listener.tls,
+        "mtls": listener.mtls,
+        "allow_anonymous": listener.allow_anonymous,
+    })
+}
+
+/// Pages of any origin may read this, as with Mosquitto.
+fn shown_to_all(content_type: &'static str, text: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (headers, text).into_response()
+}

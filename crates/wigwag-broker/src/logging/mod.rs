@@ -1,0 +1,403 @@
+//! The log as Mosquitto keeps it: types that can be switched on and off, and destinations that get each line.
+//!
+//! Lines come from any thread and are written by one of its own, so that a destination that does not take
+//! them stops nobody: what does not fit into the channel is counted and told later. What the lines say is in
+//! `lines`, where they go in `destination`. A broker that is embedded logs to `tracing` unless it is told
+//! otherwise.
+
+mod destination;
+mod lines;
+mod stamp;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+use crate::conf::config::{LogType, Logging};
+
+use destination::Destinations;
+pub(crate) use lines::{log_connection, log_event};
+use stamp::Stamp;
+
+/// Lines that wait for their destinations, at most.
+const WAITING_MAX: usize = 8_192;
+
+/// Publishes a line: topic and payload.
+pub(crate) type Publish = Box<dyn Fn(&'static str, String) + Send + Sync>;
+
+/// Why a log could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The file cannot be opened for writing.
+    #[error("cannot write the log file {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no system log.
+    #[error("cannot reach the system log at /dev/log: {0}")]
+    Syslog(#[source] io::Error),
+    /// The format of the time is not one of `strftime`.
+    #[error("log_timestamp_format {format:?} is no format of strftime: {why}")]
+    Timestamp {
+        /// The format.
+        format: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The thread that writes could not be started.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// A log. Clones write to the same destinations.
+#[derive(Clone)]
+pub struct Log(Arc<Inner>);
+
+struct Inner {
+    /// The types that are logged, a bit each.
+    types: AtomicU16,
+    connection_messages: AtomicBool,
+    /// Lines that no destination took and of which the log has not told yet.
+    untold: AtomicU64,
+    /// Those of all time.
+    lost: AtomicU64,
+    writer: Option<Writer>,
+    publish: Arc<OnceLock<Publish>>,
+}
+
+struct Writer {
+    orders: SyncSender<Order>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the writing thread is to do.
+enum Order {
+    Write(Line),
+    /// Opens files anew, with these destinations if some are given.
+    Reopen(Option<Box<(Destinations, Stamp)>>),
+    Flush(SyncSender<()>),
+    End,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    at: SystemTime,
+    log_type: LogType,
+    text: String,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("types", &self.0.types)
+            .field("lost", &self.0.lost)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Log {
+    /// A log that goes to `tracing`.
+    fn default() -> Log {
+        Log(Arc::new(Inner {
+            types: AtomicU16::new(u16::MAX),
+            connection_messages: AtomicBool::new(true),
+            untold: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            writer: None,
+            publish: Arc::default(),
+        }))
+    }
+}
+
+impl Log {
+    /// Opens the destinations and starts the thread that writes to them.
+    pub fn open(options: &Logging) -> Result<Log, LogError> {
+        let stamp = Stamp::new(options)?;
+        let publish: Arc<OnceLock<Publish>> = Arc::default();
+        let destinations = Destinations::open(options, &publish)?;
+        let (orders, work) = sync_channel(WAITING_MAX);
+        let thread = thread::Builder::new()
+            .name("wigwag-log".to_owned())
+            .spawn(move || write_all(&work, destinations, stamp))
+            .map_err(LogError::Thread)?;
+        Ok(Log(Arc::new(Inner {
+            types: AtomicU16::new(mask(options)),
+            connection_messages: AtomicBool::new(options.connection_messages),
+            untold: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            writer: Some(Writer {
+                orders,
+                thread: Mutex::new(Some(thread)),
+            }),
+            publish,
+        })))
+    }
+
+    /// Goes on with other options. If they cannot be used, everything stays as it was.
+    pub fn reload(&self, options: &Logging) -> Result<(), LogError> {
+        let Some(writer) = &self.0.writer else {
+            return Ok(());
+        };
+        let stamp = Stamp::new(options)?;
+        let destinations = Destinations::open(options, &self.0.publish)?;
+        self.0.types.store(mask(options), Ordering::Relaxed);
+        self.0
+            .connection_messages
+            .store(options.connection_messages, Ordering::Relaxed);
+        // A thread that is gone took the program with it.
+        _ = writer
+            .orders
+            .send(Order::Reopen(Some(Box::new((destinations, stamp)))));
+        Ok(())
+    }
+
+    /// Closes the log file and opens it again by its name, after it was moved away.
+    pub fn reopen(&self) {
+        if let Some(writer) = &self.0.writer {
+            _ = writer.orders.send(Order::Reopen(None));
+        }
+    }
+
+    /// Whether lines of this type are logged.
+    pub fn wants(&self, log_type: LogType) -> bool {
+        match &self.0.writer {
+            Some(_) => self.0.types.load(Ordering::Relaxed) & bit(log_type) != 0,
+            None => is_traced(log_type),
+        }
+    }
+
+    /// Whether anybody reads of single packets.
+    pub(crate) fn wants_packets(&self) -> bool {
+        [LogType::Debug, LogType::Subscribe, LogType::Unsubscribe]
+            .into_iter()
+            .any(|log_type| self.wants(log_type))
+    }
+
+    /// Whether connections that come and go are logged.
+    pub(crate) fn connection_messages(&self) -> bool {
+        self.0.connection_messages.load(Ordering::Relaxed)
+    }
+
+    /// Logs a line, if its type is logged.
+    pub fn write(&self, log_type: LogType, text: impl fmt::Display) {
+        if !self.wants(log_type) {
+            return;
+        }
+        let Some(writer) = &self.0.writer else {
+            return trace(log_type, &text);
+        };
+        let line = Line {
+            at: SystemTime::now(),
+            log_type,
+            text: text.to_string(),
+        };
+        match writer.orders.try_send(Order::Write(line)) {
+            Ok(()) => self.tell_losses(writer),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.0.untold.fetch_add(1, Ordering::Relaxed);
+                self.0.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Lines that no destination took, since the log was opened.
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// There is room again: says how many lines were lost meanwhile.
+    fn tell_losses(&self, writer: &Writer) {
+        if self.0.untold.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let lost = self.0.untold.swap(0, Ordering::Relaxed);
+        let line = Line {
+            at: SystemTime::now(),
+            log_type: LogType::Warning,
+            text: format!(
+                "Warning: {lost} log lines were lost because their destination did not take them."
+            ),
+        };
+        if writer.orders.try_send(Order::Write(line)).is_err() {
+            self.0.untold.fetch_add(lost, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all lines so far have been written.
+    pub fn flush(&self) {
+        if let Some(writer) = &self.0.writer {
+            let (done, written) = sync_channel(1);
+            if writer.orders.send(Order::Flush(done)).is_ok() {
+                _ = written.recv();
+            }
+        }
+    }
+
+    /// Tells how lines for `log_dest topic` are published. Only the first broker of a log can.
+    pub(crate) fn publish_with(&self, publish: Publish) {
+        _ = self.0.publish.set(publish);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(writer) = &self.writer {
+            _ = writer.orders.send(Order::End);
+            let thread = writer
+                .thread
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            // Not when the last clone is the writing thread's own.
+            if let Some(thread) = thread
+                && thread.thread().id() != thread::current().id()
+            {
+                _ = thread.join();
+            }
+        }
+    }
+}
+
+fn write_all(work: &Receiver<Order>, mut destinations: Destinations, mut stamp: Stamp) {
+    while let Ok(order) = work.recv() {
+        match order {
+            Order::Write(line) => destinations.write(&line, &stamp),
+            Order::Reopen(Some(new)) => (destinations, stamp) = *new,
+            Order::Reopen(None) => destinations.reopen(),
+            Order::Flush(done) => {
+                destinations.flush();
+                _ = done.send(());
+            }
+            Order::End => break,
+        }
+    }
+    destinations.flush();
+}
+
+const fn bit(log_type: LogType) -> u16 {
+    1 << log_type as u16
+}
+
+fn mask(options: &Logging) -> u16 {
+    if options.destinations.is_empty() {
+        return 0;
+    }
+    options.types.iter().map(|&log_type| bit(log_type)).sum()
+}
+
+/// How a type is called in the system log, in topics and by `tracing`.
+fn is_traced(log_type: LogType) -> bool {
+    use tracing::{Level, enabled};
+    match log_type {
+        LogType::Error => enabled!(Level::ERROR),
+        LogType::Warning => enabled!(Level::WARN),
+        LogType::Notice | LogType::Information => enabled!(Level::INFO),
+        LogType::Debug
+        | LogType::Subscribe
+        | LogType::Unsubscribe
+        | LogType::WebSockets
+        | LogType::Internal => enabled!(Level::TRACE),
+    }
+}
+
+fn trace(log_type: LogType, text: &dyn fmt::Display) {
+    match log_type {
+        LogType::Error => tracing::error!("{text}"),
+        LogType::Warning => tracing::warn!("{text}"),
+        LogType::Notice | LogType::Information => tracing::info!("{text}"),
+        LogType::Debug
+        | LogType::Subscribe
+        | LogType::Unsubscribe
+        | LogType::WebSockets
+        | LogType::Internal => tracing::trace!("{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+    use crate::conf::config::LogDest;
+
+    fn to_file(path: &std::path::Path) -> Logging {
+        Logging {
+            destinations: BTreeSet::from([LogDest::File(path.to_owned())]),
+            log_timestamp: false,
+            ..Logging::default()
+        }
+    }
+
+    #[test]
+    fn only_the_chosen_types_are_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("log");
+        let log = Log::open(&to_file(&file)).expect("opened");
+        log.write(LogType::Debug, "not this");
+        log.write(LogType::Notice, "but this");
+        log.flush();
+        assert_eq!(fs::read_to_string(&file).expect("read"), "but this\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_made_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("log");
+        let log = Log::open(&to_file(&file)).expect("opened");
+        log.write(LogType::Notice, "old");
+        log.flush();
+        fs::rename(&file, dir.path().join("log.1")).expect("moved");
+        log.reopen();
+        log.write(LogType::Notice, "new");
+        log.flush();
+        assert_eq!(fs::read_to_string(&file).expect("read"), "new\n");
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_change_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("log");
+        let log = Log::open(&to_file(&file)).expect("opened");
+        let refused = log.reload(&to_file(&dir.path().join("missing/log")));
+        assert!(matches!(refused, Err(LogError::File { .. })));
+        log.write(LogType::Notice, "still here");
+        log.flush();
+        assert_eq!(fs::read_to_string(&file).expect("read"), "still here\n");
+    }
+
+    #[test]
+    fn what_was_logged_is_written_when_the_log_goes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("log");
+        let log = Log::open(&to_file(&file)).expect("opened");
+        for number in 0..1_000 {
+            log.write(LogType::Notice, number);
+        }
+        drop(log);
+        assert_eq!(
+            fs::read_to_string(&file).expect("read").lines().count(),
+            1_000
+        );
+    }
+
+    #[test]
+    fn no_destination_means_no_types() {
+        let log = Log::open(&Logging {
+            destinations: BTreeSet::new(),
+            ..Logging::default()
+        })
+        .expect("opened");
+        assert!(!log.wants(LogType::Error));
+    }
+}

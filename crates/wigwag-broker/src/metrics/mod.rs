@@ -1,0 +1,190 @@
+//! Metrics for Prometheus, in two views of the same numbers.
+//!
+//! The native view follows the naming guide of Prometheus; its families are the rows of `table`. The other
+//! one, in `mosquitto`, has the names under which the usual exporter shows Mosquitto, so that dashboards made
+//! for it go on. Nothing is registered beforehand: a scrape encodes what the broker has counted.
+
+mod mosquitto;
+mod process;
+mod table;
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::sys::Reading;
+
+pub(crate) use mosquitto::write as write_mosquitto;
+pub(crate) use process::Process;
+use table::Value;
+pub use table::{FAMILIES, Family, Kind};
+
+/// Everything that one scrape shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scrape {
+    pub(crate) reading: Reading,
+    pub(crate) process: Process,
+    /// Seconds since 1970 at which the broker started.
+    pub(crate) started_secs: f64,
+    pub(crate) shards: u16,
+    /// Log lines that no destination took.
+    pub(crate) log_lines_lost: u64,
+}
+
+/// The two formats of the native view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    OpenMetrics,
+    /// The older text format, 0.0.4.
+    Text,
+}
+
+impl Format {
+    /// What a scraper asks for with its Accept header. Whoever does not name OpenMetrics gets the text
+    /// format, which everything can read.
+    pub(crate) fn of_accept(accept: &str) -> Format {
+        let wants = accept
+            .split(',')
+            .filter_map(|range| range.split(';').next())
+            .any(|media_type| media_type.trim() == "application/openmetrics-text");
+        if wants {
+            Format::OpenMetrics
+        } else {
+            Format::Text
+        }
+    }
+
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::Text => TEXT,
+        }
+    }
+}
+
+/// The content type of the text format.
+pub(crate) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The native view.
+pub(crate) fn write_native(scrape: Scrape, format: Format) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(scrape));
+    let mut out = String::new();
+    text::encode(&mut out, &registry)?;
+    Ok(match format {
+        Format::OpenMetrics => out,
+        Format::Text => as_text(&out),
+    })
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for family in FAMILIES {
+            let metric_type = match family.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge | Kind::Info => MetricType::Gauge,
+            };
+            let metric = encoder.encode_descriptor(family.name, family.help, None, metric_type)?;
+            encode_samples(family, self, metric)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_samples(family: &Family, scrape: &Scrape, mut metric: MetricEncoder<'_>) -> fmt::Result {
+    for sample in (family.samples)(scrape) {
+        if sample.labels.is_empty() {
+            encode_value(family.kind, &sample.value, &mut metric)?;
+        } else {
+            let mut metric = metric.encode_family(&sample.labels)?;
+            encode_value(family.kind, &sample.value, &mut metric)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_value(kind: Kind, value: &Value, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+    match (kind, value) {
+        (Kind::Counter, Value::Count(count)) => {
+            metric.encode_counter::<NoLabelSet, _, f64>(count, None)
+        }
+        (Kind::Counter, Value::Number(number)) => {
+            metric.encode_counter::<NoLabelSet, _, f64>(number, None)
+        }
+        (Kind::Gauge | Kind::Info, Value::Count(count)) => metric.encode_gauge(count),
+        (Kind::Gauge | Kind::Info, Value::Number(number)) => metric.encode_gauge(number),
+    }
+}
+
+/// OpenMetrics as the text format has it: a counter's name there includes `_total`, and nothing marks the
+/// end.
+fn as_text(open_metrics: &str) -> String {
+    let counters: Vec<&str> = open_metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut out = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
+        let about = ["# HELP ", "# TYPE "].into_iter().find_map(|prefix| {
+            let (name, rest) = line.strip_prefix(prefix)?.split_once(' ')?;
+            counters.contains(&name).then_some((prefix, name, rest))
+        });
+        match about {
+            Some((prefix, name, rest)) => out.extend([prefix, name, "_total ", rest, "\n"]),
+            None => out.extend([line, "\n"]),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_only_for_those_who_do_not_ask_for_the_newer_one() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+        assert_eq!(Format::of_accept(prometheus), Format::OpenMetrics);
+        for accept in ["", "*/*", "text/plain", "text/html, application/json"] {
+            assert_eq!(Format::of_accept(accept), Format::Text, "{accept}");
+        }
+    }
+
+    #[test]
+    fn counters_end_in_total_in_both_formats() {
+        let mut scrape = Scrape::default();
+        scrape.reading.stats.bytes_received = 7;
+        let open_metrics = write_native(scrape.clone(), Format::OpenMetrics).expect("encoded");
+        let text = write_native(scrape, Format::Text).expect("encoded");
+        assert!(open_metrics.contains("# TYPE wigwag_bytes counter\n"));
+        assert!(open_metrics.ends_with("# EOF\n"));
+        assert!(text.contains("# TYPE wigwag_bytes_total counter\n"));
+        assert!(!text.contains("# EOF"));
+        let sample = "wigwag_bytes_total{direction=\"received\"} 7\n";
+        assert!(open_metrics.contains(sample) && text.contains(sample));
+    }
+
+    #[test]
+    fn families_have_distinct_names_and_no_suffix_of_their_own() {
+        let mut names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for family in FAMILIES {
+            assert!(!family.name.ends_with("_total"), "{}", family.name);
+            assert!(!family.help.ends_with('.'), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn no_label_has_more_values_than_the_protocol_has_words() {
+        for family in FAMILIES {
+            let samples = (family.samples)(&Scrape::default());
+            assert!(samples.len() <= 64, "{}", family.name);
+        }
+    }
+}

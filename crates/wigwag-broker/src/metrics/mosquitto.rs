@@ -1,0 +1,95 @@
+//! The names under which the usual exporter shows Mosquitto's `$SYS` tree: the topic without `$SYS/`, with
+//! `_` in place of what a name cannot have. No labels, no `_total`; the topic is the help.
+
+use std::fmt::Write as _;
+
+use crate::sys::{Reading, SysTree};
+
+/// Those that have the type of a counter there. Some are gauges by their nature; dashboards do not mind.
+const COUNTERS: [&str; 12] = [
+    "$SYS/broker/bytes/received",
+    "$SYS/broker/bytes/sent",
+    "$SYS/broker/messages/received",
+    "$SYS/broker/messages/sent",
+    "$SYS/broker/publish/bytes/received",
+    "$SYS/broker/publish/bytes/sent",
+    "$SYS/broker/publish/messages/received",
+    "$SYS/broker/publish/messages/sent",
+    "$SYS/broker/publish/messages/dropped",
+    UPTIME,
+    "$SYS/broker/clients/maximum",
+    "$SYS/broker/clients/total",
+];
+
+/// Topics that it does not show: they are aliases.
+const LEFT_OUT: [&str; 2] = ["$SYS/broker/clients/active", "$SYS/broker/clients/inactive"];
+
+const UPTIME: &str = "$SYS/broker/uptime";
+
+/// The view, in the text format.
+pub(crate) fn write(reading: &Reading, tree: &SysTree) -> String {
+    let mut out = String::new();
+    sample(&mut out, UPTIME, reading.uptime.as_secs());
+    for (row, value) in tree.values(reading) {
+        sample(&mut out, row.topic, value);
+        if let Some(alias) = row.alias.filter(|alias| !LEFT_OUT.contains(alias)) {
+            sample(&mut out, alias, value);
+        }
+    }
+    for (topic, value) in tree.loads() {
+        sample(&mut out, &topic, format_args!("{value:.2}"));
+    }
+    out
+}
+
+fn sample(out: &mut String, topic: &str, value: impl std::fmt::Display) {
+    let name = name(topic);
+    let kind = if COUNTERS.contains(&topic) {
+        "counter"
+    } else {
+        "gauge"
+    };
+    _ = write!(
+        out,
+        "# HELP {name} {topic}\n# TYPE {name} {kind}\n{name} {value}\n"
+    );
+}
+
+/// The name of a topic's metric.
+fn name(topic: &str) -> String {
+    topic
+        .trim_start_matches("$SYS/")
+        .replace(['/', ' ', '-', '.'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_has_the_53_series_of_the_usual_exporter() {
+        let text = write(&Reading::default(), &SysTree::default());
+        let types: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .collect();
+        assert_eq!(types.len(), 53);
+        assert_eq!(
+            types
+                .iter()
+                .filter(|line| line.ends_with(" counter"))
+                .count(),
+            12
+        );
+        for expect in [
+            "# HELP broker_retained_messages_count $SYS/broker/retained messages/count\n",
+            "# TYPE broker_uptime counter\nbroker_uptime 0\n",
+            "# TYPE broker_store_messages_count gauge\n",
+            "broker_load_publish_dropped_15min 0.00\n",
+            "broker_packet_out_bytes 0\n",
+        ] {
+            assert!(text.contains(expect), "{expect}");
+        }
+        assert!(!text.contains("active"));
+    }
+}

@@ -1,0 +1,403 @@
+//! The families of the native view: names, help, labels and where the values come from.
+//!
+//! Labels have few values, all of them known beforehand: no client id, no topic. The page
+//! `docs/reference/metrics.md` is made from the same rows.
+
+use std::borrow::Cow;
+
+use wigwag_engine::DropReason;
+use wigwag_engine::stats::CLOSE_CAUSES;
+
+use super::Scrape;
+use crate::sys::{self, PACKET_TYPES};
+
+/// A family of metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Without the `_total` that counters get.
+    pub name: &'static str,
+    /// One sentence without its full stop.
+    pub help: &'static str,
+    /// What kind of metric it is.
+    pub kind: Kind,
+    /// The labels that tell its samples apart.
+    pub labels: &'static [&'static str],
+    pub(super) samples: fn(&Scrape) -> Vec<Sample>,
+}
+
+/// The kinds of metrics there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Is always 1; its labels say something.
+    Info,
+}
+
+/// One number of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sample {
+    pub(super) labels: Vec<(&'static str, Cow<'static, str>)>,
+    pub(super) value: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value {
+    Count(u64),
+    Number(f64),
+}
+
+const fn counter(
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+    samples: fn(&Scrape) -> Vec<Sample>,
+) -> Family {
+    Family {
+        name,
+        help,
+        kind: Kind::Counter,
+        labels,
+        samples,
+    }
+}
+
+const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+    samples: fn(&Scrape) -> Vec<Sample>,
+) -> Family {
+    Family {
+        name,
+        help,
+        kind: Kind::Gauge,
+        labels,
+        samples,
+    }
+}
+
+/// Every family, in the order in which they are shown.
+pub const FAMILIES: &[Family] = &[
+    gauge(
+        "wigwag_connections",
+        "Connections that are open, those without a CONNECT yet included",
+        &[],
+        |scrape| one(scrape.reading.stats.connections),
+    ),
+    counter(
+        "wigwag_connections_opened",
+        "Connections that were accepted",
+        &[],
+        |scrape| one(scrape.reading.sockets),
+    ),
+    counter(
+        "wigwag_connections_closed",
+        "Connections that ended, by reason",
+        &["reason"],
+        |scrape| {
+            by(
+                "reason",
+                CLOSE_CAUSES.into_iter().zip(scrape.reading.stats.closed),
+            )
+        },
+    ),
+    counter(
+        "wigwag_connack",
+        "CONNACK packets, by Reason Code in the words of MQTT 5",
+        &["code"],
+        |scrape| {
+            let connacks = &scrape.reading.stats.connacks;
+            connacks
+                .iter()
+                .map(|(code, &count)| labelled("code", code.to_string(), count))
+                .collect()
+        },
+    ),
+    gauge(
+        "wigwag_sessions",
+        "Sessions, by whether they have a connection",
+        &["state"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            let disconnected = stats.sessions.saturating_sub(stats.sessions_connected);
+            by(
+                "state",
+                [
+                    ("connected", stats.sessions_connected),
+                    ("disconnected", disconnected),
+                ],
+            )
+        },
+    ),
+    counter(
+        "wigwag_session_created",
+        "Sessions that began",
+        &[],
+        |scrape| one(scrape.reading.stats.sessions_created),
+    ),
+    counter(
+        "wigwag_session_resumed",
+        "Sessions that a CONNECT went on with",
+        &[],
+        |scrape| one(scrape.reading.stats.sessions_resumed),
+    ),
+    counter(
+        "wigwag_session_taken_over",
+        "Sessions whose connection was closed in favour of another",
+        &[],
+        |scrape| one(scrape.reading.stats.sessions_taken_over),
+    ),
+    counter(
+        "wigwag_session_expired",
+        "Sessions that ended because their Session Expiry Interval passed",
+        &[],
+        |scrape| one(scrape.reading.stats.sessions_expired),
+    ),
+    counter(
+        "wigwag_packets",
+        "MQTT packets, by direction and type",
+        &["direction", "type"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            let of = |direction, counts: &wigwag_engine::stats::PerType| {
+                PACKET_TYPES.map(|packet_type| Sample {
+                    labels: vec![
+                        ("direction", Cow::Borrowed(direction)),
+                        ("type", Cow::Borrowed(sys::name(packet_type))),
+                    ],
+                    value: Value::Count(counts.of(packet_type)),
+                })
+            };
+            [of("received", &stats.received), of("sent", &stats.sent)].concat()
+        },
+    ),
+    counter(
+        "wigwag_bytes",
+        "Bytes of MQTT packets, by direction",
+        &["direction"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            directions(stats.bytes_received, stats.bytes_sent)
+        },
+    ),
+    counter(
+        "wigwag_publish_messages",
+        "PUBLISH packets, by direction and QoS",
+        &["direction", "qos"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            let of = |direction, counts: [u64; 3]| {
+                ["0", "1", "2"]
+                    .into_iter()
+                    .zip(counts)
+                    .map(move |(qos, count)| Sample {
+                        labels: vec![
+                            ("direction", Cow::Borrowed(direction)),
+                            ("qos", Cow::Borrowed(qos)),
+                        ],
+                        value: Value::Count(count),
+                    })
+            };
+            of("received", stats.publish_received)
+                .chain(of("sent", stats.publish_sent))
+                .collect()
+        },
+    ),
+    counter(
+        "wigwag_publish_bytes",
+        "Bytes of the payloads of PUBLISH packets, by direction",
+        &["direction"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            directions(stats.payload_bytes_received, stats.payload_bytes_sent)
+        },
+    ),
+    counter(
+        "wigwag_messages_dropped",
+        "Messages that somebody wanted and did not get, and those that nobody wanted (no_subscriber)",
+        &["reason"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            let of = |reason| (drop_reason(reason), stats.dropped(reason));
+            by(
+                "reason",
+                DropReason::ALL
+                    .map(of)
+                    .into_iter()
+                    .chain([("no_subscriber", stats.unwanted)]),
+            )
+        },
+    ),
+    counter(
+        "wigwag_access_denied",
+        "Publishes and subscriptions that clients had no right to",
+        &["action"],
+        |scrape| {
+            let stats = &scrape.reading.stats;
+            by(
+                "action",
+                [
+                    ("publish", stats.publish_denied),
+                    ("subscribe", stats.subscribe_denied),
+                ],
+            )
+        },
+    ),
+    gauge(
+        "wigwag_queue_messages",
+        "Messages that wait for sessions",
+        &[],
+        |scrape| one(scrape.reading.stats.waiting.queued),
+    ),
+    gauge(
+        "wigwag_inflight_messages",
+        "Messages that were sent and are kept until they are acknowledged",
+        &[],
+        |scrape| one(scrape.reading.stats.waiting.in_flight),
+    ),
+    gauge(
+        "wigwag_queue_bytes",
+        "Bytes of messages that wait or are in flight: topics, properties and payloads",
+        &[],
+        |scrape| one(scrape.reading.stats.waiting.bytes),
+    ),
+    gauge(
+        "wigwag_out_buffer_packets",
+        "Packets that wait to be written to connections",
+        &[],
+        |scrape| one(scrape.reading.stats.out_packets),
+    ),
+    gauge(
+        "wigwag_out_buffer_bytes",
+        "Bytes that wait to be written to connections",
+        &[],
+        |scrape| one(scrape.reading.stats.out_bytes),
+    ),
+    gauge(
+        "wigwag_subscriptions",
+        "Subscriptions, by whether they are shared",
+        &["shared"],
+        |scrape| {
+            let node = &scrape.reading.node;
+            let own = node.subscriptions.saturating_sub(node.shared_subscriptions);
+            by(
+                "shared",
+                [("false", own), ("true", node.shared_subscriptions)],
+            )
+        },
+    ),
+    gauge(
+        "wigwag_retained_messages",
+        "Retained messages",
+        &[],
+        |scrape| one(scrape.reading.node.retained),
+    ),
+    gauge(
+        "wigwag_retained_bytes",
+        "Bytes of retained messages: topics, properties and payloads",
+        &[],
+        |scrape| one(scrape.reading.node.retained_bytes),
+    ),
+    counter(
+        "wigwag_log_lines_lost",
+        "Log lines that their destination did not take in time",
+        &[],
+        |scrape| one(scrape.log_lines_lost),
+    ),
+    gauge("wigwag_shards", "Shards, each a thread", &[], |scrape| {
+        one(scrape.shards.into())
+    }),
+    gauge(
+        "wigwag_start_time_seconds",
+        "When the broker started, in seconds since 1970",
+        &[],
+        |scrape| number(scrape.started_secs),
+    ),
+    Family {
+        name: "wigwag_broker_info",
+        help: "The version of the broker",
+        kind: Kind::Info,
+        labels: &["version"],
+        samples: |_| vec![labelled("version", env!("CARGO_PKG_VERSION"), 1)],
+    },
+    counter(
+        "process_cpu_seconds",
+        "User and system CPU time of the process",
+        &[],
+        |scrape| optional(scrape.process.cpu_secs),
+    ),
+    gauge(
+        "process_resident_memory_bytes",
+        "Memory of the process that is in use",
+        &[],
+        |scrape| scrape.process.resident_bytes.map_or_else(Vec::new, one),
+    ),
+    gauge(
+        "process_virtual_memory_bytes",
+        "Address space of the process",
+        &[],
+        |scrape| scrape.process.virtual_bytes.map_or_else(Vec::new, one),
+    ),
+    gauge(
+        "process_open_fds",
+        "File descriptors that are open",
+        &[],
+        |scrape| scrape.process.open_fds.map_or_else(Vec::new, one),
+    ),
+    gauge(
+        "process_max_fds",
+        "File descriptors that the process may open",
+        &[],
+        |scrape| scrape.process.max_fds.map_or_else(Vec::new, one),
+    ),
+];
+
+fn drop_reason(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::QueueFull => "queue_full",
+        DropReason::SlowConsumer => "slow_consumer",
+        DropReason::TooLarge => "too_large",
+        DropReason::Expired => "expired",
+        DropReason::NotAuthorised => "acl",
+        _ => "other",
+    }
+}
+
+fn one(count: u64) -> Vec<Sample> {
+    vec![Sample {
+        labels: Vec::new(),
+        value: Value::Count(count),
+    }]
+}
+
+fn number(number: f64) -> Vec<Sample> {
+    vec![Sample {
+        labels: Vec::new(),
+        value: Value::Number(number),
+    }]
+}
+
+fn optional(value: Option<f64>) -> Vec<Sample> {
+    value.map_or_else(Vec::new, number)
+}
+
+fn labelled(label: &'static str, value: impl Into<Cow<'static, str>>, count: u64) -> Sample {
+    Sample {
+        labels: vec![(label, value.into())],
+        value: Value::Count(count),
+    }
+}
+
+fn by(label: &'static str, counts: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<Sample> {
+    counts
+        .into_iter()
+        .map(|(value, count)| labelled(label, value, count))
+        .collect()
+}
+
+fn directions(received: u64, sent: u64) -> Vec<Sample> {
+    by("direction", [("received", received), ("sent", sent)])
+}

@@ -1,0 +1,197 @@
+//! Watches the broker: asks the shards for their counters, and publishes `$SYS` by the clock.
+//!
+//! It runs on a thread of its own and touches a shard only through its mailbox. What the numbers are called
+//! is said in `sys` and `metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+use wigwag_engine::message::MessageRef;
+use wigwag_engine::stats::Stats;
+use wigwag_engine::{Node, Time};
+use wigwag_proto::{Properties, Qos, TopicName};
+
+use crate::desk::Order;
+use crate::logging::Log;
+use crate::mailbox::Mailbox;
+use crate::metrics::{Process, Scrape};
+use crate::sys::{self, Reading, SysTree};
+
+/// How long a shard may take to answer before its last numbers stand in for it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often loads are reckoned when nothing is published.
+const UNPUBLISHED_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a log line waits for a subscriber that is away, as with Mosquitto.
+const LOG_LINE_EXPIRY: Duration = Duration::from_secs(20);
+
+/// Knows where all numbers of a broker are.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    mailboxes: Arc<[Mailbox]>,
+    node: Arc<Node>,
+    origin: Instant,
+    started: SystemTime,
+    /// Connections that were accepted.
+    sockets: AtomicU64,
+    /// What each shard answered last.
+    last: Mutex<Vec<Stats>>,
+    tree: Mutex<SysTree>,
+    log: Log,
+}
+
+impl Observer {
+    pub(crate) fn new(
+        mailboxes: Arc<[Mailbox]>,
+        node: Arc<Node>,
+        origin: Instant,
+        log: Log,
+    ) -> Observer {
+        let last = vec![Stats::default(); mailboxes.len()];
+        Observer {
+            mailboxes,
+            node,
+            origin,
+            started: SystemTime::now(),
+            sockets: AtomicU64::new(0),
+            last: Mutex::new(last),
+            tree: Mutex::default(),
+            log,
+        }
+    }
+
+    /// Before anything has happened: the tree as it begins, if it is published, and what the log wants.
+    pub(crate) fn begin(self: &Arc<Observer>, sys_interval: Option<Duration>) {
+        let out = self.tree().update(&Reading {
+            memory: Process::resident_bytes_now(),
+            ..Reading::default()
+        });
+        if sys_interval.is_some() {
+            self.publish_all(&out);
+        }
+        let observer = Arc::downgrade(self);
+        self.log.publish_with(Box::new(move |topic, line| {
+            if let Some(observer) = observer.upgrade() {
+                observer.publish_log_line(topic, &line);
+            }
+        }));
+        self.follow_log();
+    }
+
+    /// Lets the shards tell of single packets while the log wants that.
+    pub(crate) fn follow_log(&self) {
+        let wants_packets = self.log.wants_packets();
+        for mailbox in self.mailboxes.iter() {
+            mailbox.send_order(Order::Trace(wants_packets));
+        }
+    }
+
+    /// Publishes the tree at every multiple of the interval, until the sender of `stop` is gone.
+    pub(crate) async fn run(
+        self: Arc<Observer>,
+        sys_interval: Option<Duration>,
+        mut stop: watch::Receiver<()>,
+    ) {
+        let interval = sys_interval.unwrap_or(UNPUBLISHED_INTERVAL);
+        loop {
+            let since_epoch = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            // Clocks are not that exact: better a millisecond late than twice.
+            let wait = sys::next_update(since_epoch, interval) + Duration::from_millis(1);
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = stop.changed() => return,
+            }
+            let (reading, _) = self.read().await;
+            let out = self.tree().update(&reading);
+            if sys_interval.is_some() {
+                self.publish_all(&out);
+            }
+        }
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn count_socket(&self) {
+        self.sockets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All numbers of this moment, and whether every shard has answered.
+    pub(crate) async fn read(&self) -> (Reading, bool) {
+        let questions = self.mailboxes.iter().map(|mailbox| {
+            let (answer, stats) = oneshot::channel();
+            mailbox.send_order(Order::Stats(answer));
+            timeout(ANSWER_WITHIN, stats)
+        });
+        let answers = join_all(questions).await;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all_answered = true;
+        let mut sum = Stats::default();
+        for (answer, last) in answers.into_iter().zip(last.iter_mut()) {
+            match answer {
+                Ok(Ok(stats)) => *last = *stats,
+                _ => all_answered = false,
+            }
+            sum.add(last);
+        }
+        drop(last);
+        let reading = Reading {
+            uptime: self.origin.elapsed(),
+            stats: sum,
+            node: self.node.stats(),
+            memory: Process::resident_bytes_now(),
+            sockets: self.sockets.load(Ordering::Relaxed),
+        };
+        (reading, all_answered)
+    }
+
+    /// What `/metrics` shows.
+    pub(crate) async fn scrape(&self) -> Scrape {
+        let (reading, _) = self.read().await;
+        let started = self.started.duration_since(SystemTime::UNIX_EPOCH);
+        Scrape {
+            reading,
+            process: Process::read(),
+            started_secs: started.unwrap_or_default().as_secs_f64(),
+            shards: u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX),
+            log_lines_lost: self.log.lost(),
+        }
+    }
+
+    /// What has been published so far.
+    pub(crate) fn tree(&self) -> MutexGuard<'_, SysTree> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish_all(&self, messages: &[sys::Published]) {
+        for message in messages {
+            self.publish(&message.topic, &message.payload, true, None);
+        }
+    }
+
+    fn publish_log_line(&self, topic: &str, line: &str) {
+        let expires_at = Time::new(self.origin.elapsed() + LOG_LINE_EXPIRY);
+        self.publish(topic, line, false, Some(expires_at));
+    }
+
+    /// In the first shard, so that messages keep their order.
+    fn publish(&self, topic: &str, payload: &str, retain: bool, expires_at: Option<Time>) {
+        let (Ok(topic), Some(mailbox)) = (TopicName::new(topic), self.mailboxes.first()) else {
+            return;
+        };
+        let message = MessageRef {
+            topic,
+            qos: Qos::ExactlyOnce,
+            retain,
+            properties: Properties::EMPTY,
+            payload: payload.as_bytes(),
+            expires_at,
+        };
+        mailbox.send_order(Order::Publish(message.to_message()));
+    }
+}
