@@ -14,6 +14,8 @@ use crate::listener::ListenerSettings;
 pub struct Identity {
     pub client_id: Box<str>,
     pub user_name: Option<Box<str>>,
+    /// Whether it has said that it is a bridge, as Mosquitto's do.
+    pub is_bridge: bool,
     /// Where it came in.
     pub listener: Arc<ListenerSettings>,
     /// Where it is; `None` on a Unix socket.
@@ -26,6 +28,7 @@ impl Identity {
         Identity {
             client_id: client_id.into(),
             user_name: user_name.map(Into::into),
+            is_bridge: false,
             listener: Arc::default(),
             address: None,
         }

@@ -206,6 +206,9 @@ impl Packet<'_> {
 pub struct Connect<'a> {
     /// The version that every later packet of the connection is in.
     pub version: Version,
+    /// The client is a bridge, as Mosquitto's tell it in MQTT 3.x by the highest bit of the protocol level:
+    /// it is not sent what it has published itself, and sees RETAIN as it was published.
+    pub is_bridge: bool,
     /// The Client Identifier; empty asks the server to assign one.
     pub client_id: &'a str,
     /// Discard an old session and start a new one. In MQTT 3.x: Clean Session.

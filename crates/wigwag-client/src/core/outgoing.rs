@@ -96,6 +96,7 @@ impl<R> Core<R> {
         };
         let connect = Connect {
             version,
+            is_bridge: false,
             client_id: &self.client_id,
             clean_start: self.starts_clean(),
             keep_alive_secs: config.keep_alive_secs,

@@ -114,6 +114,7 @@ impl Shard {
             identity: Identity {
                 client_id,
                 user_name,
+                is_bridge: connect.is_bridge,
                 listener,
                 address: peer.address,
             },

@@ -320,7 +320,7 @@ impl Shard {
                 return self.handle_subscribe(now, key, session, &subscribe);
             }
             Packet::Unsubscribe(unsubscribe) => {
-                return self.handle_unsubscribe(key, session, &unsubscribe);
+                return self.handle_unsubscribe(now, key, session, &unsubscribe);
             }
             Packet::PingReq => return self.send(key, &Packet::PingResp),
             Packet::Disconnect(disconnect) => {

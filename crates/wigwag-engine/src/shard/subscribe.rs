@@ -9,7 +9,7 @@ use wigwag_proto::packet::{
 use wigwag_proto::{Packet, Properties, Qos, ReasonCode, Time, TopicFilterBuf};
 
 use super::{ConnectionKey, Shard};
-use crate::event::Event;
+use crate::event::{CloseReason, Event};
 use crate::limits::Limits;
 use crate::mount;
 use crate::policy::Policy;
@@ -26,6 +26,9 @@ impl Shard {
         key: SessionKey,
         packet: &Subscribe<'_>,
     ) {
+        if !self.can_answer(now, connection, packet.subscriptions.len()) {
+            return;
+        }
         let target = self.target(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
@@ -42,8 +45,11 @@ impl Shard {
             let filter = mounted.ok_or(ReasonCode::TopicFilterInvalid)?;
             check(session, &filter, &*self.policy, &self.settings.limits)?;
             let qos = subscription.options.qos.min(listener.qos_max);
+            let is_bridge = session.identity.is_bridge && filter.as_filter().share().is_none();
             let options = SubscriptionOptions {
                 qos,
+                no_local: subscription.options.no_local || is_bridge,
+                retain_as_published: subscription.options.retain_as_published || is_bridge,
                 ..subscription.options
             };
             let grant = Grant {
@@ -122,12 +128,35 @@ impl Shard {
         self.send_waiting(now, key);
     }
 
+    /// Whether the client accepts a SUBACK or UNSUBACK with so many Reason Codes. Nothing is granted that
+    /// cannot be answered. `[MQTT-3.1.2-24]`
+    fn can_answer(&mut self, now: Time, key: ConnectionKey, codes: usize) -> bool {
+        let Some(connection) = self.connections.get(key) else {
+            return false;
+        };
+        // Packet Identifier and the length of no properties; then type and length.
+        let body = 2 + 1 + codes;
+        let header = 1 + (1..4).take_while(|bytes| body >> (7 * bytes) > 0).count() + 1;
+        let fits = header + body <= connection.receiving.packet_size_max as usize;
+        if !fits {
+            let what = CloseReason::Quota(
+                "an answer would be larger than the client's Maximum Packet Size",
+            );
+            self.close(now, key, what, Some(ReasonCode::PacketTooLarge));
+        }
+        fits
+    }
+
     pub(super) fn handle_unsubscribe(
         &mut self,
+        now: Time,
         connection: ConnectionKey,
         key: SessionKey,
         packet: &Unsubscribe<'_>,
     ) {
+        if !self.can_answer(now, connection, packet.filters.len()) {
+            return;
+        }
         let target = self.target(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;

@@ -53,8 +53,18 @@ pub fn protocol_level(frame: &Frame<'_>) -> Option<u8> {
     let mut reader = Reader::new(frame.body);
     let name = reader.bytes().ok()?;
     let known = frame.packet_type == PacketType::Connect && matches!(name, b"MQTT" | b"MQIsdp");
-    if known { reader.u8().ok() } else { None }
+    if !known {
+        return None;
+    }
+    let level = reader.u8().ok()?;
+    Some(match level {
+        0x83 | 0x84 => level & !BRIDGE,
+        _ => level,
+    })
 }
+
+/// What bridges of MQTT 3.x add to their protocol level.
+pub(super) const BRIDGE: u8 = 0x80;
 
 /// A packet's bytes after the fixed header, with what is needed to read them.
 struct Body<'a, 'l> {
@@ -169,8 +179,8 @@ fn connect<'a>(mut reader: Reader<'a>, limits: &DecodeLimits) -> Result<Connect<
     let level = reader.u8()?;
     let version = match (name, level) {
         (b"MQTT", 5) => Version::V5,
-        (b"MQTT", 4) => Version::V3_1_1,
-        (b"MQIsdp", 3) => Version::V3_1,
+        (b"MQTT", 4 | 0x84) => Version::V3_1_1,
+        (b"MQIsdp", 3 | 0x83) => Version::V3_1,
         (b"MQTT" | b"MQIsdp", _) => return Err(DecodeError::ProtocolVersion(level)),
         _ => return Err(DecodeError::ProtocolName),
     };
@@ -215,6 +225,7 @@ fn connect<'a>(mut reader: Reader<'a>, limits: &DecodeLimits) -> Result<Connect<
     let clean_start = flags.clean_start;
     Ok(Connect {
         version,
+        is_bridge: level & BRIDGE != 0,
         client_id,
         clean_start,
         keep_alive_secs,

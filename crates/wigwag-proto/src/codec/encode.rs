@@ -4,6 +4,7 @@
 //! its acknowledgements without Reason Codes.
 
 use crate::codec::VAR_INT_MAX;
+use crate::codec::decode::BRIDGE;
 use crate::packet::{
     Auth, ConnAck, Connect, Delivery, Disconnect, Packet, PacketType, Publish, PublishAck, Qos,
     Subscribe, SubscribeAck, SubscriptionOptions, Unsubscribe, Version,
@@ -154,7 +155,8 @@ fn publish_first_byte(packet: &Publish<'_>) -> u8 {
 fn connect(packet: &Connect<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let version = packet.version;
     write_bytes(version.protocol_name().as_bytes(), out)?;
-    out.push(version.level());
+    let is_told = packet.is_bridge && !version.has_properties();
+    out.push(version.level() | if is_told { BRIDGE } else { 0 });
     let will = packet.will.as_ref();
     out.push(
         u8::from(packet.user_name.is_some()) << 7

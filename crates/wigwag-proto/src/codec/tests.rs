@@ -51,6 +51,7 @@ fn golden(version: Version, packet: &Packet<'_>, bytes: &[u8]) {
 fn connect() {
     let mut packet = Connect {
         version: V3,
+        is_bridge: false,
         client_id: "id",
         clean_start: true,
         keep_alive_secs: 60,
@@ -107,6 +108,7 @@ fn session_expiry_is_the_vocabulary_of_all_versions() {
     let connect = |version, clean_start, properties: &PropertiesBuf| {
         Connect {
             version,
+            is_bridge: false,
             client_id: "x",
             clean_start,
             keep_alive_secs: 0,
@@ -740,6 +742,35 @@ fn a_packet_is_refused_by_its_announced_size() {
     assert_eq!(
         frame(b"\x30\x05", 6),
         Err(DecodeError::PacketTooLarge { size: 7, max: 6 })
+    );
+}
+
+#[test]
+fn a_bridge_is_known_by_its_protocol_level() {
+    for (version, body) in [
+        (
+            Version::V3_1_1,
+            &b"\x10\x0d\0\x04MQTT\x84\x02\0\x0a\0\x01b"[..],
+        ),
+        (Version::V3_1, b"\x10\x0f\0\x06MQIsdp\x83\x02\0\x0a\0\x01b"),
+    ] {
+        let found = frame(body, 1_000).expect("a frame").expect("in full");
+        let packet = decode(found, Version::V5, &DecodeLimits::default());
+        let Ok(Packet::Connect(connect)) = &packet else {
+            panic!("a CONNECT, not {packet:?}");
+        };
+        assert_eq!((connect.version, connect.is_bridge), (version, true));
+        let mut bytes = Vec::new();
+        encode(&Packet::Connect(connect.clone()), version, &mut bytes).expect("valid");
+        assert_eq!(bytes, body);
+    }
+    let five = b"\x10\x0e\0\x04MQTT\x85\x02\0\x0a\0\0\x01b";
+    let found = frame(five, 1_000).expect("a frame").expect("in full");
+    let refused = decode(found, Version::V5, &DecodeLimits::default());
+    assert_eq!(
+        refused,
+        Err(DecodeError::ProtocolVersion(0x85)),
+        "MQTT 5 has No Local for that"
     );
 }
 

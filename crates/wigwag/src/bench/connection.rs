@@ -36,6 +36,7 @@ impl Identity<'_> {
     pub(super) fn connect_packet(&self) -> anyhow::Result<Vec<u8>> {
         let connect = Connect {
             version: self.version,
+            is_bridge: false,
             client_id: self.client_id,
             clean_start: true,
             keep_alive_secs: KEEP_ALIVE_SECS,

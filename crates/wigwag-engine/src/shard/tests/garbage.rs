@@ -57,6 +57,7 @@ fn some_connect(pick: &mut Picks, version: Version) -> Vec<u8> {
         version,
         &Packet::Connect(Connect {
             version,
+            is_bridge: false,
             client_id: ["", "x", "y"][pick.below(3)],
             clean_start: pick.below(2) == 0,
             keep_alive_secs: [0, 1, 60][pick.below(3)],

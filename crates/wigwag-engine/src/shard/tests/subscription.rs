@@ -1,8 +1,9 @@
 //! Subscriptions: what they match, how they overlap, and what ends them.
 
 use wigwag_proto::TopicName;
+use wigwag_proto::packet::Version;
 
-use super::world::{Hello, Q0, Q1, Q2, Wanted, World};
+use super::world::{Hello, Publication, Q0, Q1, Q2, Wanted, World};
 use crate::limits::Limits;
 use crate::policy::{Identity, Policy};
 
@@ -201,4 +202,33 @@ fn what_a_client_may_not_have_does_not_reach_it_and_holds_nothing_up() {
     assert_eq!(sub.received(), ["open m q1"]);
     sub.publish("secret/x", "m", Q1);
     assert_eq!(sub.heard(), ["PUBACK 3 0x87"]);
+}
+
+#[test]
+fn a_bridge_of_mqtt_3_gets_nothing_back_and_sees_retain_as_it_was() {
+    for version in [Version::V3_1, Version::V3_1_1] {
+        let world = World::new(2);
+        let bridge = world.connect(0, Hello::new("bridge").version(version).bridge());
+        bridge.subscribe("#", Q1);
+        bridge.publish("t", "its own", Q1);
+        let other = world.connect(1, "other");
+        other.publish_with(&Publication::new("t", "retained").retain());
+        other.publish("t", "live", Q0);
+        assert_eq!(bridge.received(), ["t retained retain", "t live"]);
+    }
+}
+
+#[test]
+fn nothing_is_granted_that_cannot_be_answered() {
+    // [MQTT-3.1.2-24]
+    let world = World::new(1);
+    let wanted: Vec<Wanted> = (0..10).map(|n| Wanted::new(&format!("{n}"), Q0)).collect();
+    // The CONNACK takes more than the SUBACK of most, so this client asks for many.
+    let many: Vec<Wanted> = (0..200).map(|n| Wanted::new(&format!("{n}"), Q0)).collect();
+    let client = world.connect(0, Hello::new("x").packet_size_max(100));
+    assert_eq!(client.subscribe_with(&wanted).len(), 10);
+    client.subscribe_with(&many);
+    assert_eq!(client.heard(), ["DISCONNECT 0x95", "closed"]);
+    world.lose_all();
+    world.assert_empty();
 }

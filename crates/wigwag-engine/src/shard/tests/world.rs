@@ -749,6 +749,7 @@ impl Client {
 pub(super) struct Hello {
     pub(super) version: Version,
     client_id: String,
+    is_bridge: bool,
     clean_start: bool,
     keep_alive_secs: u16,
     properties: PropertiesBuf,
@@ -772,6 +773,7 @@ impl Hello {
         Hello {
             version: Version::V5,
             client_id: client_id.to_owned(),
+            is_bridge: false,
             clean_start: true,
             keep_alive_secs: 0,
             properties: PropertiesBuf::new(),
@@ -791,6 +793,12 @@ impl Hello {
 
     pub(super) fn version(mut self, version: Version) -> Hello {
         self.version = version;
+        self
+    }
+
+    /// Says that it is a bridge.
+    pub(super) fn bridge(mut self) -> Hello {
+        self.is_bridge = true;
         self
     }
 
@@ -876,6 +884,7 @@ impl Hello {
         });
         act(Connect {
             version: self.version,
+            is_bridge: self.is_bridge,
             client_id: &self.client_id,
             clean_start: self.clean_start,
             keep_alive_secs: self.keep_alive_secs,
