@@ -19,11 +19,12 @@ use wigwag_client::{
 
 use crate::broker::{Broker, Kind};
 use crate::our_client::{block_on, builder, online, within};
-use proxy::Proxy;
+use proxy::{Plan, Proxy};
 
 against_both_brokers!(
     what_was_delivered_over_mqtt_5_survives_every_fault,
     what_was_delivered_over_mqtt_3_1_1_survives_every_fault,
+    pings_that_are_cut_after_lose_no_message,
 );
 
 fn what_was_delivered_over_mqtt_5_survives_every_fault(kind: Kind) {
@@ -194,7 +195,8 @@ async fn run(kind: Kind, version: Version) {
     let seed = setting("WIGWAG_FAULT_SEED", 8);
     // For Mosquitto no bound on what waits for the subscriber, which it would drop.
     let broker = Broker::start_with(kind, "max_queued_messages 0\nmax_inflight_messages 0\n");
-    let proxy = Proxy::start(broker.mqtt_port(), seed, version == Version::V5).await;
+    let plan = Plan::Random(seed);
+    let proxy = Proxy::start(broker.mqtt_port(), plan, version == Version::V5).await;
     let proxy = Arc::new(proxy);
     let persistent = |url: &str, name: &str| {
         builder(url)
@@ -271,6 +273,41 @@ async fn run(kind: Kind, version: Version) {
     let counts = proxy.counts();
     assert_eq!(counts.unnoticed, 0, "half-open connections that stayed");
     assert!(counts.connections > 8, "hardly a fault has struck");
+}
+
+/// The two packets that a busy client does not send and get.
+fn pings_that_are_cut_after_lose_no_message(kind: Kind) {
+    let broker = Broker::start(kind);
+    block_on(async {
+        for packet in ["PINGREQ", "PINGRESP"] {
+            let proxy = Proxy::start(broker.mqtt_port(), Plan::CutAfter(packet), true).await;
+            let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
+            let idle = builder(&proxy.url)
+                .client_id(packet)
+                .session_expiry(Duration::from_secs(600))
+                .keep_alive(Duration::from_secs(1));
+            let idle = online(idle).await;
+            let subscribing = idle.subscribe("a", Qos::ExactlyOnce, move |message: Message| {
+                // The test may have ended.
+                let _ = sender.send(message.payload().clone());
+            });
+            within(subscribing).await.unwrap();
+            let other = online(builder(&broker.mqtt_url())).await;
+            for round in 0..3 {
+                let mut states = idle.state();
+                // Silence, a ping, the cut.
+                within(states.wait_for(|state| !state.is_online()))
+                    .await
+                    .unwrap();
+                let payload = round.to_string();
+                let publish = Publish::new("a", payload.clone()).qos(Qos::ExactlyOnce);
+                assert_eq!(within(other.publish(publish)).await, Ok(Outcome::Delivered));
+                assert_eq!(within(messages.recv()).await.unwrap(), payload);
+            }
+            let counts = proxy.counts();
+            assert!(counts.struck.values().sum::<usize>() >= 3, "{counts}");
+        }
+    });
 }
 
 /// Mosquitto lets messages overtake those that wait for the Receive Maximum, so it meets none.

@@ -91,6 +91,33 @@ impl Fault {
     }
 }
 
+/// Which faults strike.
+pub(super) enum Plan {
+    /// Any, drawn with this seed.
+    Random(u64),
+    /// Each connection is cut behind the first packet of this name.
+    CutAfter(&'static str),
+}
+
+impl Plan {
+    /// The fault of the next connection, and how long that may last without it.
+    fn next(&mut self) -> (Fault, Duration) {
+        match self {
+            Plan::Random(seed) => {
+                let mut random = Random(*seed);
+                let fault = Fault::draw(&mut random);
+                let at_most = Duration::from_millis(100 + random.below(1_000) as u64);
+                *seed = random.0;
+                (fault, at_most)
+            }
+            Plan::CutAfter(name) => {
+                let packet = CUT_AFTER.iter().find(|packet| packet.1 == *name);
+                (Fault::CutAfterPacket(*packet.unwrap(), 0), Duration::MAX)
+            }
+        }
+    }
+}
+
 /// Small, and the same draws for the same seed.
 struct Random(u64);
 
@@ -215,7 +242,7 @@ struct Shared {
 }
 
 impl Proxy {
-    pub(super) async fn start(broker_port: u16, seed: u64, has_properties: bool) -> Proxy {
+    pub(super) async fn start(broker_port: u16, mut plan: Plan, has_properties: bool) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -227,13 +254,10 @@ impl Proxy {
         });
         let own = shared.clone();
         tokio::spawn(async move {
-            let mut random = Random(seed);
             while let Ok((client, _)) = listener.accept().await {
                 own.counts.lock().unwrap().connections += 1;
                 let is_faulty = own.is_faulty.load(Ordering::Relaxed);
-                let fault = is_faulty.then(|| Fault::draw(&mut random));
-                let at_most = Duration::from_millis(100 + random.below(1_000) as u64);
-                tokio::spawn(own.clone().carry(client, fault, at_most));
+                tokio::spawn(own.clone().carry(client, is_faulty.then(|| plan.next())));
             }
         });
         Proxy {
@@ -261,19 +285,20 @@ impl Proxy {
 
 impl Shared {
     /// Carries one connection until its fault strikes, its time is over, or an end closes it.
-    async fn carry(self: Arc<Self>, client: TcpStream, fault: Option<Fault>, at_most: Duration) {
+    async fn carry(self: Arc<Self>, client: TcpStream, fault: Option<(Fault, Duration)>) {
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.broker_port)).await else {
             return;
         };
         let at_most = match fault {
             None => Duration::MAX,
-            Some(Fault::HalfOpen(_)) => 3 * HALF_OPEN_MAX,
-            Some(fault @ (Fault::ByteByByte(_) | Fault::Delay(_))) => {
+            Some((Fault::HalfOpen(_), _)) => 3 * HALF_OPEN_MAX,
+            Some((fault @ (Fault::ByteByByte(_) | Fault::Delay(_)), at_most)) => {
                 self.strike(fault.kind());
                 at_most
             }
-            Some(Fault::CutAfterBytes(_) | Fault::CutAfterPacket(..)) => at_most,
+            Some((Fault::CutAfterBytes(_) | Fault::CutAfterPacket(..), at_most)) => at_most,
         };
+        let fault = fault.map(|(fault, _)| fault);
         let (client, server) = (client.into_split(), server.into_split());
         // Dropping both ends cuts the connection.
         tokio::select! {
