@@ -94,6 +94,7 @@ impl Client {
         client
             .send(&Packet::Connect(Connect {
                 version,
+                is_bridge: false,
                 client_id,
                 clean_start: expiry_secs == 0,
                 keep_alive_secs: 60,
