@@ -84,7 +84,7 @@ pub enum ReauthenticateError {
 }
 
 /// The outcome of a re-authentication; returned by
-/// [`Client::reauthenticate`](crate::Client::reauthenticate).
+/// [`Client::reauthenticate`](crate::Client::reauthenticate). Dropping it changes nothing.
 pub struct Reauthenticating(pub(crate) oneshot::Receiver<Result<(), ReauthenticateError>>);
 
 impl Future for Reauthenticating {
