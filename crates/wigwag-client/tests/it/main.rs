@@ -5,11 +5,14 @@ mod authentication;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod dropped;
+mod examples;
 mod mosquitto;
 mod queue;
 mod receive;
 mod regressions;
 mod request;
+#[cfg(feature = "scram")]
+mod scramp;
 mod scripted;
 mod server;
 mod telemetry;

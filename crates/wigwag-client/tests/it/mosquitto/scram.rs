@@ -1,5 +1,5 @@
 //! SCRAM-SHA-256 against Mosquitto with GNU SASL: neither the server nor its SCRAM is ours. The plugin that
-//! brings them together is `tests/plugin/scram_plugin.c`, built here.
+//! brings them together is `tests/foreign/scram_plugin.c`, built here.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ use super::*;
 static PLUGIN: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plugin = folder.path().join("scram_plugin.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/scram_plugin.c");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/scram_plugin.c");
     let built = std::process::Command::new("cc")
         .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
         .arg(&plugin)
