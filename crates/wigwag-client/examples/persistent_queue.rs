@@ -3,6 +3,7 @@
 //!
 //! `cargo run --features store-fjall --example persistent_queue -- mqtt://127.0.0.1:1883 ./queue`
 
+use std::error::Error;
 use std::time::Duration;
 
 use wigwag_client::{Client, Outcome, Publish, Qos, Store};
@@ -10,11 +11,19 @@ use wigwag_client::{Client, Outcome, Publish, Qos, Store};
 const READINGS: u32 = 10;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next();
     let folder = arguments.next().unwrap_or_else(|| "queue".to_owned());
-    let client = Client::builder(address.as_deref().unwrap_or("mqtt://127.0.0.1:1883"))
+    run(
+        address.as_deref().unwrap_or("mqtt://127.0.0.1:1883"),
+        &folder,
+    )
+    .await
+}
+
+pub(crate) async fn run(address: &str, folder: &str) -> Result<(), Box<dyn Error>> {
+    let client = Client::builder(address)
         .client_id("persistent-queue")
         // The server's half of the session: without it, QoS 2 cannot be kept over a restart.
         .session_expiry(Duration::from_secs(24 * 60 * 60))

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example request -- mqtt://127.0.0.1:1883`
 
+use std::error::Error;
 use std::time::Duration;
 
 use wigwag_client::{Client, ReasonCode, Reject};
@@ -14,9 +15,12 @@ async fn square(text: String) -> Result<String, Reject> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
-    let address = address.as_deref().unwrap_or("mqtt://127.0.0.1:1883");
+    run(address.as_deref().unwrap_or("mqtt://127.0.0.1:1883")).await
+}
+
+pub(crate) async fn run(address: &str) -> Result<(), Box<dyn Error>> {
     let server = Client::builder(address).build()?;
     let serving = server.serve("wigwag/example/square", square)?;
     server.start();

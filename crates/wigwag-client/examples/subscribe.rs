@@ -3,6 +3,8 @@
 //! `cargo run --example subscribe -- mqtt://127.0.0.1:1883`, then for example
 //! `mosquitto_pub -t device/7/temperature -m 21.5`
 
+use std::error::Error;
+
 use wigwag_client::extract::Captures;
 use wigwag_client::{Client, Order, Qos, ReasonCode, Reject, Router, shared};
 
@@ -20,9 +22,13 @@ async fn job(Captures(job): Captures<String>, text: String) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
-    let address = address.as_deref().unwrap_or("mqtt://127.0.0.1:1883");
+    run(address.as_deref().unwrap_or("mqtt://127.0.0.1:1883")).await
+}
+
+/// Ends with a message to `alarm/stop`.
+pub(crate) async fn run(address: &str) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).build()?;
 
     let router = Router::new()

@@ -12,16 +12,21 @@ use wigwag_client::{Client, Publish, Qos, State, Tls};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut arguments = arguments.iter().map(String::as_str);
-    let address = arguments.next().unwrap_or("mqtts://localhost:8883");
-    let mut tls = match arguments.next() {
-        Some(ca) => Tls::ca_pem(fs::read(ca)?),
-        None => Tls::native_roots(),
-    };
-    if let (Some(certificate), Some(key)) = (arguments.next(), arguments.next()) {
-        tls = tls.client_certificate_pem(fs::read(certificate)?, fs::read(key)?);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments.as_slice() {
+        [] => run("mqtts://localhost:8883", Tls::native_roots()).await,
+        [address] => run(address, Tls::native_roots()).await,
+        [address, ca] => run(address, Tls::ca_pem(fs::read(ca)?)).await,
+        [address, ca, certificate, key, ..] => {
+            let tls = Tls::ca_pem(fs::read(ca)?);
+            let tls = tls.client_certificate_pem(fs::read(certificate)?, fs::read(key)?);
+            run(address, tls).await
+        }
+        [_, _, _] => Err("a client certificate needs its key".into()),
     }
+}
 
+pub(crate) async fn run(address: &str, tls: Tls) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).tls(tls).build()?;
     let mut states = client.state();
     client.start();

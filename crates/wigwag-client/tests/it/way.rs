@@ -151,6 +151,22 @@ mod tls {
     }
 
     #[tokio::test]
+    async fn the_example_of_tls_works_with_a_client_certificate_and_says_why_without() {
+        let (ca, clients) = (Authority::new("ca"), Authority::new("clients"));
+        let (_broker, port, _) = broker(ca.issue("localhost", false), Some(&clients)).await;
+        let address = format!("mqtts://localhost:{port}");
+        let tls = Tls::ca_pem(ca.0.pem());
+        let refused = within(crate::examples::tls::run(&address, tls.clone())).await;
+        let error = refused.expect_err("no client certificate").to_string();
+        assert!(error.contains("client certificate"), "{error}");
+        let (certificate, key) = clients.issue("device-7", false);
+        let tls = tls.client_certificate_pem(certificate, key);
+        within(crate::examples::tls::run(&address, tls))
+            .await
+            .expect("it works");
+    }
+
+    #[tokio::test]
     async fn messages_pass_over_tls_and_websocket_over_tls() {
         let ca = Authority::new("ca");
         let (_broker, port, ws_port) = broker(ca.issue("localhost", false), None).await;
