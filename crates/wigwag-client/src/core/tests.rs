@@ -2,6 +2,7 @@
 
 mod authentication;
 
+mod limits;
 mod regressions;
 
 use std::time::Duration;
