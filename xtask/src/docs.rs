@@ -8,7 +8,10 @@ use std::process::Command;
 use crate::process::run;
 
 /// Packages, and the tests in their `tests/it` that write pages.
-const PAGES: &[(&str, &str)] = &[("wigwag-conformance", "the_page_is_up_to_date")];
+const PAGES: &[(&str, &str)] = &[
+    ("wigwag-conformance", "the_page_is_up_to_date"),
+    ("wigwag-broker", "the_page_of_options_is_up_to_date"),
+];
 
 pub(crate) fn write_all() -> anyhow::Result<()> {
     for (package, test) in PAGES {

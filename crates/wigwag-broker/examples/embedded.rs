@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .listener(Listener::websocket(addr(port(2, 9001)?)))
         .start()?;
     for listener in broker.listeners() {
-        println!("{} on {}", listener.transport, listener.addr);
+        println!("{listener}");
     }
     tokio::signal::ctrl_c().await?;
     broker.shutdown().await;

@@ -1,15 +1,19 @@
 //! Takes connections and hands their sockets to the workers, one after the other in turn.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
-use tracing::{info, warn};
 
-use crate::broker::BoundListener;
+use crate::conf::config::LogType;
+use crate::entrance::{Entrance, Guest, Socket};
+use crate::listener::BoundListener;
 use crate::logging::{Log, log_connection};
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
@@ -18,58 +22,122 @@ use crate::observer::Observer;
 /// or memory: it will still be there.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
+/// A socket that listens, and what it leads into.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) listening: Listening,
+    pub(crate) bound: BoundListener,
+    pub(crate) entrance: Arc<Entrance>,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// Somebody who has come in.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) socket: Socket,
+    pub(crate) guest: Guest,
+    pub(crate) at: Instant,
+}
+
+/// The runtime's view of a socket that listens.
+enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+/// Who hears of connections.
+pub(crate) struct Hearers<'a> {
+    pub(crate) workers: &'a [Mailbox],
+    pub(crate) observer: &'a Observer,
+    pub(crate) log: &'a Log,
+}
+
 /// Accepts on all sockets until the sender of `stop` is gone.
-pub(crate) async fn run(
-    sockets: Vec<(TcpListener, BoundListener)>,
-    workers: &[Mailbox],
-    observer: &Observer,
-    log: &Log,
-    mut stop: watch::Receiver<()>,
-) {
+pub(crate) async fn run(doors: Vec<Door>, hearers: Hearers<'_>, mut stop: watch::Receiver<()>) {
     let turn = AtomicUsize::new(0);
-    let accept_all = join_all(
-        sockets
-            .into_iter()
-            .map(|(socket, bound)| accept(socket, bound, workers, observer, log, &turn)),
-    );
+    let accept_all = join_all(doors.into_iter().map(|door| keep(door, &hearers, &turn)));
     tokio::select! {
         _ = accept_all => {}
         _ = stop.changed() => {}
     }
 }
 
-async fn accept(
-    socket: TcpListener,
-    bound: BoundListener,
-    workers: &[Mailbox],
-    observer: &Observer,
-    log: &Log,
-    turn: &AtomicUsize,
-) {
-    let socket = match tokio::net::TcpListener::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => return warn!(%error, addr = %bound.addr, "listener cannot be used"),
+async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
+    let Door {
+        listening,
+        bound,
+        entrance,
+    } = door;
+    let Hearers {
+        workers,
+        observer,
+        log,
+    } = hearers;
+    let acceptor = match Acceptor::new(listening) {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            let what = format_args!("Error: {bound} cannot be used: {error}.");
+            return log.write(LogType::Error, what);
+        }
     };
-    info!(addr = %bound.addr, transport = %bound.transport, "listening");
     loop {
-        let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
-        match socket
-            .accept()
-            .await
-            .and_then(|(socket, peer)| Ok((socket.into_std()?, peer)))
-        {
-            Ok((socket, peer)) => {
+        match acceptor.accept().await {
+            Ok((socket, from)) => {
                 observer.count_socket();
-                log_connection(log, Some(peer), bound.addr.port());
+                let Some(guest) = entrance.admit(from, log) else {
+                    continue;
+                };
+                log_connection(log, from, bound.address.port().unwrap_or(0));
+                let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
                 if let Some(worker) = workers.get(next) {
-                    worker.send_socket(socket, bound.transport);
+                    worker.send_arrival(Arrival {
+                        socket,
+                        guest,
+                        at: Instant::now(),
+                    });
                 }
             }
             // The peer was gone before it was its turn.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                warn!(%error, addr = %bound.addr, "cannot accept a connection");
+                let what = format_args!("Warning: Cannot accept a connection on {bound}: {error}.");
+                log.write(LogType::Warning, what);
                 tokio::time::sleep(SHORTAGE_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Acceptor {
+    fn new(listening: Listening) -> io::Result<Acceptor> {
+        match listening {
+            Listening::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Acceptor::Tcp),
+            #[cfg(unix)]
+            Listening::Unix(socket) => {
+                tokio::net::UnixListener::from_std(socket).map(Acceptor::Unix)
+            }
+        }
+    }
+
+    /// A connection, and where it comes from if that can be said.
+    async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match self {
+            Acceptor::Tcp(listener) => {
+                let (socket, from) = listener.accept().await?;
+                Ok((Socket::Tcp(socket.into_std()?), Some(from)))
+            }
+            #[cfg(unix)]
+            Acceptor::Unix(listener) => {
+                let (socket, _) = listener.accept().await?;
+                Ok((Socket::Unix(socket.into_std()?), None))
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Starting and stopping: sockets are bound, then one thread per shard and one for the listeners begin.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,98 +11,39 @@ use tokio::sync::{mpsc, watch};
 use wigwag_engine::message::MessageRef;
 use wigwag_engine::{Kick, Limits, Node, Settings, ShardId};
 use wigwag_net::accept;
+use wigwag_net::tls::KeyLogFile;
 
-use crate::acceptor;
-use crate::desk::{OpenDesk, Order};
+use crate::acceptor::{self, Hearers};
+use crate::access::{AccessDesk, AccessError, AccessSettings, CONTROL, Prepared};
+use crate::conf::Config;
+use crate::desk::{Desk, OpenDesk, Order};
+use crate::entrance::House;
 use crate::http::{self, About, HttpListener, ListenerNotice};
+use crate::listener::{Address, BoundListener, Listener, StartError};
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
+use crate::opening::{self, Common};
+use crate::plan;
+use crate::reload::Listening;
 use crate::worker::Worker;
 
 /// How often `$SYS` is published unless somebody says otherwise.
 const SYS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How MQTT is carried on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Transport {
-    /// Plain TCP.
-    Tcp,
-    /// WebSocket over TCP, with the subprotocol `mqtt` and any path.
-    WebSocket,
-    /// No MQTT: metrics and the HTTP API.
-    Http,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Transport::Tcp => "MQTT",
-            Transport::WebSocket => "MQTT over WebSocket",
-            Transport::Http => "HTTP",
-        })
-    }
-}
-
-/// An address to listen on.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    transport: Transport,
-    addr: SocketAddr,
-}
-
-impl Listener {
-    /// MQTT over TCP. Port 0 takes a free one.
-    pub const fn tcp(addr: SocketAddr) -> Listener {
-        Listener {
-            transport: Transport::Tcp,
-            addr,
-        }
-    }
-
-    /// MQTT over WebSocket. Port 0 takes a free one.
-    pub const fn websocket(addr: SocketAddr) -> Listener {
-        Listener {
-            transport: Transport::WebSocket,
-            addr,
-        }
-    }
-}
-
-/// A listener that is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields say it")]
-pub struct BoundListener {
-    pub transport: Transport,
-    pub addr: SocketAddr,
-}
-
-/// Why a broker did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The address is in use, not this machine's, or needs more rights.
-    #[error("cannot listen on {addr} for {transport}")]
-    Listen {
-        /// What was to be carried.
-        transport: Transport,
-        /// Where.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A thread or its runtime could not be made.
-    #[error("cannot start a thread")]
-    Thread(#[from] io::Error),
-}
 
 /// What a broker is to be like.
 #[derive(Debug)]
 pub struct Builder {
     listeners: Vec<Listener>,
     shards: Option<NonZeroU16>,
-    limits: Limits,
+    settings: Settings,
+    /// Without it, everybody may do everything.
+    access: Option<Result<AccessSettings, AccessError>>,
+    max_connections: Option<u32>,
+    websocket_head_size_max: usize,
+    tls_key_log: Option<PathBuf>,
+    /// Of local only mode.
+    ports: Vec<u16>,
     sys_interval: Option<Duration>,
     log: Log,
     http: Vec<HttpListener>,
@@ -114,7 +54,12 @@ impl Default for Builder {
         Builder {
             listeners: Vec::new(),
             shards: None,
-            limits: Limits::default(),
+            settings: Settings::default(),
+            access: None,
+            max_connections: None,
+            websocket_head_size_max: 4_096,
+            tls_key_log: None,
+            ports: Vec::new(),
             sys_interval: Some(SYS_INTERVAL),
             log: Log::default(),
             http: Vec::new(),
@@ -140,7 +85,38 @@ impl Builder {
     /// Sets the bounds.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Builder {
-        self.limits = limits;
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Sets who gets in and who may do what. Default: everybody, and everything.
+    #[must_use]
+    pub fn access(mut self, settings: AccessSettings) -> Builder {
+        self.access = Some(Ok(settings));
+        self
+    }
+
+    /// Takes what a configuration says of limits, delivery, access and listeners. In local only mode it listens on
+    /// these ports of this machine only, or on 1883.
+    #[must_use]
+    pub fn config(mut self, config: &Config, ports: &[u16]) -> Builder {
+        self.settings = plan::settings(config);
+        self.max_connections = config.limits.global_max_connections;
+        self.websocket_head_size_max = usize::from(config.limits.packet_buffer_size);
+        self.sys_interval = config.sys_interval;
+        let listeners = plan::listeners(config, ports);
+        let said: Vec<&_> = listeners.iter().map(|listener| &listener.said).collect();
+        self.access = Some(AccessSettings::from_config(config, &said));
+        self.listeners.extend(listeners);
+        self.http.extend(plan::http_listeners(config));
+        self.ports = ports.to_vec();
+        self
+    }
+
+    /// Writes the keys of all TLS connections to a file, for Wireshark. Who has it can read everything.
+    #[must_use]
+    pub fn dangerous_tls_key_log(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.tls_key_log = Some(path.into());
         self
     }
 
@@ -167,13 +143,28 @@ impl Builder {
     }
 
     /// Opens the listeners and starts the broker. Nothing is left behind if that fails.
-    pub fn start(self) -> Result<Broker, StartError> {
-        let sockets = self
-            .listeners
-            .iter()
-            .map(bind)
-            .collect::<Result<Vec<_>, _>>()?;
-        let listeners: Vec<BoundListener> = sockets.iter().map(|(_, bound)| *bound).collect();
+    pub fn start(mut self) -> Result<Broker, StartError> {
+        let access = self.access.take().transpose()?;
+        let access = access
+            .map(|settings| Prepared::read(settings, &self.log))
+            .transpose()?;
+        if access.is_some() {
+            self.settings.claimed_topics = vec![CONTROL.into()];
+        }
+        let house = Arc::new(House::default());
+        house.set_guests_max(self.max_connections);
+        let key_log = self.tls_key_log.as_deref().map(open_key_log).transpose()?;
+        let (entrances, doors) = opening::open(
+            &self.listeners,
+            &house,
+            &Common {
+                limits: &self.settings.limits,
+                head_size_max: self.websocket_head_size_max,
+                key_log: key_log.clone(),
+                log: &self.log,
+            },
+        )?;
+        let listeners: Vec<BoundListener> = doors.iter().map(|door| door.bound.clone()).collect();
         let served = self
             .http
             .iter()
@@ -195,31 +186,49 @@ impl Builder {
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
         // Dropped when something below fails, which stops what has been started.
-        let broker = Broker {
+        let mut broker = Broker {
             listeners,
             mailboxes: Arc::clone(&mailboxes),
             stop: Some(stop),
             all_stopped,
             observer: Arc::clone(&observer),
             http_addrs,
+            listening: Listening {
+                listeners: self.listeners,
+                entrances,
+                house,
+                ports: self.ports,
+            },
+            key_log,
+            log: self.log.clone(),
+            access: None,
+        };
+        let access = access
+            .map(|access| access.start(&broker.listeners, running.clone()))
+            .transpose()?
+            .map(Arc::new);
+        broker.access.clone_from(&access);
+        let desk: Arc<dyn Desk> = match access {
+            Some(access) => access,
+            None => Arc::new(OpenDesk),
         };
 
         for id in (0..shards).map(ShardId) {
-            let (node, limits) = (Arc::clone(&node), self.limits.clone());
+            let (node, settings) = (Arc::clone(&node), self.settings.clone());
             let (mailboxes, running) = (Arc::clone(&mailboxes), running.clone());
-            let log = self.log.clone();
+            let (log, desk) = (self.log.clone(), Arc::clone(&desk));
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             thread::Builder::new()
                 .name(format!("wigwag-shard-{id}"))
                 .spawn(move || {
-                    let desk = Arc::new(OpenDesk);
-                    Worker::new(id, node, limits.into(), mailboxes, origin, desk, log)
-                        .run(&runtime);
+                    Worker::new(id, node, settings, mailboxes, origin, desk, log).run(&runtime);
                     drop(running);
                 })?;
         }
+        // The workers have it: it ends with the last of them.
+        drop(desk);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -247,27 +256,24 @@ impl Builder {
         thread::Builder::new()
             .name("wigwag-accept".to_owned())
             .spawn(move || {
-                runtime.block_on(acceptor::run(
-                    sockets, &mailboxes, &observer, &log, stopping,
-                ));
+                let hearers = Hearers {
+                    workers: &mailboxes,
+                    observer: &observer,
+                    log: &log,
+                };
+                runtime.block_on(acceptor::run(doors, hearers, stopping));
                 drop(running);
             })?;
         Ok(broker)
     }
 }
 
-fn bind(listener: &Listener) -> Result<(std::net::TcpListener, BoundListener), StartError> {
-    let Listener { transport, addr } = *listener;
-    accept::listen(addr)
-        .and_then(|socket| {
-            let addr = socket.local_addr()?;
-            Ok((socket, BoundListener { transport, addr }))
-        })
-        .map_err(|source| StartError::Listen {
-            transport,
-            addr,
-            source,
-        })
+fn open_key_log(path: &Path) -> Result<Arc<KeyLogFile>, StartError> {
+    let file = KeyLogFile::open(path).map_err(|source| StartError::KeyLog {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(file))
 }
 
 fn bind_http(addr: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
@@ -277,8 +283,7 @@ fn bind_http(addr: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), St
             Ok((socket, addr))
         })
         .map_err(|source| StartError::Listen {
-            transport: Transport::Http,
-            addr,
+            address: Address::Tcp(addr),
             source,
         })
 }
@@ -297,6 +302,10 @@ pub struct Broker {
     all_stopped: mpsc::Receiver<()>,
     observer: Arc<Observer>,
     http_addrs: Vec<SocketAddr>,
+    listening: Listening,
+    key_log: Option<Arc<KeyLogFile>>,
+    log: Log,
+    access: Option<Arc<AccessDesk>>,
 }
 
 impl Broker {
@@ -354,8 +363,33 @@ impl Broker {
         }
     }
 
+    /// Reads the files of access again and decides by them from here on. Clients that would not be let in by
+    /// them as they were before are disconnected. If anything is wrong with a file, nothing changes.
+    ///
+    /// Waits for the disk. A broker that began without access rules goes on without.
+    pub fn reload_access(&self, settings: &AccessSettings) -> Result<(), AccessError> {
+        if let Some(access) = &self.access {
+            self.kick(access.reload(settings)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    pub(crate) const fn key_log(&self) -> Option<&Arc<KeyLogFile>> {
+        self.key_log.as_ref()
+    }
+
+    pub(crate) const fn log(&self) -> &Log {
+        &self.log
+    }
+
     fn begin_to_stop(&mut self) {
         self.stop = None;
+        // Its threads end when nobody has questions for them.
+        self.access = None;
         self.mailboxes.iter().for_each(Mailbox::stop);
     }
 }

@@ -52,8 +52,14 @@ impl Orders {
 
     /// To the shard that asked.
     pub(crate) fn answer(&self, order: Order) {
+        self.answer_all([order]);
+    }
+
+    /// To the shard that asked, to be carried out in one turn: what the first brings to clients of any shard
+    /// is not seen by them before the others have been told to all shards.
+    pub(crate) fn answer_all(&self, orders: impl IntoIterator<Item = Order>) {
         if let Some(mailbox) = self.mailboxes.get(usize::from(self.shard.0)) {
-            mailbox.send_order(order);
+            mailbox.send_orders(orders);
         }
     }
 }

@@ -19,6 +19,7 @@
 //! drives one shard.
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod broker;
 pub mod conf;
 pub mod http;
@@ -27,12 +28,21 @@ pub mod metrics;
 pub mod sys;
 
 mod acceptor;
+mod certificates;
 mod desk;
+mod entrance;
+mod listener;
 mod mailbox;
 mod observer;
+mod opening;
+mod plan;
+mod reload;
 mod worker;
 
-pub use broker::{BoundListener, Broker, Builder, Listener, StartError, Transport};
+pub use broker::{Broker, Builder};
+pub use certificates::CertificateError;
 pub use http::HttpListener;
+pub use listener::{Address, BoundListener, Listener, StartError, Transport};
 pub use logging::Log;
+pub use reload::ReloadError;
 pub use wigwag_engine::Limits;

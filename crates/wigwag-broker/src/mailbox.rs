@@ -3,7 +3,6 @@
 //! A batch costs one lock and at most one wake-up. The bytes that wait are counted, so that whoever fills
 //! a mailbox faster than it is emptied can be held back.
 
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -11,7 +10,7 @@ use std::task::{Context, Waker};
 use futures_util::task::AtomicWaker;
 use wigwag_engine::peer::Envelope;
 
-use crate::broker::Transport;
+use crate::acceptor::Arrival;
 use crate::desk::Order;
 
 /// From this many bytes on, a mailbox is congested.
@@ -28,7 +27,7 @@ pub(crate) struct Mailbox {
 /// What has come since the mailbox was emptied last.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    pub(crate) sockets: Vec<(TcpStream, Transport)>,
+    pub(crate) arrivals: Vec<Arrival>,
     pub(crate) envelopes: Vec<Envelope>,
     pub(crate) orders: Vec<Order>,
     pub(crate) stop: bool,
@@ -37,8 +36,8 @@ pub(crate) struct Inbox {
 }
 
 impl Mailbox {
-    pub(crate) fn send_socket(&self, socket: TcpStream, transport: Transport) {
-        self.lock().sockets.push((socket, transport));
+    pub(crate) fn send_arrival(&self, arrival: Arrival) {
+        self.lock().arrivals.push(arrival);
         self.owner.wake();
     }
 
@@ -50,7 +49,12 @@ impl Mailbox {
     }
 
     pub(crate) fn send_order(&self, order: Order) {
-        self.lock().orders.push(order);
+        self.send_orders([order]);
+    }
+
+    /// Orders that are carried out in one turn.
+    pub(crate) fn send_orders(&self, orders: impl IntoIterator<Item = Order>) {
+        self.lock().orders.extend(orders);
         self.owner.wake();
     }
 

@@ -10,7 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,17 +20,16 @@ use std::time::{Duration, Instant};
 use slotmap::SecondaryMap;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
-use tokio::time::{Sleep, sleep_until, timeout};
-use tracing::{debug, error};
+use tokio::time::{Sleep, sleep_until, timeout_at};
+use tracing::error;
 use wigwag_engine::policy::AllowAll;
-use wigwag_engine::{
-    ConnectionKey, Ending, Event, ListenerSettings, Node, Peer, Settings, Shard, ShardId, Time,
-};
-use wigwag_net::{Pump, Stream, accept};
+use wigwag_engine::{ConnectionKey, Ending, Event, Node, Peer, Settings, Shard, ShardId, Time};
+use wigwag_net::{Pump, Stream};
 
-use crate::broker::Transport;
+use crate::acceptor::Arrival;
 use crate::desk::{Desk, Order, Orders};
-use crate::logging::{Log, log_event};
+use crate::entrance::Guest;
+use crate::logging::{Log, log_event, log_refusal};
 use crate::mailbox::{Inbox, Mailbox};
 
 /// Bytes that are read at once, from whichever connection is readable.
@@ -66,6 +65,8 @@ struct Link {
     pump: RefCell<Pump>,
     task: RefCell<Waker>,
     state: Cell<LinkState>,
+    /// Its place among the connections of its listener.
+    _guest: Guest,
 }
 
 /// What the connection's task has to do besides reading.
@@ -166,8 +167,8 @@ impl Worker {
     }
 
     fn handle_mail(self: &Rc<Worker>, mut mail: Inbox) {
-        for (socket, transport) in mail.sockets.drain(..) {
-            self.take_socket(socket, transport);
+        for arrival in mail.arrivals.drain(..) {
+            self.take_arrival(arrival);
         }
         let now = self.now();
         for envelope in mail.envelopes.drain(..) {
@@ -294,35 +295,35 @@ impl Worker {
 
     /// A socket from the acceptor. Each connection keeps its task for as long as it lives, so what only its
     /// beginning needs must not be part of that.
-    fn take_socket(self: &Rc<Worker>, socket: TcpStream, transport: Transport) {
-        let stream = tokio::net::TcpStream::from_std(socket).and_then(Stream::tcp);
+    fn take_arrival(self: &Rc<Worker>, arrival: Arrival) {
+        let Arrival { socket, guest, at } = arrival;
         // Whoever is gone before it was its turn is nobody's loss.
-        let Ok(stream) = stream else { return };
-        match transport {
-            // HTTP is served elsewhere.
-            Transport::Http => {}
-            Transport::Tcp => self.open(stream),
-            Transport::WebSocket => {
-                let worker = Rc::clone(self);
-                tokio::task::spawn_local(async move {
-                    if let Some(stream) = worker.shake_hands(stream).await {
-                        worker.open(stream);
-                    }
-                });
-            }
+        let Ok(stream) = socket.into_stream() else {
+            return;
+        };
+        if guest.rules.are_none() {
+            let peer = Peer {
+                address: stream.peer_addr().ok(),
+                certificate_name: None,
+            };
+            return self.open(at, stream, peer, guest);
         }
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            if let Some((stream, peer)) = worker.let_in(at, stream, &guest).await {
+                worker.open(at, stream, peer, guest);
+            }
+        });
     }
 
-    async fn shake_hands(&self, stream: Stream) -> Option<Stream> {
-        let (packet_size_max, connect_timeout) = {
-            let limits = &self.settings.borrow().limits;
-            (limits.packet_size_max, limits.connect_timeout)
-        };
-        let handshake = accept::accept_websocket(stream, packet_size_max as usize);
-        match timeout(connect_timeout, handshake).await {
-            Ok(Ok(stream)) => Some(stream),
+    /// All that comes before the engine counts as the beginning of the connection, and has its time.
+    async fn let_in(&self, at: Instant, stream: Stream, guest: &Guest) -> Option<(Stream, Peer)> {
+        let from = stream.peer_addr().ok();
+        let until = at + self.settings.borrow().limits.connect_timeout;
+        match timeout_at(until.into(), guest.rules.apply(stream)).await {
+            Ok(Ok(let_in)) => Some(let_in),
             Ok(Err(error)) => {
-                debug!(%error, "no WebSocket");
+                log_refusal(&self.log, from, &error);
                 None
             }
             Err(_) => None,
@@ -330,25 +331,20 @@ impl Worker {
     }
 
     /// Gives a connection to the engine and starts its task.
-    fn open(self: &Rc<Worker>, stream: Stream) {
+    fn open(self: &Rc<Worker>, at: Instant, stream: Stream, peer: Peer, guest: Guest) {
         if self.stopping.get() {
             return;
         }
-        let address = stream.peer_addr().ok();
-        let peer = Peer {
-            address,
-            certificate_name: None,
-        };
-        let listener = Arc::new(ListenerSettings::default());
-        let key = self
-            .shard
-            .borrow_mut()
-            .handle_opened(self.now(), listener, peer);
+        let address = peer.address;
+        let arrived = Time::new(at.saturating_duration_since(self.origin));
+        let settings = Arc::clone(&guest.rules.settings);
+        let key = (self.shard.borrow_mut()).handle_opened(arrived, settings, peer);
         let link = Rc::new(Link {
             peer: address,
             pump: RefCell::new(Pump::new(stream)),
             task: RefCell::new(Waker::noop().clone()),
             state: Cell::new(LinkState::Idle),
+            _guest: guest,
         });
         self.links.borrow_mut().insert(key, Rc::clone(&link));
         // Its time to send a CONNECT has begun.

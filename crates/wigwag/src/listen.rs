@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::anyhow;
-use wigwag_broker::{BoundListener, Broker, Listener, StartError, Transport};
+use wigwag_broker::{Address, Broker, Listener, StartError, Transport};
 
 /// Where a broker listens.
 #[derive(Debug, clap::Args)]
@@ -39,30 +39,33 @@ impl AddressArgs {
 
 /// Starts a broker, or says which port and which option are in the way.
 pub(crate) fn start_broker(address: AddressArgs, args: &BrokerArgs) -> anyhow::Result<Broker> {
+    let tcp = SocketAddr::new(address.listen, args.mqtt_port);
+    let websocket = SocketAddr::new(address.listen, args.ws_port);
     Broker::builder()
-        .listener(Listener::tcp(SocketAddr::new(
-            address.listen,
-            args.mqtt_port,
-        )))
-        .listener(Listener::websocket(SocketAddr::new(
-            address.listen,
-            args.ws_port,
-        )))
+        .listener(everywhere_if_unspecified(Listener::tcp, tcp))
+        .listener(everywhere_if_unspecified(Listener::websocket, websocket))
         .start()
         .map_err(|error| match error {
             StartError::Listen {
-                transport,
-                addr,
+                address: Address::Tcp(addr),
                 source,
             } => {
-                let option = match transport {
-                    Transport::WebSocket => "--ws-port",
-                    _ => "--mqtt-port",
+                let option = match addr.port() {
+                    port if port == args.mqtt_port => "--mqtt-port",
+                    _ => "--ws-port",
                 };
                 cannot_listen(addr, option, &source)
             }
             error => error.into(),
         })
+}
+
+/// `::` means IPv4 too: whoever asks for all addresses does not mean half of them.
+fn everywhere_if_unspecified(listener: fn(SocketAddr) -> Listener, addr: SocketAddr) -> Listener {
+    match addr.ip() {
+        IpAddr::V6(ip) if ip.is_unspecified() => listener(addr).everywhere(),
+        _ => listener(addr),
+    }
 }
 
 /// One line that names the port, the reason and the option that changes it.
@@ -94,7 +97,7 @@ pub(crate) fn port_of(broker: &Broker, transport: Transport) -> u16 {
         .listeners()
         .iter()
         .find(|bound| bound.transport == transport);
-    bound.map_or(0, |BoundListener { addr, .. }| addr.port())
+    bound.and_then(|bound| bound.address.port()).unwrap_or(0)
 }
 
 /// Prints where to find the broker.

@@ -9,13 +9,20 @@ mod logging;
 mod shutdown;
 mod up;
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// A complete MQTT stack in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "wigwag", version, arg_required_else_help = true)]
+#[command(
+    name = "wigwag",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,7 +32,7 @@ struct Cli {
     verbose: u8,
 
     /// Log warnings and errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     quiet: bool,
 }
 
@@ -43,18 +50,103 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// The same program under the name of Mosquitto's broker.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mosquitto",
+    version,
+    about = "An MQTT broker, started as Mosquitto is"
+)]
+struct Mosquitto {
+    #[command(flatten)]
+    args: broker::Args,
+
+    /// Log everything, whatever the configuration file says
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Log nothing, whatever the configuration file and -v say
+    #[arg(short, long)]
+    quiet: bool,
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    logging::init(cli.verbose, cli.quiet);
-    let result = match cli.command {
-        Command::Up(args) => up::run(&args),
-        Command::Broker(args) => broker::run(&args),
-        Command::Device(args) => device::run(&args),
-        Command::Dashboard(args) => dashboard::run(&args),
-        Command::Bench(args) => bench::run(args),
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let result = if is_named_mosquitto(&arguments) {
+        match Mosquitto::try_parse_from(&arguments) {
+            Ok(cli) => broker::run(&cli.args, cli.verbose, cli.quiet, true),
+            Err(error) => return refuse(&error, broker::WRONG_CONFIGURATION),
+        }
+    } else {
+        match Cli::try_parse_from(&arguments) {
+            Ok(cli) => run(cli),
+            Err(error) => return refuse(&error, code_of_refusal(&arguments)),
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // A configured broker has a log of its own.
+    if !matches!(cli.command, Command::Broker(_)) {
+        logging::init(cli.verbose, cli.quiet);
+    }
+    match cli.command {
+        Command::Up(args) => up::run(&args),
+        Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet, false),
+        Command::Device(args) => device::run(&args),
+        Command::Dashboard(args) => dashboard::run(&args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+fn is_named_mosquitto(arguments: &[OsString]) -> bool {
+    let program = arguments.first().map(Path::new);
+    program.and_then(Path::file_name) == Some(OsStr::new("mosquitto"))
+}
+
+/// What the command line's parser has to say; help and the version are no errors.
+fn refuse(error: &clap::Error, code: u8) -> ExitCode {
+    // Whoever closes the output early does not want to read it.
+    let _ = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(code),
+    }
+}
+
+/// Scripts know Mosquitto's code for a wrong command line; the other subcommands have that of most programs.
+fn code_of_refusal(arguments: &[OsString]) -> u8 {
+    const USAGE: u8 = 2;
+    let is_broker = arguments
+        .iter()
+        .skip(1)
+        .any(|argument| argument == "broker");
+    if is_broker {
+        broker::WRONG_CONFIGURATION
+    } else {
+        USAGE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_lines_are_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+        Mosquitto::command().debug_assert();
+    }
+
+    #[test]
+    fn the_name_of_the_program_decides_how_it_is_started() {
+        let named = |name: &str| is_named_mosquitto(&[OsString::from(name)]);
+        assert!(named("mosquitto") && named("/usr/sbin/mosquitto"));
+        assert!(!named("wigwag") && !named("/opt/mosquitto/wigwag"));
+    }
 }

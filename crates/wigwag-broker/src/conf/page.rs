@@ -88,9 +88,11 @@ fn line(row: &Row) -> String {
     if row.class == Class::Rare {
         notes.push_str(" Rare.");
     }
-    if row.since == Since::V2_1 {
-        notes.push_str(" Since Mosquitto 2.1.");
-    }
+    notes.push_str(match row.since {
+        Since::V2_0 => "",
+        Since::V2_1 => " Since Mosquitto 2.1.",
+        Since::Ours => " Mosquitto does not have it.",
+    });
     if let Some(instead) = row.deprecated {
         let _ = write!(
             notes,

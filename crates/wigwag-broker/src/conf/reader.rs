@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::config::{Bind, Bridge, BuiltIn, Config, Place, Plugin};
+use super::config::{Bind, Bridge, BuiltIn, Config, Place, Plugin, Protocol};
 use super::draft::{Draft, ListenerDraft, SecurityDraft};
 use super::files::Files;
 use super::problem::{Problem, Problems, Remark, Weight, nearest};
@@ -535,9 +536,11 @@ impl Reader<'_> {
     fn finish(mut self) -> Result<Reading, Problems> {
         self.check_listeners();
         self.check_bridges();
+        let config = self.draft.finish();
+        self.problems.extend(http_problems(&config));
         if self.problems.is_empty() {
             return Ok(Reading {
-                config: self.draft.finish(),
+                config,
                 remarks: self.remarks,
             });
         }
@@ -592,6 +595,35 @@ impl Reader<'_> {
                 ));
             }
         }
+    }
+}
+
+/// HTTP is served in the clear to everybody, so a listener must not be meant otherwise.
+fn http_problems(config: &Config) -> impl Iterator<Item = Problem> + use<'_> {
+    let http = (config.listeners.iter()).filter(|listener| listener.protocol == Protocol::HttpApi);
+    http.filter_map(|listener| {
+        let text = if listener.tls.is_some() || listener.proxy.is_some() {
+            "A listener with 'protocol http_api' speaks neither TLS nor the PROXY protocol yet."
+        } else if !has_address_in_numbers(&listener.bind) {
+            "A listener with 'protocol http_api' needs an address in numbers, or none."
+        } else if !listener.security.allow_anonymous {
+            "A listener with 'protocol http_api' cannot ask for passwords yet: it needs 'listener_allow_anonymous true'."
+        } else {
+            return None;
+        };
+        Some(Problem {
+            place: listener.place.clone(),
+            text: text.to_owned(),
+        })
+    })
+}
+
+fn has_address_in_numbers(bind: &Bind) -> bool {
+    match bind {
+        Bind::Tcp { host, .. } => {
+            (host.as_deref()).is_none_or(|host| host.parse::<IpAddr>().is_ok())
+        }
+        Bind::Unix(_) => false,
     }
 }
 

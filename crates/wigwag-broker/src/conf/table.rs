@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::config::{Bridge, BridgeVersion, Plugin, Protocol, TlsVersion};
+use super::config::{Bridge, BridgeVersion, LogFormat, Plugin, Protocol, TlsVersion};
 use super::draft::{Draft, ListenerDraft, SecurityDraft};
 use super::words;
 use Kind::{Bool, Choice, Int, Text, Unused, Words};
@@ -155,6 +155,8 @@ pub(super) enum Since {
     /// 2.0 or earlier.
     V2_0,
     V2_1,
+    /// None: it is an option of our own.
+    Ours,
 }
 
 /// What an option does here.
@@ -173,10 +175,6 @@ pub(super) enum Effect {
 
 const NO_PSK: Effect =
     Effect::Refused("the TLS library knows no pre-shared keys; use certificates");
-
-const ACCESS: Effect = Effect::Refused(
-    "it is not supported yet, and without it the broker would be open to everybody",
-);
 
 /// The row of an option, by any of its names.
 pub(super) fn find(name: &str) -> Option<&'static Row> {
@@ -286,7 +284,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: ACCESS,
+        effect: Effect::Works,
         what: "User names and their passwords, as `mosquitto_passwd` writes them.",
     },
     Row {
@@ -298,7 +296,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: ACCESS,
+        effect: Effect::Works,
         what: "Who may read and write which topics.",
     },
     Row {
@@ -334,8 +332,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: ACCESS,
-        what: "Switches on what is built in under the name of the plugin's file: `mosquitto_dynamic_security`, `mosquitto_acl_file`, `mosquitto_password_file` or `mosquitto_persist_sqlite`.",
+        effect: Effect::Works,
+        what: "Switches on what is built in under the name of the plugin's file: `mosquitto_dynamic_security`, `mosquitto_acl_file`, `mosquitto_password_file` or `mosquitto_persist_sqlite` (which does nothing yet).",
     },
     Row {
         name: "global_plugin",
@@ -346,7 +344,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: ACCESS,
+        effect: Effect::Works,
         what: "The same for all listeners, whatever `per_listener_settings` says.",
     },
     Row {
@@ -358,7 +356,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: ACCESS,
+        effect: Effect::Works,
         what: "The same under a name, for the listeners that ask for it: `plugin_load NAME PATH`.",
     },
     Row {
@@ -370,7 +368,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: ACCESS,
+        effect: Effect::Works,
         what: "Uses a loaded plugin on the listener: `plugin_use NAME`.",
     },
     Row {
@@ -461,7 +459,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Seconds between two publications of `$SYS`; 0 for none.",
     },
     Row {
@@ -473,7 +471,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Answers questions on `$CONTROL/broker/v1`.",
     },
     Row {
@@ -488,7 +486,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Sessions, connected or not; -1 for no limit.",
     },
     Row {
@@ -598,7 +596,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The longest Keep Alive, in seconds; 0 for no limit.",
     },
     Row {
@@ -630,7 +628,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The largest payload, in bytes; 0 for no limit. `max_packet_size` says more.",
     },
     Row {
@@ -712,7 +710,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Minutes after which a retained message is forgotten.",
     },
     Row {
@@ -864,7 +862,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Where the log goes; may stand several times.",
     },
     Row {
@@ -876,7 +874,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "What is logged; may stand several times.",
     },
     Row {
@@ -888,7 +886,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Begins each line with the time.",
     },
     Row {
@@ -902,8 +900,28 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "How the time is written, in the notation of `strftime`.",
+    },
+    Row {
+        name: "log_format",
+        aliases: &[],
+        section: Section::Global,
+        kind: Choice(
+            &["text", "json"],
+            Set::Global(|to, word| {
+                to.config.logging.log_format = match word {
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Text,
+                };
+            }),
+        ),
+        default: "text",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "The form of log lines: Mosquitto's `text`, or a `json` object each with time, type and message.",
     },
     Row {
         name: "log_facility",
@@ -917,7 +935,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The facility of syslog: 0 to 7 for `local0` to `local7`.",
     },
     Row {
@@ -931,7 +949,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Logs who connects and who leaves.",
     },
     Row {
@@ -1173,7 +1191,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "A folder of files that are served over HTTP.",
     },
     Row {

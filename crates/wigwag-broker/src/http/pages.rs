@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
 
-use crate::broker::{BoundListener, Transport};
+use crate::listener::{Address, BoundListener, Transport};
 use crate::metrics::{self, Format};
 use crate::observer::Observer;
 
@@ -30,23 +30,33 @@ pub(crate) struct About {
 /// What the API says of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenerNotice {
-    pub(crate) port: u16,
+    /// A port, or the path of a socket.
+    pub(crate) place: Place,
     pub(crate) protocol: &'static str,
     pub(crate) tls: bool,
     pub(crate) mtls: bool,
     pub(crate) allow_anonymous: bool,
 }
 
+/// Where a listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Port(u16),
+    Path(String),
+}
+
 impl From<&BoundListener> for ListenerNotice {
     fn from(bound: &BoundListener) -> ListenerNotice {
         ListenerNotice {
-            port: bound.addr.port(),
+            place: match &bound.address {
+                Address::Tcp(addr) => Place::Port(addr.port()),
+                Address::Unix(path) => Place::Path(path.display().to_string()),
+            },
             protocol: match bound.transport {
                 Transport::Tcp => "mqtt",
                 Transport::WebSocket => "websockets",
-                Transport::Http => "httpapi",
             },
-            tls: false,
+            tls: bound.is_tls,
             mtls: false,
             allow_anonymous: true,
         }
@@ -143,13 +153,20 @@ async fn version() -> Response {
 }
 
 fn notice(listener: &ListenerNotice) -> Value {
-    json!({
-        "port": listener.port,
+    let mut notice = json!({
         "protocol": listener.protocol,
         "tls": listener.tls,
         "mtls": listener.mtls,
         "allow_anonymous": listener.allow_anonymous,
-    })
+    });
+    let (key, place) = match &listener.place {
+        Place::Port(port) => ("port", json!(port)),
+        Place::Path(path) => ("path", json!(path)),
+    };
+    if let Some(notice) = notice.as_object_mut() {
+        notice.insert(key.to_owned(), place);
+    }
+    notice
 }
 
 /// Pages of any origin may read this, as with Mosquitto.

@@ -12,6 +12,7 @@ use wigwag_proto::{DecodeError, PacketId, Qos, ReasonCode};
 
 use super::Log;
 use crate::conf::config::LogType::{Debug, Information, Notice, Subscribe, Unsubscribe, Warning};
+use crate::entrance::Refusal;
 
 /// Logs an event; `peer` is the address of the connection that it is about.
 pub(crate) fn log_event(log: &Log, event: &Event, peer: Option<SocketAddr>) {
@@ -78,6 +79,16 @@ pub(crate) fn log_connection(log: &Log, peer: Option<SocketAddr>, port: u16) {
             format_args!("New connection from {peer} on port {port}."),
         );
     }
+}
+
+/// That somebody was not let in before it spoke MQTT. Port scanners and health checks come and go.
+pub(crate) fn log_refusal(log: &Log, peer: Option<SocketAddr>, refusal: &Refusal) {
+    let log_type = if refusal.is_silence() { Debug } else { Notice };
+    let peer = Peer(peer);
+    log.write(
+        log_type,
+        format_args!("Connection from {peer} rejected, {refusal}."),
+    );
 }
 
 fn connected(log: &Log, event: &Event, peer: Peer) {

@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use crate::conf::config::{LogType, Logging};
 
 use destination::Destinations;
-pub(crate) use lines::{log_connection, log_event};
+pub(crate) use lines::{log_connection, log_event, log_refusal};
 use stamp::Stamp;
 
 /// Lines that wait for their destinations, at most.

@@ -3,14 +3,17 @@
 
 #![expect(clippy::panic, reason = "a test that goes wrong panics")]
 
+mod access;
 mod client;
+mod foreign;
+mod options_page;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use wigwag_broker::{Broker, Limits, Listener, StartError, Transport};
+use wigwag_broker::{Address, Broker, Limits, Listener, StartError, Transport};
 use wigwag_proto::ReasonCode;
 use wigwag_proto::packet::{Qos, Version};
 
@@ -38,7 +41,8 @@ fn addr(broker: &Broker, transport: Transport) -> SocketAddr {
         .iter()
         .find(|bound| bound.transport == transport)
         .expect("listening")
-        .addr
+        .addr()
+        .expect("over TCP")
 }
 
 async fn connect(broker: &Broker, client_id: &str) -> Client {
@@ -193,15 +197,10 @@ async fn a_port_in_use_is_an_error_that_says_which() {
         .listener(Listener::tcp(taken))
         .start()
         .expect_err("in use");
-    let StartError::Listen {
-        addr,
-        transport,
-        source,
-    } = error
-    else {
+    let StartError::Listen { address, source } = error else {
         panic!("{error}")
     };
-    assert_eq!((addr, transport), (taken, Transport::Tcp));
+    assert_eq!(address, Address::Tcp(taken));
     assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
     first.shutdown().await;
 }

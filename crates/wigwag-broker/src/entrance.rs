@@ -1,0 +1,238 @@
+//! A listener from inside: what holds for those who come in, how many there are, and what they have to go
+//! through before the engine sees them.
+//!
+//! What holds can be exchanged while the listener is open: it is for those who come after.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arc_swap::ArcSwap;
+use wigwag_engine::{ListenerSettings, Peer};
+use wigwag_net::accept::{self, AcceptError};
+use wigwag_net::proxy_header::{self, HeaderError, Version};
+use wigwag_net::tls::Acceptor;
+use wigwag_net::{Stream, accept::Rules as WebSocketRules};
+
+use crate::conf::config::{CertificateName, LogType, Proxy};
+use crate::logging::Log;
+
+/// A listener from inside.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    rules: ArcSwap<Rules>,
+    guests: AtomicU32,
+    house: Arc<House>,
+}
+
+/// What all entrances lead to.
+#[derive(Debug, Default)]
+pub(crate) struct House {
+    guests: AtomicU32,
+    /// Connections of all listeners; `u32::MAX` for no limit.
+    guests_max: AtomicU32,
+}
+
+/// What holds for those who come in.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) settings: Arc<ListenerSettings>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) tls: Option<Acceptor>,
+    pub(crate) certificate_name: CertificateName,
+    pub(crate) websocket: Option<WebSocketRules>,
+    pub(crate) max_connections: Option<u32>,
+}
+
+/// A place in the house, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    entrance: Arc<Entrance>,
+    pub(crate) rules: Arc<Rules>,
+}
+
+/// A connection as the system gives it.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// Why somebody does not get in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("it did not come to the load balancer over TLS")]
+    NoTls,
+    #[error("it showed the load balancer no certificate")]
+    NoCertificate,
+    #[error("it has no certificate that names it")]
+    NoName,
+    #[error(transparent)]
+    Handshake(#[from] AcceptError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Refusal {
+    /// Whether the peer went before it said anything wrong.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Refusal::Io(_)
+                | Refusal::Header(HeaderError::Io(_))
+                | Refusal::Handshake(AcceptError::Io(_))
+        )
+    }
+}
+
+impl House {
+    pub(crate) fn set_guests_max(&self, guests_max: Option<u32>) {
+        let guests_max = guests_max.unwrap_or(u32::MAX);
+        self.guests_max.store(guests_max, Ordering::Relaxed);
+    }
+}
+
+impl Entrance {
+    pub(crate) fn new(rules: Rules, house: &Arc<House>) -> Entrance {
+        Entrance {
+            rules: ArcSwap::from_pointee(rules),
+            guests: AtomicU32::new(0),
+            house: Arc::clone(house),
+        }
+    }
+
+    /// Lets other rules hold for those who come after.
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// A place for somebody, if there is one left.
+    pub(crate) fn admit(
+        self: &Arc<Entrance>,
+        from: Option<SocketAddr>,
+        log: &Log,
+    ) -> Option<Guest> {
+        let rules = self.rules.load_full();
+        let denied = |limit: &str| {
+            let from = from.map_or_else(String::new, |from| format!(" from {}", from.ip()));
+            let what = format_args!("Client connection{from} denied: {limit} exceeded.");
+            log.write(LogType::Notice, what);
+        };
+        let max_connections = rules.max_connections.unwrap_or(u32::MAX);
+        if !count_up(&self.guests, max_connections) {
+            denied("max_connections");
+            return None;
+        }
+        let guests_max = self.house.guests_max.load(Ordering::Relaxed);
+        if !count_up(&self.house.guests, guests_max) {
+            self.guests.fetch_sub(1, Ordering::Relaxed);
+            denied("global_max_connections");
+            return None;
+        }
+        Some(Guest {
+            entrance: Arc::clone(self),
+            rules,
+        })
+    }
+}
+
+fn count_up(count: &AtomicU32, most: u32) -> bool {
+    let up = |count| (count < most).then(|| count + 1);
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, up)
+        .is_ok()
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.entrance.guests.fetch_sub(1, Ordering::Relaxed);
+        self.entrance.house.guests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Socket {
+    /// A stream of the runtime that this is called in.
+    pub(crate) fn into_stream(self) -> io::Result<Stream> {
+        match self {
+            Socket::Tcp(socket) => tokio::net::TcpStream::from_std(socket).and_then(Stream::tcp),
+            #[cfg(unix)]
+            Socket::Unix(socket) => tokio::net::UnixStream::from_std(socket).map(Stream::Unix),
+        }
+    }
+}
+
+impl Rules {
+    /// Whether the engine may see the connection at once.
+    pub(crate) fn are_none(&self) -> bool {
+        self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
+    }
+
+    /// Everything that comes before the first packet. Bound its time.
+    pub(crate) async fn apply(&self, mut stream: Stream) -> Result<(Stream, Peer), Refusal> {
+        let mut peer = Peer {
+            address: stream.peer_addr().ok(),
+            certificate_name: None,
+        };
+        if let Some(proxy) = self.proxy {
+            read_header(&mut stream, proxy, &mut peer).await?;
+        }
+        if let Some(acceptor) = &self.tls {
+            stream = accept::accept_tls(stream, acceptor).await?;
+            peer.certificate_name = self.name_of(&stream)?;
+        }
+        if let Some(rules) = &self.websocket {
+            stream = accept::accept_websocket_by(stream, rules).await?;
+        }
+        Ok((stream, peer))
+    }
+
+    /// The user name that the client's certificate gives it.
+    fn name_of(&self, stream: &Stream) -> Result<Option<Box<str>>, Refusal> {
+        let Stream::Tls(session) = stream else {
+            return Ok(None);
+        };
+        let name = match self.certificate_name {
+            CertificateName::None => return Ok(None),
+            CertificateName::Identity => session.peer_common_name(),
+            CertificateName::Subject => session.peer_distinguished_name(),
+        };
+        // Who has none must not choose one.
+        name.map(|name| Some(name.into())).ok_or(Refusal::NoName)
+    }
+}
+
+/// Takes what the load balancer says of its client.
+async fn read_header(stream: &mut Stream, proxy: Proxy, peer: &mut Peer) -> Result<(), Refusal> {
+    let version = match proxy {
+        Proxy::V1 => Version::V1,
+        Proxy::V2 { .. } => Version::V2,
+    };
+    let header = proxy_header::read(stream, version).await?;
+    peer.address = header.source.or(peer.address);
+    let Proxy::V2 {
+        require_tls,
+        require_certificate,
+        use_identity_as_username,
+    } = proxy
+    else {
+        return Ok(());
+    };
+    if require_tls && header.tls.is_none() {
+        return Err(Refusal::NoTls);
+    }
+    let tls = header.tls.unwrap_or_default();
+    if require_certificate && !tls.has_certificate {
+        return Err(Refusal::NoCertificate);
+    }
+    if use_identity_as_username {
+        let name = tls.common_name.filter(|_| tls.has_certificate);
+        peer.certificate_name = Some(name.ok_or(Refusal::NoName)?.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! The broker by Mosquitto's rules: its configuration, its order of starting, its signals, its exit codes.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wigwag_broker::conf::config::LogType;
+use wigwag_broker::conf::{self, Config, Disk, Reading, Remark, Weight};
+use wigwag_broker::{Broker, Log};
+
+use super::background::{self, PidFile};
+use super::{Args, Volume, WRONG_CONFIGURATION, privileges};
+
+/// The folder of the environment, for what outlives the process.
+const PERSISTENCE_LOCATION: &str = "MOSQUITTO_PERSISTENCE_LOCATION";
+
+/// Why the process ends: what is said, and the exit code.
+struct Failure {
+    text: String,
+    code: ExitCode,
+}
+
+impl Failure {
+    /// The command line or the configuration cannot be used.
+    fn configuration(text: impl Into<String>) -> Failure {
+        Failure {
+            text: text.into(),
+            code: ExitCode::from(WRONG_CONFIGURATION),
+        }
+    }
+
+    /// Anything else.
+    fn other(text: impl Into<String>) -> Failure {
+        Failure {
+            text: text.into(),
+            code: ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Starts the broker and runs it until a signal ends it.
+pub(super) fn run(args: &Args, volume: Volume) -> ExitCode {
+    match start(args, volume) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure.text);
+            failure.code
+        }
+    }
+}
+
+fn start(args: &Args, volume: Volume) -> Result<(), Failure> {
+    let Reading { config, remarks } = read(args.config_file.as_deref(), volume)?;
+    if args.test_config {
+        if args.config_file.is_none() {
+            let text = "Please provide a configuration file to test.";
+            return Err(Failure::configuration(text));
+        }
+        remarks.iter().for_each(|remark| say(&remark.to_string()));
+        say("Configuration file is OK.");
+        return Ok(());
+    }
+    if args.daemon && !background::is_there() {
+        return background::start().map_err(|error| {
+            Failure::other(format!("Error: Cannot start in the background: {error}."))
+        });
+    }
+    if args.daemon {
+        background::leave_terminal();
+    }
+    let warning = privileges::drop_privileges(config.process.user.as_deref())
+        .map_err(|error| Failure::configuration(format!("Error: {error}")))?;
+    let pid_file = config.process.pid_file.as_deref().map(PidFile::write);
+    let _pid_file = pid_file
+        .transpose()
+        .map_err(|error| Failure::other(format!("Error: Unable to write pid file: {error}.")))?;
+    let log =
+        Log::open(&config.logging).map_err(|error| Failure::other(format!("Error: {error}.")))?;
+    greet(&log, args, &remarks, warning.as_deref());
+    let ended = serve(args, &config, volume, &log);
+    log.flush();
+    ended
+}
+
+/// Everything is said on standard error as long as no log is open.
+fn say(text: &str) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    for line in text.lines() {
+        eprintln!("{now}: {line}");
+    }
+}
+
+/// What the file, the environment and the command line say together.
+fn read(file: Option<&Path>, volume: Volume) -> Result<Reading, Failure> {
+    let mut reading = match file {
+        None => Reading {
+            config: Config::default(),
+            remarks: Vec::new(),
+        },
+        Some(file) => conf::read(file, &Disk).map_err(|conf::Problems(problems)| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Failure::configuration(texts.join("\n"))
+        })?,
+    };
+    let config = &mut reading.config;
+    if let Some(folder) = std::env::var_os(PERSISTENCE_LOCATION) {
+        config.persistence.persistence_location = Some(PathBuf::from(folder));
+    }
+    match volume {
+        Volume::AsConfigured => {}
+        Volume::Nothing => config.logging.types.clear(),
+        Volume::Everything => {
+            config.logging.types = LogType::ALL.map(|(_, log_type)| log_type).into();
+        }
+    }
+    Ok(reading)
+}
+
+fn greet(log: &Log, args: &Args, remarks: &[Remark], warning: Option<&str>) {
+    if let Some(warning) = warning {
+        log.write(LogType::Warning, warning);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    log.write(
+        LogType::Information,
+        format_args!("wigwag version {version} starting"),
+    );
+    match &args.config_file {
+        Some(file) => log.write(
+            LogType::Information,
+            format_args!("Config loaded from {}.", file.display()),
+        ),
+        None => log.write(LogType::Information, "Using default config."),
+    }
+    write_remarks(log, remarks);
+}
+
+fn write_remarks(log: &Log, remarks: &[Remark]) {
+    for remark in remarks {
+        let log_type = match remark.weight {
+            Weight::Info => LogType::Information,
+            Weight::Notice => LogType::Notice,
+            Weight::Warning => LogType::Warning,
+        };
+        log.write(log_type, remark);
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Result<(), Failure> {
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("Error: Cannot listen for signals: {error}.")))?;
+    if config.local_only {
+        let says = [
+            "Starting in local only mode. Connections will only be possible from clients running on this machine.",
+            "Create a configuration file which defines a listener to allow remote access.",
+        ];
+        says.iter()
+            .for_each(|line| log.write(LogType::Warning, line));
+    } else if !args.ports.is_empty() {
+        let text = "Warning: The ports of the command line are ignored: the configuration names listeners.";
+        log.write(LogType::Warning, text);
+    }
+    let mut builder = Broker::builder()
+        .log(log.clone())
+        .config(config, &args.ports);
+    if let Some(file) = &args.tls_keylog {
+        log.write(LogType::Warning, "Warning: TLS keys are written to a file.");
+        builder = builder.dangerous_tls_key_log(file);
+    }
+    let broker = builder
+        .start()
+        .map_err(|error| Failure::other(format!("Error: {error}.")))?;
+    let version = env!("CARGO_PKG_VERSION");
+    log.write(
+        LogType::Information,
+        format_args!("wigwag version {version} running"),
+    );
+    loop {
+        match signals.next().await {
+            Event::Terminate => break,
+            Event::Reload => reload(&broker, args, volume, log),
+            Event::Save => log.write(
+                LogType::Warning,
+                "Warning: SIGUSR1 is ignored: there is nothing to be saved.",
+            ),
+            Event::Print => log.write(
+                LogType::Warning,
+                "Warning: SIGUSR2 is ignored: subscriptions cannot be printed.",
+            ),
+        }
+    }
+    log.write(
+        LogType::Information,
+        format_args!("wigwag version {version} terminating"),
+    );
+    broker.shutdown().await;
+    Ok(())
+}
+
+/// Reads the configuration again. If anything is wrong with it, everything stays as it was.
+fn reload(broker: &Broker, args: &Args, volume: Volume, log: &Log) {
+    log.write(LogType::Information, "Reloading config.");
+    let failed = |text: &str| {
+        for line in text.lines() {
+            log.write(LogType::Error, line);
+        }
+        log.write(
+            LogType::Error,
+            "Error: The configuration was not reloaded. Everything is as it was.",
+        );
+    };
+    let Reading { config, remarks } = match read(args.config_file.as_deref(), volume) {
+        Ok(reading) => reading,
+        Err(failure) => return failed(&failure.text),
+    };
+    if let Err(error) = broker.reload(&config) {
+        return failed(&format!("Error: {error}"));
+    }
+    // The log last: what goes wrong before has to be read.
+    if let Err(error) = log.reload(&config.logging) {
+        let text = format_args!("Error: The log goes on as it was: {error}.");
+        log.write(LogType::Error, text);
+    }
+    broker.follow_log();
+    write_remarks(log, &remarks);
+}
+
+/// What a signal asks for.
+enum Event {
+    Terminate,
+    Reload,
+    Save,
+    Print,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+}
+
+impl Signals {
+    /// From here on these signals no longer kill the process. Needs a tokio runtime.
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Terminate,
+            _ = self.interrupt.recv() => Event::Terminate,
+            _ = self.hangup.recv() => Event::Reload,
+            _ = self.user1.recv() => Event::Save,
+            _ = self.user2.recv() => Event::Print,
+        }
+    }
+}
