@@ -19,6 +19,7 @@ use crate::node::{Epoch, ShardId};
 use crate::routes::Target;
 use crate::session::{Session, SessionKey};
 use crate::shard::{ConnectionKey, Pending, Receiver};
+use crate::share::Tried;
 
 /// Bytes of an envelope that holds little.
 const ENVELOPE_LEN: usize = 64;
@@ -34,9 +35,7 @@ impl Envelope {
             Letter::Deliver {
                 message, receivers, ..
             } => message.size() + size_of_val::<[Receiver]>(receivers),
-            Letter::PassOn { message, tried, .. } => {
-                message.size() + size_of_val::<[Target]>(tried)
-            }
+            Letter::PassOn { message, tried, .. } => message.size() + tried.size(),
             Letter::HandOver { session, .. } => {
                 ENVELOPE_LEN + session.as_ref().map_or(0, |moving| moving.session.size())
             }
@@ -85,7 +84,7 @@ pub(crate) enum Letter {
     PassOn {
         message: Arc<Message>,
         receivers: Arc<[Receiver]>,
-        tried: Vec<Target>,
+        tried: Tried,
     },
     /// The embedder wants clients disconnected.
     Kick(Kick),

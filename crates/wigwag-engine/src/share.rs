@@ -89,7 +89,7 @@ impl Share {
     /// The first of the readiest members, in the order of turns.
     pub(crate) fn choose(&self, wanted: &Wanted<'_>) -> Option<&ShareMember> {
         // A message has one turn, whoever it is passed on to.
-        let turn = if wanted.tried.is_empty() {
+        let turn = if wanted.tried.is_none() {
             self.turn.fetch_add(1, Ordering::Relaxed)
         } else {
             self.turn.load(Ordering::Relaxed)
@@ -117,8 +117,33 @@ pub(crate) struct Wanted<'a> {
     pub(crate) qos: Qos,
     /// The least readiness.
     pub(crate) ready: Ready,
-    /// Those who could not take it.
-    pub(crate) tried: &'a [Target],
+    pub(crate) tried: &'a Tried,
+}
+
+/// The members that a message has come to already.
+#[derive(Debug, Default)]
+pub(crate) struct Tried {
+    /// Those who are gone or may not have it.
+    pub(crate) unable: Vec<Target>,
+    /// Those with whom it would have had to wait.
+    pub(crate) busy: Vec<Target>,
+    /// Nobody else is left, so it waits wherever it can.
+    pub(crate) may_wait: bool,
+}
+
+impl Tried {
+    /// Whether this is the first member.
+    pub(crate) fn is_none(&self) -> bool {
+        self.unable.is_empty() && self.busy.is_empty()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        (self.unable.len() + self.busy.len()) * size_of::<Target>()
+    }
+
+    fn excludes(&self, target: Target) -> bool {
+        self.unable.contains(&target) || (!self.may_wait && self.busy.contains(&target))
+    }
 }
 
 impl Wanted<'_> {
@@ -132,6 +157,6 @@ impl Wanted<'_> {
         let ready = member.readiness.get();
         // What is not acknowledged does not wait for anybody.
         let is_lost = ready == Ready::Away && self.qos.min(receiver.qos) == Qos::AtMostOnce;
-        (ready >= self.ready && !is_lost && !self.tried.contains(&target)).then_some(ready)
+        (ready >= self.ready && !is_lost && !self.tried.excludes(target)).then_some(ready)
     }
 }

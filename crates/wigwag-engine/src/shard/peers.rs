@@ -213,7 +213,7 @@ impl Shard {
     /// All that went to the session's old place has come: first that, then what came here meanwhile.
     fn handle_settle(&mut self, now: Time, key: SessionKey, backlog: Backlog) {
         let Some(session) = self.sessions.get_mut(key) else {
-            return;
+            return self.bequeath_backlog(now, backlog);
         };
         let direct = session.local.arriving.take().unwrap_or_default();
         for (message, receiver) in backlog.into_deliveries() {

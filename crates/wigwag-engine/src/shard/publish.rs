@@ -20,7 +20,7 @@ use crate::peer::Letter;
 use crate::retained::Cursor;
 use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
-use crate::share::Ready;
+use crate::share::{Ready, Tried};
 use crate::timers::Timer;
 use crate::trace::{Traced, Way};
 
@@ -272,7 +272,8 @@ impl Shard {
             );
         }
         for share in &receivers.shares {
-            self.deliver_to_one(now, &mut carried, share, Ready::Away, Vec::new());
+            // At QoS 0 there may be nobody for whom it waits.
+            let _ = self.deliver_to_one(now, &mut carried, share, Ready::Away, Tried::default());
         }
         self.hold_back_if_wanted(now, publisher);
         if receivers.is_empty() {
@@ -302,7 +303,7 @@ impl Shard {
     ) {
         let mut carried = Carried::of(message);
         if receiver.share.is_some() {
-            return self.deliver_to_member(now, &mut carried, receiver, Vec::new());
+            return self.deliver_to_member(now, &mut carried, receiver, Tried::default());
         }
         let retain = carried.view.retain && receiver.retain_as_published;
         self.deliver(now, &mut carried, receiver, retain);

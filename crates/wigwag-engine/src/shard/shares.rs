@@ -9,10 +9,9 @@ use super::publish::{Carried, ROOM};
 use super::{Receiver, Shard};
 use crate::event::DropReason;
 use crate::message::Message;
-use crate::peer::Letter;
-use crate::routes::Target;
+use crate::peer::{Backlog, Letter};
 use crate::session::{Outgoing, Session, SessionKey};
-use crate::share::{Ready, Share, Wanted};
+use crate::share::{Ready, Share, Tried, Wanted};
 
 /// Why a member does not get a message.
 enum Obstacle {
@@ -25,29 +24,32 @@ enum Obstacle {
 }
 
 impl Shard {
-    /// Gives a message to one member of a group that is at least `ready`. False if there is none.
+    /// Gives a message to one member of a group that is at least `ready`; `tried` comes back if there is
+    /// none.
     pub(super) fn deliver_to_one(
         &mut self,
         now: Time,
         carried: &mut Carried<'_>,
         share: &Share,
         ready: Ready,
-        tried: Vec<Target>,
-    ) -> bool {
+        tried: Tried,
+    ) -> Result<(), Tried> {
         let member = share.choose(&Wanted {
             qos: carried.view.qos,
             ready,
             tried: &tried,
         });
-        let Some(member) = member else { return false };
+        let Some(member) = member else {
+            return Err(tried);
+        };
         if member.shard == self.id {
             if let Some(receiver) = member.receiver() {
                 self.deliver_to_member(now, carried, receiver, tried);
             }
-            return true;
+            return Ok(());
         }
         let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(&member.receivers));
-        let letter = if tried.is_empty() {
+        let letter = if tried.is_none() {
             Letter::Deliver {
                 message,
                 receivers,
@@ -61,45 +63,50 @@ impl Shard {
             }
         };
         self.post(member.shard, letter);
-        true
+        Ok(())
     }
 
-    /// Gives a message to a member of this shard, or passes it on. `tried` have had it before.
+    /// Gives a message to a member of this shard, or passes it on.
     pub(super) fn deliver_to_member(
         &mut self,
         now: Time,
         carried: &mut Carried<'_>,
         receiver: &Receiver,
-        mut tried: Vec<Target>,
+        mut tried: Tried,
     ) {
         let Some(filter) = &receiver.share else {
             return;
         };
-        let obstacle = self.obstacle(carried, receiver);
-        tried.push(self.target(receiver.session));
-        let passed_on = match obstacle {
-            None => false,
-            Some(Obstacle::Gone) => {
-                self.pass_on(now, carried.share(), filter, Ready::Away, tried);
-                return;
+        let here = self.target(receiver.session);
+        match self.obstacle(carried, receiver) {
+            None => {}
+            Some(Obstacle::Waits) if tried.may_wait => {}
+            Some(Obstacle::Waits) => {
+                self.tell_readiness(receiver.session);
+                tried.busy.push(here);
+                let passed_on = self.pass_on(now, carried.share(), filter, Ready::Now, tried);
+                if passed_on.is_ok() {
+                    return;
+                }
             }
-            Some(Obstacle::NotAuthorised) => {
-                if !self.pass_on(now, carried.share(), filter, Ready::Away, tried) {
+            Some(obstacle) => {
+                tried.unable.push(here);
+                let message = carried.share();
+                let passed_on = self
+                    .pass_on(now, message, filter, Ready::Away, tried)
+                    .or_else(|mut tried| {
+                        tried.may_wait = true;
+                        self.pass_on(now, message, filter, Ready::Away, tried)
+                    });
+                if passed_on.is_err() && matches!(obstacle, Obstacle::NotAuthorised) {
                     self.events.dropped(DropReason::NotAuthorised);
                 }
                 return;
             }
-            // Whoever waits least is not known; so it waits here if nobody has time.
-            Some(Obstacle::Waits) => {
-                self.tell_readiness(receiver.session);
-                self.pass_on(now, carried.share(), filter, Ready::Now, tried)
-            }
-        };
-        if !passed_on {
-            let retain = carried.view.retain && receiver.retain_as_published;
-            self.deliver(now, carried, receiver, retain);
-            self.tell_readiness(receiver.session);
         }
+        let retain = carried.view.retain && receiver.retain_as_published;
+        self.deliver(now, carried, receiver, retain);
+        self.tell_readiness(receiver.session);
     }
 
     fn obstacle(&self, carried: &Carried<'_>, receiver: &Receiver) -> Option<Obstacle> {
@@ -118,20 +125,21 @@ impl Shard {
         (self.readiness(session) != Ready::Now).then_some(Obstacle::Waits)
     }
 
-    /// Gives a message to another member. False if there is none that is at least `ready`.
+    /// Gives a message to another member that is at least `ready`; `tried` comes back if there is none.
     fn pass_on(
         &mut self,
         now: Time,
         message: &Arc<Message>,
         filter: &str,
         ready: Ready,
-        tried: Vec<Target>,
-    ) -> bool {
+        tried: Tried,
+    ) -> Result<(), Tried> {
         let filter = TopicFilter::new(filter).expect("it was granted as one");
         let share = self.node.routes.snapshot().group(filter).map(Share::new);
-        share.is_some_and(|share| {
-            self.deliver_to_one(now, &mut Carried::of(message), &share, ready, tried)
-        })
+        let Some(share) = share else {
+            return Err(tried);
+        };
+        self.deliver_to_one(now, &mut Carried::of(message), &share, ready, tried)
     }
 
     /// What a session that is over leaves to others: what was shared and not acknowledged, and what waited.
@@ -140,12 +148,27 @@ impl Shard {
             return;
         }
         let in_flight = session.flight.unacknowledged().into_iter();
-        for outgoing in in_flight.chain(session.queue.take()) {
-            if let Some(filter) = &outgoing.share {
-                self.writer.begin();
-                self.pass_on(now, &outgoing.message, filter, Ready::Away, Vec::new());
-            }
+        let begun = in_flight
+            .chain(session.queue.take())
+            .map(|outgoing| (outgoing.message, outgoing.share));
+        let arriving = session.local.arriving.take().unwrap_or_default();
+        for (message, share) in begun.chain(shares_of(arriving)) {
+            self.bequeath_one(now, &message, share.as_deref());
         }
+    }
+
+    /// What came for a session that is over before all of it had arrived.
+    pub(super) fn bequeath_backlog(&mut self, now: Time, backlog: Backlog) {
+        for (message, share) in shares_of(backlog) {
+            self.bequeath_one(now, &message, share.as_deref());
+        }
+    }
+
+    fn bequeath_one(&mut self, now: Time, message: &Arc<Message>, share: Option<&str>) {
+        let Some(filter) = share else { return };
+        self.writer.begin();
+        // With the last member goes what nobody has done.
+        let _ = self.pass_on(now, message, filter, Ready::Away, Tried::default());
     }
 
     /// What waits for a client that has gone is given to those of its groups who are there. What it has in
@@ -164,7 +187,12 @@ impl Shard {
         for outgoing in queued {
             self.writer.begin();
             let passed_on = outgoing.share.as_ref().is_some_and(|filter| {
-                self.pass_on(now, &outgoing.message, filter, Ready::Busy, vec![here])
+                let tried = Tried {
+                    busy: vec![here],
+                    ..Tried::default()
+                };
+                self.pass_on(now, &outgoing.message, filter, Ready::Busy, tried)
+                    .is_ok()
             });
             if !passed_on {
                 left.push(outgoing);
@@ -200,4 +228,11 @@ impl Shard {
             && connection.out.len() < ROOM;
         if has_time { Ready::Now } else { Ready::Busy }
     }
+}
+
+/// The messages of a backlog, each with the shared subscription that it came by.
+fn shares_of(backlog: Backlog) -> impl Iterator<Item = (Arc<Message>, Option<Arc<str>>)> {
+    backlog
+        .into_deliveries()
+        .map(|(message, receiver)| (message, receiver.share))
 }

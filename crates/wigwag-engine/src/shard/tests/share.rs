@@ -1,5 +1,7 @@
 //! Shared subscriptions: one member gets each message, and none is lost with a member.
 
+use proptest::prelude::*;
+use wigwag_proto::packet::Delivery;
 use wigwag_proto::{TopicFilter, TopicName};
 
 use super::world::{Client, Hello, Publication, Q0, Q1, Q2, Wanted, World};
@@ -290,4 +292,91 @@ fn a_member_keeps_its_place_when_its_session_moves() {
     publish(&publisher, 8..12);
     assert_eq!(counts(&[moved]), [2]);
     assert_eq!(counts(&members), [0, 2]);
+}
+
+/// What happens to a group whose members' sessions all stay.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Publish { shard: usize },
+    Lose { member: usize },
+    Connect { member: usize, shard: usize },
+    Stall { member: usize },
+    ReadOn { member: usize },
+    Deliver { pick: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (member, shard) = (0..3_usize, 0..3_usize);
+    prop_oneof![
+        4 => shard.clone().prop_map(|shard| Step::Publish { shard }),
+        1 => member.clone().prop_map(|member| Step::Lose { member }),
+        2 => (member.clone(), shard).prop_map(|(member, shard)| Step::Connect { member, shard }),
+        1 => member.clone().prop_map(|member| Step::Stall { member }),
+        1 => member.prop_map(|member| Step::ReadOn { member }),
+        4 => any::<u64>().prop_map(|pick| Step::Deliver { pick }),
+    ]
+}
+
+proptest! {
+    /// Whatever order letters take, and whoever comes and goes, each message reaches one member; it may
+    /// reach another one if the session ended of one that had not acknowledged it.
+    #[test]
+    fn each_message_reaches_one_member(
+        steps in prop::collection::vec(step(), 1..60),
+        all_stay in any::<bool>(),
+    ) {
+        let world = World::new(3);
+        let hello = |member: usize| {
+            let hello = Hello::new(&format!("m{member}")).receive_maximum(2);
+            if all_stay || member == 2 { hello.persistent() } else { hello }
+        };
+        let mut connections: Vec<Vec<Client>> = (0..3)
+            .map(|member| {
+                let client = world.connect(member, hello(member));
+                client.subscribe("$share/g/t", Q1);
+                vec![client]
+            })
+            .collect();
+        let publishers: Vec<Client> = (0..3)
+            .map(|shard| world.connect(shard, Hello::new(&format!("pub{shard}"))))
+            .collect();
+        world.hold_letters();
+        let mut published = 0;
+        for step in steps {
+            match step {
+                Step::Publish { shard } => {
+                    publish(&publishers[shard], published..published + 1);
+                    published += 1;
+                }
+                Step::Lose { member } => connections[member].last().expect("one").lose(),
+                Step::Connect { member, shard } => {
+                    connections[member].push(world.dial(shard, hello(member)));
+                }
+                Step::Stall { member } => connections[member].last().expect("one").stall(),
+                Step::ReadOn { member } => connections[member].last().expect("one").read_on(),
+                Step::Deliver { pick } => drop(world.deliver_one(pick)),
+            }
+        }
+        world.release_letters();
+        // Back and forth until everybody has everything that was for it.
+        for round in 0..3 {
+            for (member, connections) in connections.iter_mut().enumerate() {
+                connections.iter().for_each(Client::read_on);
+                connections.push(world.connect((member + round) % 3, hello(member)));
+            }
+        }
+        let clients: Vec<&Client> = connections.iter().flatten().collect();
+        clients.iter().for_each(|client| client.read_on());
+        let mut numbers: Vec<u32> = Vec::new();
+        for message in clients.iter().flat_map(|client| client.messages()) {
+            let again = matches!(message.delivery, Delivery::AtLeastOnce { dup: true, .. });
+            let number = message.payload.parse().expect("a number");
+            // What is repeated may not have arrived the first time.
+            if !((again || !all_stay) && numbers.contains(&number)) {
+                numbers.push(number);
+            }
+        }
+        numbers.sort_unstable();
+        prop_assert_eq!(numbers, (0..published).collect::<Vec<_>>());
+    }
 }
