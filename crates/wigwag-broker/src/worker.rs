@@ -35,6 +35,9 @@ use crate::mailbox::{Inbox, Mailbox};
 /// Bytes that are read at once, from whichever connection is readable.
 const SCRATCH_LEN: usize = 64 * 1024;
 
+/// Bytes of mail that are delivered before what they have brought is written.
+const MAIL_PER_WRITE: usize = 512 * 1024;
+
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
 
@@ -171,8 +174,15 @@ impl Worker {
             self.take_arrival(arrival);
         }
         let now = self.now();
+        let mut bytes = 0;
         for envelope in mail.envelopes.drain(..) {
+            bytes += envelope.size();
             self.shard.borrow_mut().handle_envelope(now, envelope);
+            // A full mailbox must not fill out-buffers that could have been written in between.
+            if bytes >= MAIL_PER_WRITE {
+                bytes = 0;
+                self.end_turn();
+            }
         }
         mail.release();
         for order in mail.orders.drain(..) {
