@@ -675,6 +675,14 @@ mod tests {
         assert!(error(builder().server("second:1883")).contains("'second:1883' has no scheme"));
         let both = builder().clean_start(false).fall_back_to_3_1_1();
         assert!(error(both).contains("client id"));
+        #[cfg(feature = "scram")]
+        {
+            let scram = crate::Scram::sha256("user", "pencil").expect("allowed");
+            let authenticated = || builder().authenticator(scram.clone());
+            let needs = "an Authenticator needs MQTT 5.0";
+            assert!(error(authenticated().version(Version::V3_1_1)).contains(needs));
+            assert!(error(authenticated().fall_back_to_3_1_1()).contains(needs));
+        }
         #[cfg(not(feature = "tls"))]
         assert!(error(builder().server("mqtts://h")).contains("needs the feature 'tls'"));
         #[cfg(feature = "tls")]

@@ -21,8 +21,8 @@ use super::subscription::Subscription;
 use super::thread::{Runtime, on_a_thread};
 use crate::{
     DrainReport, Event, Fatal, Granted, IntoReply, IntoVerdict, Message, Metrics, MountError,
-    Mounted, Outcome, Overflow, Publish, PublishError, Qos, Receipt, ReceiptId, RequestError,
-    Router, State, SubscribeError, SubscriptionOptions, UnsubscribeError,
+    Mounted, Outcome, Overflow, Publish, PublishError, Qos, ReauthenticateError, Receipt,
+    ReceiptId, RequestError, Router, State, SubscribeError, SubscriptionOptions, UnsubscribeError,
 };
 
 /// Why there is no client.
@@ -238,6 +238,11 @@ impl Client {
     /// Removes the subscription with this filter; see [`crate::Client::unsubscribe`].
     pub fn unsubscribe(&self, filter: impl Into<String>) -> Pending<(), UnsubscribeError> {
         self.pending(self.inner.unsubscribe(filter))
+    }
+
+    /// Authenticates again over the connection that there is; see [`crate::Client::reauthenticate`].
+    pub fn reauthenticate(&self) -> Pending<(), ReauthenticateError> {
+        self.pending(self.inner.reauthenticate())
     }
 
     // Requests.

@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use wigwag_client::{
-    Authenticator, Bytes, Client, OfflineReason, ReasonCode, ReauthenticateError, State,
+    Authenticator, Bytes, Client, Event, OfflineReason, ReasonCode, ReauthenticateError, State,
 };
 use wigwag_proto::packet::{Auth, ConnAck};
 use wigwag_proto::{Packet, PropertiesBuf, Property};
@@ -49,10 +49,10 @@ impl Authenticator for Counting {
     }
 }
 
-/// Waits in its first step for a word that may never come.
-struct Blocking(Option<mpsc::Receiver<()>>);
+/// Waits in its first step for a word, if it has to, and panics at the second.
+struct Faulty(Option<mpsc::Receiver<()>>);
 
-impl Authenticator for Blocking {
+impl Authenticator for Faulty {
     fn method(&self) -> &str {
         METHOD
     }
@@ -185,55 +185,63 @@ async fn a_reauthentication_goes_on_when_its_future_is_dropped() {
 
 #[tokio::test]
 async fn a_step_that_blocks_holds_up_nothing_but_its_attempt() {
+    const TIMEOUT: Duration = Duration::from_secs(1);
     let server = Server::new().await;
     let (word, words) = mpsc::channel();
     let words = std::sync::Mutex::new(Some(words));
     let client = builder(&server.address)
-        .connect_timeout(Duration::from_millis(200))
+        .connect_timeout(TIMEOUT)
         .authenticator_with(move |_| {
             // The first has to wait, the others not.
             let words = words.lock().expect("never poisoned").take();
-            async move { Ok::<_, std::io::Error>(Blocking(words)) }
+            async move { Ok::<_, std::io::Error>(Faulty(words)) }
         })
         .build()
         .expect("valid");
     client.start();
-    let timeout = OfflineReason::ConnectTimeout(Duration::from_millis(200));
+    let timeout = OfflineReason::ConnectTimeout(TIMEOUT);
     wait_for_state(
         &client,
         |state| matches!(state, State::Offline { reason, .. } if *reason == timeout),
     )
     .await;
-    // The runtime would wait for the thread.
+    // Another attempt comes while the first still blocks.
+    server.accept_raw().await;
     word.send(()).expect("it waits");
+}
 
-    let mut connection = server.accept_raw().await;
-    assert_eq!(connection.data().await, "CONNECT ");
-    connection
-        .auth(ReasonCode::ContinueAuthentication, "")
-        .await;
-    let state = wait_for_state(&client, |state| {
-        matches!(
-            state,
-            State::Offline {
-                reason: OfflineReason::Authentication(_),
-                ..
+#[tokio::test]
+async fn an_authenticator_that_panics_ends_its_connection_and_no_more() {
+    let server = Server::new().await;
+    let client = builder(&server.address)
+        .authenticator_with(|_| async { Ok::<_, std::io::Error>(Faulty(None)) })
+        .build()
+        .expect("valid");
+    let mut events = client.events();
+    client.start();
+    for _ in 0..2 {
+        let mut connection = server.accept_raw().await;
+        assert_eq!(connection.data().await, "CONNECT ");
+        connection
+            .auth(ReasonCode::ContinueAuthentication, "")
+            .await;
+        let told = connection.next().await.expect("a packet");
+        let told = parse(&told);
+        let code = ReasonCode::UnspecifiedError;
+        assert!(
+            matches!(told, Packet::Disconnect(packet) if packet.reason == code),
+            "{told:?}"
+        );
+        drop(connection);
+        let reason = loop {
+            let event = within(events.recv()).await.expect("few events");
+            if let Event::State(State::Offline { reason, .. }) = event {
+                break reason;
             }
-        )
-    })
-    .await;
-    let State::Offline { reason, .. } = state else {
-        unreachable!("it was waited for");
-    };
-    let text = "the authentication failed: the Authenticator panicked";
-    assert_eq!(reason.to_string(), text);
-    let told = connection.next().await.expect("a packet");
-    let told = parse(&told);
-    let code = ReasonCode::UnspecifiedError;
-    assert!(
-        matches!(told, Packet::Disconnect(packet) if packet.reason == code),
-        "{told:?}"
-    );
+        };
+        let text = "the authentication failed: the Authenticator panicked";
+        assert_eq!(reason.to_string(), text);
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ examples! {
     #[cfg(feature = "store-fjall")] persistent_queue = "../../examples/persistent_queue.rs";
     publish = "../../examples/publish.rs";
     request = "../../examples/request.rs";
+    #[cfg(all(feature = "scram", target_os = "linux"))] scram = "../../examples/scram.rs";
     subscribe = "../../examples/subscribe.rs";
     #[cfg(feature = "tls")] tls = "../../examples/tls.rs";
 }

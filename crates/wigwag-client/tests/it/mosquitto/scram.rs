@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use wigwag_client::{
-    Authenticator, Bytes, Fatal, OfflineReason, ReasonCode, ReauthenticateError, Scram,
+    Authenticator, Bytes, Event, Fatal, OfflineReason, ReasonCode, ReauthenticateError, Scram,
 };
 
 use super::*;
@@ -67,11 +67,27 @@ async fn both_ends_prove_themselves_again_and_again() {
         within(client.reauthenticate()).await.expect("accepted");
         publish(&client).await;
     }
+    let mut events = client.events();
     client.terminate_connection();
-    wait_for_state(&client, |state| !state.is_online()).await;
-    wait_for_state(&client, State::is_online).await;
+    let is_online = |event: &Event| matches!(event, Event::State(State::Online { .. }));
+    while !is_online(&within(events.recv()).await.expect("few events")) {}
     publish(&client).await;
     assert!(within(client.disconnect()).await.is_clean());
+}
+
+#[tokio::test]
+async fn the_example_tells_how_it_went() {
+    let broker = mosquitto(4_096).await;
+    let address = broker.tcp();
+    let run = |password| crate::examples::scram::run(&address, "user", password);
+    let watcher = online(builder(&broker.tcp())).await;
+    let (handler, mut messages) = collect();
+    let subscribing = watcher.subscribe("wigwag/example/scram", Qos::AtLeastOnce, handler);
+    within(subscribing).await.expect("granted");
+    within(run("pencil")).await.expect("it works");
+    assert_eq!(next(&mut messages).await.payload(), "authenticated twice");
+    let refused = within(run("pencils")).await.expect_err("a wrong password");
+    assert!(refused.to_string().contains("not authorized"), "{refused}");
 }
 
 #[tokio::test]
