@@ -26,10 +26,12 @@ impl Connection {
     /// Whether the reader, which has too much to do, may hold back a publisher.
     pub(super) fn may_hold_back(&mut self, now: Time, limits: &Limits) -> bool {
         let taken = self.appended - self.out.len() as u64;
-        let holding = self.holding_back.get_or_insert(HoldingBack {
-            since: now,
-            moved_at: now,
-            taken,
+        let holding = self.holding_back.get_or_insert_with(|| {
+            Box::new(HoldingBack {
+                since: now,
+                moved_at: now,
+                taken,
+            })
         });
         if taken > holding.taken {
             holding.taken = taken;

@@ -107,7 +107,7 @@ struct Connection {
     /// Bytes that were put into the out-buffer since the connection was opened.
     appended: u64,
     /// Since its out-buffer holds too much.
-    holding_back: Option<HoldingBack>,
+    holding_back: Option<Box<HoldingBack>>,
     /// Whether it is not read because a reader of its messages has too much to do.
     is_napping: bool,
     nap_alarm: Alarm,

@@ -211,12 +211,14 @@ fn connect<'a>(mut reader: Reader<'a>, limits: &DecodeLimits) -> Result<Connect<
     } else {
         None
     };
-    let user_name = if flags.user_name {
+    // In MQTT 3.1 the packet's end goes before its flags, for clients of the version before.
+    let may_end = |body: &Body<'_, '_>| version == Version::V3_1 && body.reader.is_empty();
+    let user_name = if flags.user_name && !may_end(&body) {
         Some(body.reader.text()?)
     } else {
         None
     };
-    let password = if flags.password {
+    let password = if flags.password && !may_end(&body) {
         Some(body.reader.bytes()?)
     } else {
         None
@@ -261,11 +263,12 @@ impl ConnectFlags {
             password: set(0x40),
             user_name: set(0x80),
         };
-        // [MQTT-3.1.2-3]
-        let reserved = set(0x01);
+        // [MQTT-3.1.2-3]; MQTT 3.1 does not care.
+        let reserved = set(0x01) && version != Version::V3_1;
         // [MQTT-3.1.2-11], [MQTT-3.1.2-13]
-        let will_without_flag =
-            !flags.will && (flags.will_retain || flags.will_qos != Qos::AtMostOnce);
+        let will_without_flag = version != Version::V3_1
+            && !flags.will
+            && (flags.will_retain || flags.will_qos != Qos::AtMostOnce);
         // [MQTT-3.1.2-22] of 3.1.1; MQTT 5 dropped the rule.
         let password_alone = flags.password && !flags.user_name && !version.has_properties();
         if reserved || will_without_flag || password_alone {

@@ -746,6 +746,42 @@ fn a_packet_is_refused_by_its_announced_size() {
 }
 
 #[test]
+fn a_connect_of_mqtt_3_1_may_end_before_what_its_flags_promise() {
+    let connect = |flags: u8, rest: &[u8]| {
+        let mut body = b"\0\x06MQIsdp\x03".to_vec();
+        body.extend([flags, 0, 10, 0, 1, b'b']);
+        body.extend(rest);
+        [
+            &[0x10, u8::try_from(body.len()).expect("short")],
+            body.as_slice(),
+        ]
+        .concat()
+    };
+    let read = |bytes: &[u8]| {
+        let found = frame(bytes, 1_000).expect("a frame").expect("in full");
+        match decode(found, Version::V5, &DecodeLimits::default()) {
+            Ok(Packet::Connect(connect)) => Ok((
+                connect.user_name.map(str::to_owned),
+                connect.password.map(<[u8]>::to_vec),
+            )),
+            Ok(other) => panic!("a CONNECT, not {other:?}"),
+            Err(error) => Err(error),
+        }
+    };
+    assert_eq!(read(&connect(0xC2, b"")), Ok((None, None)));
+    assert_eq!(
+        read(&connect(0xC2, b"\0\x01u")),
+        Ok((Some("u".to_owned()), None))
+    );
+    assert_eq!(
+        read(&connect(0xC2, b"\0\x02u")),
+        Err(DecodeError::Truncated)
+    );
+    let strange = connect(0b0010_1011, b"");
+    assert_eq!(read(&strange), Ok((None, None)), "flags without a meaning");
+}
+
+#[test]
 fn a_bridge_is_known_by_its_protocol_level() {
     for (version, body) in [
         (
