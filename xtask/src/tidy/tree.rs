@@ -64,7 +64,10 @@ impl Tree {
 }
 
 fn is_generated(path: &str, name: &str) -> bool {
-    path == "target" || name.starts_with('.') || GENERATED.contains(&name)
+    path == "target"
+        || path == "benches/clients/target"
+        || name.starts_with('.')
+        || GENERATED.contains(&name)
 }
 
 fn is_text(name: &str) -> bool {
