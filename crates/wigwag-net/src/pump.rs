@@ -16,6 +16,10 @@ use crate::Stream;
 /// Pieces in one vectored write.
 const SLICES: usize = 64;
 
+/// Bytes at the front of the carry that may wait, although consumed, for the others to follow: moving
+/// the rest to the front after each step would cost more than the steps.
+const CONSUMED_MAX: usize = 64 * 1024;
+
 /// Both directions of one connection.
 ///
 /// Its methods poll and never wait, so that one task can drive both directions, timers and more. Each
@@ -23,8 +27,9 @@ const SLICES: usize = 64;
 #[derive(Debug)]
 pub struct Pump<S = Stream> {
     stream: S,
-    /// Bytes that have been received and not consumed.
+    /// Bytes that have been received, from `consumed` on not consumed.
     carry: Vec<u8>,
+    consumed: usize,
 }
 
 impl<S> Pump<S> {
@@ -33,6 +38,7 @@ impl<S> Pump<S> {
         Pump {
             stream,
             carry: Vec::new(),
+            consumed: 0,
         }
     }
 
@@ -43,22 +49,30 @@ impl<S> Pump<S> {
 
     /// How many received bytes have not been consumed.
     pub const fn carried(&self) -> usize {
-        self.carry.len()
+        self.carry.len() - self.consumed
     }
 
     /// Hands what is carried over to `consume` again, without reading: for a consumer that has left
     /// whole packets and is ready for them now.
     pub fn consume_carried(&mut self, consume: &mut dyn FnMut(&[u8]) -> usize) {
-        if !self.carry.is_empty() {
-            let used = consume(&self.carry);
-            self.drop_front(used);
+        if self.carried() > 0 {
+            let used = consume(self.carry.get(self.consumed..).unwrap_or_default());
+            self.consumed += used;
+            if self.carried() == 0 || self.consumed > CONSUMED_MAX {
+                self.carry = self.carry.split_off(self.consumed);
+                self.consumed = 0;
+            }
         }
     }
 
-    /// Forgets the first `used` bytes of the carry, and their memory with them.
-    fn drop_front(&mut self, used: usize) {
-        if used > 0 {
-            self.carry = self.carry.get(used..).unwrap_or_default().to_vec();
+    /// Carries `rest` over, and nothing else.
+    fn carry_over(&mut self, rest: &[u8]) {
+        self.consumed = 0;
+        if rest.is_empty() || self.carry.capacity() > CONSUMED_MAX {
+            self.carry = rest.to_vec();
+        } else {
+            self.carry.clear();
+            self.carry.extend_from_slice(rest);
         }
     }
 }
@@ -80,7 +94,7 @@ impl<S: AsyncRead + Unpin> Pump<S> {
             !scratch.is_empty(),
             "a read into no room looks like the end"
         );
-        let carried = self.carry.len();
+        let carried = self.carried();
         if carried > scratch.len() / 2 {
             return self.poll_receive_large(cx, scratch, consume);
         }
@@ -89,14 +103,14 @@ impl<S: AsyncRead + Unpin> Pump<S> {
         if count == 0 {
             return Poll::Ready(Ok(false));
         }
-        front.copy_from_slice(&self.carry);
+        front.copy_from_slice(self.carry.get(self.consumed..).unwrap_or_default());
         let received = scratch.get(..carried + count).unwrap_or_default();
         let used = consume(received);
         if used == 0 {
             self.carry
                 .extend_from_slice(received.get(carried..).unwrap_or_default());
         } else {
-            self.carry = received.get(used..).unwrap_or_default().to_vec();
+            self.carry_over(received.get(used..).unwrap_or_default());
         }
         Poll::Ready(Ok(true))
     }
@@ -112,6 +126,8 @@ impl<S: AsyncRead + Unpin> Pump<S> {
         if count == 0 {
             return Poll::Ready(Ok(false));
         }
+        self.carry.drain(..self.consumed);
+        self.consumed = 0;
         self.carry
             .extend_from_slice(scratch.get(..count).unwrap_or_default());
         self.consume_carried(consume);
