@@ -6,12 +6,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use wigwag_proto::ReasonCode;
 use wigwag_proto::packet::PacketType;
 
 use crate::PublishError;
 use crate::core::Token;
+use crate::mailbox::Sender;
 
 /// Why a message was not accepted. Over MQTT 5 the server is told the Reason Code; over MQTT 3.x, which
 /// has none in its acknowledgements, the message is acknowledged like any other.
@@ -146,15 +146,11 @@ pub struct AckToken {
 struct Open {
     token: Token,
     filter: Arc<str>,
-    finished: mpsc::UnboundedSender<Finished>,
+    finished: Sender<Finished>,
 }
 
 impl AckToken {
-    pub(crate) fn new(
-        token: Token,
-        filter: Arc<str>,
-        finished: mpsc::UnboundedSender<Finished>,
-    ) -> AckToken {
+    pub(crate) fn new(token: Token, filter: Arc<str>, finished: Sender<Finished>) -> AckToken {
         AckToken {
             open: Some(Open {
                 token,

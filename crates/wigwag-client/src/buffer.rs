@@ -122,28 +122,30 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+
     use wigwag_proto::{Properties, TopicName, packet};
 
     use super::*;
     use crate::ack::Finished;
     use crate::core::Token;
+    use crate::mailbox;
 
     fn message(topic: &str, payload: u8) -> Message {
-        let topic = TopicName::new(topic).expect("valid");
+        let name = TopicName::new(topic).expect("valid");
         let publish = packet::Publish {
             delivery: packet::Delivery::AtMostOnce,
             retain: false,
-            topic: Some(topic),
+            topic: Some(name),
             properties: Properties::EMPTY,
             payload: &[payload],
         };
-        Message::new(topic, &publish)
+        Message::new(topic.into(), &publish)
     }
 
     /// Pushes messages numbered in their order; what is left, and the topics that were dropped.
     fn check(overflow: Overflow, topics: &str, left: &str, dropped: &str) {
-        let (finished, mut verdicts) = mpsc::unbounded_channel::<Finished>();
+        let (finished, mut verdicts) = mailbox::channel::<Finished>();
         let mut waiting = Waiting::new(overflow);
         for (number, topic) in (1..).zip(topics.split(' ')) {
             let ack = AckToken::new(Token::default(), "".into(), finished.clone());
@@ -154,7 +156,8 @@ mod tests {
             });
         }
         let mut reported = Vec::new();
-        while let Ok(finished) = verdicts.try_recv() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(finished)) = verdicts.poll_recv(cx) {
             if let crate::ack::Verdict::Dropped(topic) = finished.verdict {
                 reported.push(topic.to_string());
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, broadcast, oneshot, watch};
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{Qos, Time, TopicFilter};
 
@@ -15,6 +15,7 @@ use crate::authentication::Reauthenticating;
 use crate::config::{Builder, Config, QueueOverflow};
 use crate::core::{Core, Kept, Key};
 use crate::lane::{self, Handled, Handler, Lane, Sink};
+use crate::mailbox::{self, Sender};
 use crate::message::{Message, Outgoing, Publish};
 use crate::metrics::{Board, Metrics};
 use crate::receipt::{Enqueuing, Ledger, ReceiptId};
@@ -45,7 +46,7 @@ pub struct Client {
 }
 
 struct Shared {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: Sender<Command>,
     state: watch::Receiver<State>,
     events: broadcast::Sender<Event>,
     room: Room,
@@ -101,7 +102,7 @@ impl Client {
             }
             saver
         });
-        let (commands, commands_receiver) = mpsc::unbounded_channel();
+        let (commands, commands_receiver) = mailbox::channel();
         let (state_sender, state) = watch::channel(core.state().clone());
         let (events, _) = broadcast::channel(EVENTS);
         let board = Arc::new(Board::default());
@@ -510,9 +511,7 @@ impl Shared {
         };
         match self.commands.send(Command::Publish { message, receipt }) {
             Ok(()) => Ok(receiver),
-            Err(mpsc::error::SendError(Command::Publish { message, .. })) => {
-                Err((PublishError::Stopped, message))
-            }
+            Err(Command::Publish { message, .. }) => Err((PublishError::Stopped, message)),
             Err(_) => unreachable!("the command comes back as it was given"),
         }
     }

@@ -12,10 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::mpsc;
-
 use crate::ack::{Finished, IntoVerdict, Reject, Verdict};
 use crate::core::Token;
+use crate::mailbox::{self, Receiver, Sender};
 use crate::message::Message;
 
 /// The rest of a handler's work.
@@ -110,12 +109,7 @@ where
 /// Dropped, it will get no further message.
 pub(crate) trait Sink: Send {
     /// Takes the message; `finished` hears when it has been handled.
-    fn deliver(
-        &mut self,
-        message: Message,
-        token: Token,
-        finished: &mpsc::UnboundedSender<Finished>,
-    );
+    fn deliver(&mut self, message: Message, token: Token, finished: &Sender<Finished>);
 }
 
 /// The lane of one subscription. Its task begins with the first message and ends, after the last, when
@@ -123,7 +117,7 @@ pub(crate) trait Sink: Send {
 pub(crate) struct Lane {
     filter: Arc<str>,
     handler: Arc<dyn Handler>,
-    messages: Option<mpsc::UnboundedSender<(Message, Token)>>,
+    messages: Option<Sender<(Message, Token)>>,
 }
 
 impl Lane {
@@ -137,14 +131,9 @@ impl Lane {
 }
 
 impl Sink for Lane {
-    fn deliver(
-        &mut self,
-        message: Message,
-        token: Token,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) {
+    fn deliver(&mut self, message: Message, token: Token, finished: &Sender<Finished>) {
         let messages = self.messages.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::unbounded_channel();
+            let (sender, receiver) = mailbox::channel();
             let (filter, handler) = (self.filter.clone(), self.handler.clone());
             tokio::spawn(run(filter, handler, receiver, finished.clone()));
             sender
@@ -157,8 +146,8 @@ impl Sink for Lane {
 async fn run(
     filter: Arc<str>,
     handler: Arc<dyn Handler>,
-    mut messages: mpsc::UnboundedReceiver<(Message, Token)>,
-    finished: mpsc::UnboundedSender<Finished>,
+    mut messages: Receiver<(Message, Token)>,
+    finished: Sender<Finished>,
 ) {
     while let Some((message, token)) = messages.recv().await {
         let verdict = match catch(|| handler.handle(message)).await {

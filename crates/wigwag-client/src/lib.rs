@@ -29,6 +29,7 @@ mod way;
 
 mod core;
 mod lane;
+mod mailbox;
 mod task;
 
 pub use bytes::Bytes;

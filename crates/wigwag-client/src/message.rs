@@ -1,6 +1,7 @@
 //! Messages: those that come in, and those that go out.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::{Client, PublishError, Publishing};
 /// A message that the server has delivered.
 #[derive(Clone)]
 pub struct Message {
-    topic: Box<str>,
+    topic: Arc<str>,
     payload: Bytes,
     qos: Qos,
     retain: bool,
@@ -21,14 +22,15 @@ pub struct Message {
 }
 
 impl Message {
-    pub(crate) fn new(topic: TopicName<'_>, publish: &packet::Publish<'_>) -> Message {
+    /// The message that `publish` carries. Its topic may have come as an alias.
+    pub(crate) fn new(topic: Arc<str>, publish: &packet::Publish<'_>) -> Message {
         let dup = match publish.delivery {
             packet::Delivery::AtMostOnce => false,
             packet::Delivery::AtLeastOnce { dup, .. }
             | packet::Delivery::ExactlyOnce { dup, .. } => dup,
         };
         Message {
-            topic: topic.as_str().into(),
+            topic,
             payload: Bytes::copy_from_slice(publish.payload),
             qos: publish.delivery.qos(),
             retain: publish.retain,

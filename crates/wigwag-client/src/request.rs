@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{Qos, ReasonCode, Version};
 
@@ -21,6 +21,7 @@ use crate::ack::{Finished, Reject, Verdict};
 use crate::client::Client;
 use crate::core::Token;
 use crate::lane::{Rest, Sink};
+use crate::mailbox::Sender;
 use crate::message::{Message, Publish};
 use crate::router::{MountError, Mounting, Order, RouteHandler, Router};
 use crate::{Outcome, PublishError, SubscribeError};
@@ -182,12 +183,7 @@ fn encode_level(client_id: &str) -> String {
 struct InboxSink(Arc<Pending>);
 
 impl Sink for InboxSink {
-    fn deliver(
-        &mut self,
-        message: Message,
-        token: Token,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) {
+    fn deliver(&mut self, message: Message, token: Token, finished: &Sender<Finished>) {
         let correlation = message.correlation_data();
         let correlation = correlation.and_then(|data| Correlation::try_from(data).ok());
         let waiting = correlation.and_then(|correlation| self.0.lock().remove(&correlation));

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::sync::mpsc;
 use wigwag_proto::Qos;
 use wigwag_proto::packet::SubscriptionOptions;
 
@@ -21,6 +20,7 @@ use crate::core::Token;
 use crate::extract::{FromMessage, Parts};
 use crate::lane::handled::Returned;
 use crate::lane::{self, Panicked, Rest, Sink};
+use crate::mailbox::Sender;
 use crate::message::Message;
 use crate::pattern::{Pattern, PatternError};
 use crate::{Granted, SubscribeError};
@@ -372,12 +372,7 @@ struct PoolSink<S> {
 }
 
 impl<S: Send + Sync + 'static> Sink for PoolSink<S> {
-    fn deliver(
-        &mut self,
-        message: Message,
-        token: Token,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) {
+    fn deliver(&mut self, message: Message, token: Token, finished: &Sender<Finished>) {
         let ack = AckToken::new(token, self.filter.clone(), finished.clone());
         self.pool.deliver(Delivery {
             message,

@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::sync::mpsc;
 use wigwag_proto::Qos;
 use wigwag_proto::packet::SubscriptionOptions;
 
@@ -18,6 +17,7 @@ use crate::buffer::{Delivery, Overflow, Waiting};
 use crate::client::{Client, KeySlot, Subscribing};
 use crate::core::Token;
 use crate::lane::Sink;
+use crate::mailbox::Sender;
 use crate::message::Message;
 use crate::{Granted, SubscribeError};
 
@@ -54,12 +54,7 @@ struct BufferSink {
 }
 
 impl Sink for BufferSink {
-    fn deliver(
-        &mut self,
-        message: Message,
-        token: Token,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) {
+    fn deliver(&mut self, message: Message, token: Token, finished: &Sender<Finished>) {
         let ack = AckToken::new(token, self.filter.clone(), finished.clone());
         let mut contents = self.buffer.lock();
         if contents.is_closed {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use wigwag_proto::packet::SubscriptionOptions;
 
 use crate::ack::{Finished, Verdict};
 use crate::client::{Client, KeySlot, Subscribing};
 use crate::core::Token;
 use crate::lane::Sink;
+use crate::mailbox::Sender;
 use crate::message::Message;
 use crate::{Granted, SubscribeError};
 
@@ -431,12 +432,7 @@ impl Drop for SysWatch {
 struct SysSink(watch::Sender<SysSnapshot>);
 
 impl Sink for SysSink {
-    fn deliver(
-        &mut self,
-        message: Message,
-        token: Token,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) {
+    fn deliver(&mut self, message: Message, token: Token, finished: &Sender<Finished>) {
         self.0.send_if_modified(|snapshot| {
             snapshot.update(message.topic(), message.payload()) != SysChange::Nothing
         });

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 use tokio::time::{Instant, Sleep};
 use tracing::Span;
 use wigwag_net::Pump;
@@ -24,6 +24,7 @@ use crate::authentication::{Exchange, ReauthenticateError, Step};
 use crate::connect::Dialled;
 use crate::core::{Core, FALLBACK, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
+use crate::mailbox::{self, Receiver, Sender};
 use crate::message::{Message, Outgoing};
 use crate::metrics::{Board, Metrics};
 use crate::receipt::Ledger;
@@ -43,7 +44,7 @@ thread_local! {
 const TURNS_MAX: usize = 32;
 
 /// Commands and finished messages that are taken in one turn.
-const BATCH: usize = 256;
+const BATCH: usize = 1_024;
 
 /// Timers further away than this are looked at again by then.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -106,7 +107,7 @@ pub(crate) struct Receipt {
 
 /// The ends of the channels that the handle does not hold.
 pub(crate) struct Channels {
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) commands: Receiver<Command>,
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) ledger: Arc<Ledger>,
@@ -119,6 +120,8 @@ pub(crate) struct Task {
     core: Core<Receipt>,
     channels: Channels,
     origin: Instant,
+    /// When the turn of the loop began.
+    now: Time,
     timer: Option<Pin<Box<Sleep>>>,
 
     dialling: Option<Dialling>,
@@ -145,10 +148,7 @@ pub(crate) struct Task {
     span: Span,
     /// The client has said its name in this attempt; if not, the server assigns one.
     names_itself: bool,
-    finished: (
-        mpsc::UnboundedSender<Finished>,
-        mpsc::UnboundedReceiver<Finished>,
-    ),
+    finished: (Sender<Finished>, Receiver<Finished>),
     is_over: bool,
 }
 
@@ -165,6 +165,7 @@ impl Task {
         }
         Task {
             origin: Instant::from_std(core.origin()),
+            now: Time::ZERO,
             core,
             channels,
             timer: None,
@@ -185,15 +186,15 @@ impl Task {
             metrics: Metrics::default(),
             span: Span::none(),
             names_itself: false,
-            finished: mpsc::unbounded_channel(),
+            finished: mailbox::channel(),
             is_over: false,
         }
     }
 
     /// Begins to connect, after the commands that came before.
     pub(crate) async fn run(mut self: Box<Self>) {
-        let now = self.now();
-        self.core.start(now);
+        self.read_clock();
+        self.core.start(self.now);
         std::future::poll_fn(|cx| self.poll(cx)).await;
         self.close_store().await;
         self.channels.ledger.close();
@@ -208,8 +209,8 @@ impl Task {
             return;
         };
         if let Some(result) = saver.wait().await {
-            let now = self.now();
-            self.core.handle_stored(now, result);
+            self.read_clock();
+            self.core.handle_stored(self.now, result);
             self.run_outputs();
         }
         if let Err(error) = saver.close(self.core.take_unsaved()).await {
@@ -218,12 +219,14 @@ impl Task {
         }
     }
 
-    fn now(&self) -> Time {
-        Time::new(self.origin.elapsed())
+    /// Once a turn: reading it for each of many messages would cost more than they do.
+    fn read_clock(&mut self) {
+        self.now = Time::new(self.origin.elapsed());
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS_MAX {
+            self.read_clock();
             let span = self.span.clone();
             let _entered = span.enter();
             let mut progress = self.poll_commands(cx);
@@ -275,7 +278,7 @@ impl Task {
     }
 
     fn command(&mut self, command: Command) {
-        let now = self.now();
+        let now = self.now;
         match command {
             Command::Publish { message, receipt } => self.publish(now, message, receipt),
             Command::MakeRoom { bytes } => self.core.make_room(bytes),
@@ -350,7 +353,7 @@ impl Task {
         let Poll::Ready(result) = saver.poll_saved(cx) else {
             return false;
         };
-        let now = self.now();
+        let now = self.now;
         self.core.handle_stored(now, result);
         true
     }
@@ -361,7 +364,7 @@ impl Task {
         };
         saver.save(batch);
         if saver.is_gone() {
-            let now = self.now();
+            let now = self.now;
             self.core.handle_stored(now, Err(crate::store::gone()));
         }
     }
@@ -406,7 +409,7 @@ impl Task {
             }
             Verdict::Dropped(topic) => self.core.handle_dropped(topic),
         }
-        let now = self.now();
+        let now = self.now;
         self.core.handle_handled(now, finished.token, reason);
     }
 
@@ -418,7 +421,7 @@ impl Task {
             return false;
         };
         self.dialling = None;
-        let now = self.now();
+        let now = self.now;
         match result {
             Ok(dialled) => {
                 self.pump = Some(Pump::new(dialled.stream));
@@ -434,13 +437,13 @@ impl Task {
         let Poll::Ready(result) = self.exchange.poll(cx) else {
             return false;
         };
-        let now = self.now();
+        let now = self.now;
         self.core.handle_authenticated(now, result);
         true
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.now();
+        let now = self.now;
         let Some(pump) = &mut self.pump else {
             return false;
         };
@@ -471,7 +474,7 @@ impl Task {
     }
 
     fn poll_transmit(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.now();
+        let now = self.now;
         let Some(pump) = &mut self.pump else {
             return false;
         };
@@ -504,12 +507,12 @@ impl Task {
         let Some(due) = self.core.poll_timeout() else {
             return false;
         };
-        let now = self.now();
+        let now = self.now;
         if now >= due {
             self.core.handle_timeout(now);
             return true;
         }
-        let at = Instant::now() + (due - now).min(FAR);
+        let at = self.origin + due.since_origin().min(now.since_origin() + FAR);
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
@@ -595,16 +598,14 @@ impl Task {
     /// Hands a message to its subscription or, if that has been detached, to the fallback.
     fn deliver(&mut self, key: Key, message: Message, token: Token) {
         self.metrics.received += 1;
-        let key = if self.sinks.contains_key(&key) {
-            key
-        } else {
-            FALLBACK
-        };
+        let finished = &self.finished.0;
         if let Some(sink) = self.sinks.get_mut(&key) {
-            sink.deliver(message, token, &self.finished.0);
+            sink.deliver(message, token, finished);
+        } else if let Some(sink) = self.sinks.get_mut(&FALLBACK) {
+            sink.deliver(message, token, finished);
         } else {
-            let now = self.now();
-            self.core.handle_handled(now, token, ReasonCode::Success);
+            let (now, reason) = (self.now, ReasonCode::Success);
+            self.core.handle_handled(now, token, reason);
         }
     }
 

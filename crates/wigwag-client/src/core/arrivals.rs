@@ -11,7 +11,8 @@ use crate::config::Limits;
 /// Names one message for one handler; comes back when the handler has finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Token {
-    serial: u64,
+    /// The serial of the acknowledgement that is due.
+    ack: Option<u64>,
     size: usize,
 }
 
@@ -75,20 +76,24 @@ impl Arrivals {
         handlers: usize,
         ack: Option<(PacketId, Qos)>,
     ) -> Token {
-        let serial = self.next_serial;
-        self.next_serial += 1;
         self.messages += handlers;
         self.bytes += size * handlers;
-        if let Some((packet_id, qos)) = ack {
-            self.acks.push_back(Ack {
-                serial,
-                packet_id,
-                qos,
-                remaining: handlers,
-                reason: ReasonCode::Success,
-            });
+        let Some((packet_id, qos)) = ack else {
+            return Token { ack: None, size };
+        };
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.acks.push_back(Ack {
+            serial,
+            packet_id,
+            qos,
+            remaining: handlers,
+            reason: ReasonCode::Success,
+        });
+        Token {
+            ack: Some(serial),
+            size,
         }
-        Token { serial, size }
     }
 
     /// A message of QoS 2 that has been received before: only its acknowledgement is due.
@@ -117,14 +122,25 @@ impl Arrivals {
     pub(super) fn finish(&mut self, token: Token, reason: ReasonCode) {
         self.messages = self.messages.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(token.size);
-        let mut acks = self.acks.iter_mut().chain(&mut self.stale);
-        if let Some(ack) = acks.find(|ack| ack.serial == token.serial) {
+        if let Some(ack) = token.ack.and_then(|serial| self.find(serial)) {
             ack.remaining = ack.remaining.saturating_sub(1);
             if !ack.reason.is_error() {
                 ack.reason = reason;
             }
         }
         self.stale.retain(Ack::is_owed);
+    }
+
+    fn find(&mut self, serial: u64) -> Option<&mut Ack> {
+        // Serials follow each other, unless a message of an earlier connection has come again.
+        let first = self.acks.front().map_or(0, |ack| ack.serial);
+        let guess = usize::try_from(serial.wrapping_sub(first)).unwrap_or(usize::MAX);
+        let is_right = (self.acks.get(guess)).is_some_and(|ack| ack.serial == serial);
+        if is_right {
+            return self.acks.get_mut(guess);
+        }
+        let mut acks = self.acks.iter_mut().chain(&mut self.stale);
+        acks.find(|ack| ack.serial == serial)
     }
 
     /// The next acknowledgement whose turn has come.

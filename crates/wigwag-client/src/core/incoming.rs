@@ -201,13 +201,26 @@ impl<R> Core<R> {
     // Received messages.
 
     fn handle_publish(&mut self, publish: &Publish<'_>) -> Result<(), Violation> {
-        let name = self.resolve_topic(publish)?;
-        let topic = TopicName::new(&name).map_err(DecodeError::from)?;
         let ack = match publish.delivery {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce { packet_id, .. } => Some((packet_id, Qos::AtLeastOnce)),
             Delivery::ExactlyOnce { packet_id, .. } => Some((packet_id, Qos::ExactlyOnce)),
         };
+        let mut keys = std::mem::take(&mut self.matched);
+        let topic = self.resolve_topic(publish, &mut keys);
+        let result = topic.and_then(|topic| self.admit_publish(publish, topic, &mut keys, ack));
+        keys.clear();
+        self.matched = keys;
+        result
+    }
+
+    fn admit_publish(
+        &mut self,
+        publish: &Publish<'_>,
+        topic: Arc<str>,
+        keys: &mut Vec<Key>,
+        ack: Option<(PacketId, Qos)>,
+    ) -> Result<(), Violation> {
         // [MQTT-4.3.3-10]
         if let Some((packet_id, Qos::ExactlyOnce)) = ack
             && !self.inbound.receive(packet_id)
@@ -218,41 +231,41 @@ impl<R> Core<R> {
         if self.arrivals.is_full(&self.config.limits, OVERRUN) {
             return self.overrun(topic, ack);
         }
-        self.deliver(Message::new(topic, publish), topic, publish.properties, ack);
+        self.deliver(Message::new(topic, publish), keys, ack);
         Ok(())
     }
 
-    /// The Topic Name that the packet has, or that its Topic Alias stands for.
-    fn resolve_topic<'p>(
+    /// The Topic Name that the packet has, or that its Topic Alias stands for, and in `keys` the
+    /// subscriptions that the message is for.
+    fn resolve_topic(
         &mut self,
-        publish: &Publish<'p>,
-    ) -> Result<std::borrow::Cow<'p, str>, Violation> {
+        publish: &Publish<'_>,
+        keys: &mut Vec<Key>,
+    ) -> Result<Arc<str>, Violation> {
         let violation = |error: wigwag_proto::alias::AliasError| {
             Violation::new(error.reason_code(), error.to_string())
         };
-        match (publish.topic, publish.properties.topic_alias()) {
-            (Some(topic), None) => Ok(topic.as_str().into()),
+        let topic = match (publish.topic, publish.properties.topic_alias()) {
+            (Some(topic), None) => topic,
             (Some(topic), Some(alias)) => {
                 self.aliases.set(alias, topic).map_err(violation)?;
-                Ok(topic.as_str().into())
+                topic
             }
             (None, Some(alias)) => {
                 let name = self.aliases.name(alias).map_err(violation)?;
-                Ok(name.to_owned().into())
+                TopicName::new(name).map_err(DecodeError::from)?
             }
-            (None, None) => Err(DecodeError::TopicMissing.into()),
-        }
+            (None, None) => return Err(DecodeError::TopicMissing.into()),
+        };
+        let identifiers = publish.properties.subscription_identifiers();
+        Ok(self.subscriptions.matching(topic, identifiers, keys))
     }
 
     /// No room for another message. One of QoS 0 may be dropped; for the others the connection ends,
     /// and the server sends them again.
-    fn overrun(
-        &mut self,
-        topic: TopicName<'_>,
-        ack: Option<(PacketId, Qos)>,
-    ) -> Result<(), Violation> {
+    fn overrun(&mut self, topic: Arc<str>, ack: Option<(PacketId, Qos)>) -> Result<(), Violation> {
         let Some((packet_id, qos)) = ack else {
-            self.handle_dropped(topic.as_str().into());
+            self.handle_dropped(topic);
             return Ok(());
         };
         let code = if self.exceeds_receive_maximum() {
@@ -281,21 +294,10 @@ impl<R> Core<R> {
             && unacknowledged > usize::from(self.config.limits.receive_maximum)
     }
 
-    fn deliver(
-        &mut self,
-        message: Message,
-        topic: TopicName<'_>,
-        properties: Properties<'_>,
-        ack: Option<(PacketId, Qos)>,
-    ) {
-        let mut keys = std::mem::take(&mut self.matched);
-        let identifiers = properties.subscription_identifiers();
-        self.subscriptions.matching(topic, identifiers, &mut keys);
-        if keys.is_empty() {
-            keys.push(FALLBACK);
-        }
-        let token = self.arrivals.arrive(message.size(), keys.len(), ack);
+    /// Hands a message to the subscriptions that `keys` names.
+    fn deliver(&mut self, message: Message, keys: &mut Vec<Key>, ack: Option<(PacketId, Qos)>) {
         let last = keys.pop().unwrap_or(FALLBACK);
+        let token = self.arrivals.arrive(message.size(), keys.len() + 1, ack);
         for key in keys.drain(..) {
             let message = message.clone();
             self.push(Output::Deliver {
@@ -309,7 +311,6 @@ impl<R> Core<R> {
             message,
             token,
         });
-        self.matched = keys;
     }
 
     fn handle_pubrel(&mut self, packet_id: PacketId) {

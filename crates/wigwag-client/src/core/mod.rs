@@ -17,6 +17,7 @@ mod outbox;
 mod outgoing;
 mod servers;
 mod subscriptions;
+mod topics;
 
 #[cfg(test)]
 mod crashes;
@@ -148,6 +149,8 @@ pub(crate) struct Core<R> {
 
     outputs: VecDeque<Output<R>>,
     matched: Vec<Key>,
+    /// Inputs up to this point in time have not been settled.
+    unsettled: Option<Time>,
 }
 
 /// The life of a connection.
@@ -267,6 +270,7 @@ impl<R> Core<R> {
             outbound_aliases: OutboundAliases::default(),
             outputs: VecDeque::new(),
             matched: Vec::new(),
+            unsettled: None,
             config,
         }
     }
@@ -335,7 +339,7 @@ impl<R> Core<R> {
         } else {
             self.queue.push_back(Queued::new(now, message, receipt));
         }
-        self.settle(now);
+        self.unsettled = Some(now);
     }
 
     /// Why a message is not taken over.
@@ -353,6 +357,8 @@ impl<R> Core<R> {
     /// Lets the messages that have waited longest give way until there are `bytes` of room more, and room
     /// for one message. What is in flight stays.
     pub(crate) fn make_room(&mut self, bytes: usize) {
+        // What can be sent need not give way.
+        self.catch_up();
         let mut freed = 0;
         while let Some(queued) = self.queue.pop_front() {
             freed += queued.message.size();
@@ -428,7 +434,7 @@ impl<R> Core<R> {
     /// A handler has finished; `reason` is what it has to say to the server.
     pub(crate) fn handle_handled(&mut self, now: Time, token: Token, reason: ReasonCode) {
         self.arrivals.finish(token, reason);
-        self.settle(now);
+        self.unsettled = Some(now);
     }
 
     /// A message found no room where its subscription wanted it.
@@ -494,11 +500,13 @@ impl<R> Core<R> {
 
     /// Bytes to write.
     pub(crate) fn transmit(&mut self) -> &mut OutBuf {
+        self.catch_up();
         self.out.ready()
     }
 
     /// What to do next, in order.
     pub(crate) fn poll_output(&mut self) -> Option<Output<R>> {
+        self.catch_up();
         let output = self.outputs.pop_front();
         if self.outputs.is_empty() {
             self.outputs.shrink_to(16);
@@ -781,8 +789,17 @@ impl<R> Core<R> {
         self.push(Output::Stopped(report));
     }
 
+    /// Settles the inputs that come in numbers, messages and handlers that finish: once for all of them,
+    /// before anybody looks.
+    fn catch_up(&mut self) {
+        if let Some(now) = self.unsettled {
+            self.settle(now);
+        }
+    }
+
     /// Every input ends here: sends what can be sent, and stops if that was asked for.
     fn settle(&mut self, now: Time) {
+        self.unsettled = None;
         if matches!(self.phase, Phase::Online { .. }) {
             self.fill(now);
         }

@@ -1,9 +1,12 @@
 //! Subscriptions as desired state: what the user wants, and what the server has of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wigwag_proto::packet::SubscriptionOptions;
-use wigwag_proto::{PacketId, ReasonCode, TopicFilter, TopicName};
+use wigwag_proto::{PacketId, ReasonCode, TopicName};
+
+use super::topics::Topics;
 
 /// The largest Subscription Identifier.
 const IDENTIFIER_MAX: u32 = 268_435_455;
@@ -16,8 +19,17 @@ pub(crate) const FALLBACK: Key = 0;
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    wanted: Vec<Wanted>,
+    /// In the order in which they were wanted: later ones have larger keys.
+    wanted: BTreeMap<Key, Wanted>,
     unwanted: Vec<Unwanted>,
+    // Indexes over what is wanted.
+    by_filter: BTreeMap<Arc<str>, Key>,
+    by_identifier: BTreeMap<u32, Key>,
+    topics: Topics,
+    /// Those that the server has not been asked for in this session.
+    due: BTreeSet<Key>,
+    /// Those that it has not answered yet.
+    asked: BTreeMap<PacketId, Key>,
 }
 
 /// A subscription that the user wants.
@@ -70,13 +82,18 @@ impl Subscriptions {
     ) -> Option<Key> {
         let replaced = self.remove(&filter);
         let identifier = self.free_identifier(&filter);
-        self.wanted.push(Wanted {
+        self.by_filter.insert(filter.clone(), key);
+        self.by_identifier.insert(identifier, key);
+        self.topics.insert(&filter, key);
+        self.due.insert(key);
+        let wanted = Wanted {
             key,
             filter,
             options,
             identifier,
             stage: Stage::Due,
-        });
+        };
+        self.wanted.insert(key, wanted);
         replaced
     }
 
@@ -93,13 +110,19 @@ impl Subscriptions {
 
     /// The filter of the wanted subscription that this key names.
     pub(super) fn filter(&self, key: Key) -> Option<Arc<str>> {
-        let wanted = self.wanted.iter().find(|own| own.key == key)?;
-        Some(wanted.filter.clone())
+        Some(self.wanted.get(&key)?.filter.clone())
     }
 
     fn remove(&mut self, filter: &str) -> Option<Key> {
-        let at = self.wanted.iter().position(|own| &*own.filter == filter)?;
-        Some(self.wanted.remove(at).key)
+        let key = self.by_filter.remove(filter)?;
+        let wanted = self.wanted.remove(&key)?;
+        self.by_identifier.remove(&wanted.identifier);
+        self.topics.remove(filter, key);
+        self.due.remove(&key);
+        if let Stage::Asked(packet_id) = wanted.stage {
+            self.asked.remove(&packet_id);
+        }
+        Some(key)
     }
 
     /// An identifier that depends on the filter: a session that outlives this process brings back the
@@ -109,7 +132,7 @@ impl Subscriptions {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         });
         let mut identifier = hash % IDENTIFIER_MAX + 1;
-        while self.wanted.iter().any(|own| own.identifier == identifier) {
+        while self.by_identifier.contains_key(&identifier) {
             identifier = identifier % IDENTIFIER_MAX + 1;
         }
         identifier
@@ -129,9 +152,11 @@ impl Subscriptions {
             unwanted.stage = Stage::Asked(packet_id);
             return Some((packet_id, Request::Unsubscribe(unwanted.filter.clone())));
         }
-        let wanted = self.wanted.iter_mut().find(|own| due(&own.stage))?;
+        let wanted = self.wanted.get_mut(self.due.first()?)?;
         let packet_id = packet_id()?;
         wanted.stage = Stage::Asked(packet_id);
+        self.due.remove(&wanted.key);
+        self.asked.insert(packet_id, wanted.key);
         let request = Request::Subscribe {
             filter: wanted.filter.clone(),
             options: wanted.options,
@@ -159,13 +184,10 @@ impl Subscriptions {
         &mut self,
         refuse: impl Fn(&Wanted) -> Option<ReasonCode>,
     ) -> Option<(Key, Arc<str>, ReasonCode)> {
-        let (wanted, reason) = self
-            .wanted
-            .iter_mut()
-            .filter(|own| own.stage == Stage::Due)
-            .find_map(|own| refuse(own).map(|reason| (own, reason)))?;
-        wanted.stage = Stage::Answered;
-        Some((wanted.key, wanted.filter.clone(), reason))
+        let wanted = &self.wanted;
+        let mut due = self.due.iter().filter_map(|key| wanted.get(key));
+        let (key, reason) = due.find_map(|own| Some((own.key, refuse(own)?)))?;
+        Some((key, self.answer(key)?, reason))
     }
 
     /// An acknowledgement. `None` when nobody waits for it: the subscription has been replaced since.
@@ -174,33 +196,43 @@ impl Subscriptions {
         if let Some(at) = self.unwanted.iter().position(|own| own.stage == asked) {
             return Some(Answered::Unsubscribe(self.unwanted.remove(at).key));
         }
-        let wanted = self.wanted.iter_mut().find(|own| own.stage == asked)?;
+        let key = self.asked.remove(&packet_id)?;
+        Some(Answered::Subscribe(key, self.answer(key)?))
+    }
+
+    /// The subscription counts as answered; gives back its filter.
+    fn answer(&mut self, key: Key) -> Option<Arc<str>> {
+        self.due.remove(&key);
+        let wanted = self.wanted.get_mut(&key)?;
         wanted.stage = Stage::Answered;
-        Some(Answered::Subscribe(wanted.key, wanted.filter.clone()))
+        Some(wanted.filter.clone())
     }
 
     /// Whether the server owes an answer.
     pub(super) fn is_waiting(&self) -> bool {
-        let mut stages = (self.wanted.iter().map(|own| own.stage))
-            .chain(self.unwanted.iter().map(|own| own.stage));
-        stages.any(|stage| matches!(stage, Stage::Asked(_)))
+        let mut unwanted = self.unwanted.iter();
+        !self.asked.is_empty() || unwanted.any(|own| matches!(own.stage, Stage::Asked(_)))
     }
 
     /// The connection has ended: what has been asked will not be answered.
     pub(super) fn leave_connection(&mut self) {
-        let stages = (self.wanted.iter_mut().map(|own| &mut own.stage))
-            .chain(self.unwanted.iter_mut().map(|own| &mut own.stage));
-        for stage in stages {
-            if matches!(stage, Stage::Asked(_)) {
-                *stage = Stage::Due;
+        for key in std::mem::take(&mut self.asked).into_values() {
+            if let Some(wanted) = self.wanted.get_mut(&key) {
+                wanted.stage = Stage::Due;
+                self.due.insert(key);
             }
+        }
+        for unwanted in &mut self.unwanted {
+            unwanted.stage = Stage::Due;
         }
     }
 
     /// Everything that is wanted is to be asked for once more.
     pub(super) fn ask_again(&mut self) {
-        for wanted in &mut self.wanted {
+        self.asked.clear();
+        for (key, wanted) in &mut self.wanted {
             wanted.stage = Stage::Due;
+            self.due.insert(*key);
         }
     }
 
@@ -211,35 +243,33 @@ impl Subscriptions {
         self.unwanted.drain(..).map(|own| own.key)
     }
 
-    /// The subscriptions that a message is for.
+    /// The subscriptions that a message is for; `keys` is empty. Gives the topic back as a text that many
+    /// messages can share.
     ///
     /// Subscription Identifiers say exactly which subscriptions a copy of a message is for, where
     /// matching would give each of several copies to each of several overlapping ones. They are
     /// believed when they name subscriptions that match.
     pub(super) fn matching(
-        &self,
+        &mut self,
         topic: TopicName<'_>,
         identifiers: impl Iterator<Item = u32>,
         keys: &mut Vec<Key>,
-    ) {
-        let matches =
-            |own: &Wanted| TopicFilter::new(&own.filter).is_ok_and(|filter| filter.matches(topic));
-        let mut credible = true;
+    ) -> Arc<str> {
+        let topic = self.topics.matching(topic, keys);
+        let matching = keys.len();
         for identifier in identifiers {
-            match self.wanted.iter().find(|own| own.identifier == identifier) {
-                Some(own) if matches(own) => keys.push(own.key),
-                _ => credible = false,
-            }
+            let key = self.by_identifier.get(&identifier).copied();
+            let matches = |key: &Key| keys.iter().take(matching).any(|own| own == key);
+            let Some(key) = key.filter(matches) else {
+                keys.truncate(matching);
+                return topic;
+            };
+            keys.push(key);
         }
-        if !credible || keys.is_empty() {
-            keys.clear();
-            keys.extend(
-                self.wanted
-                    .iter()
-                    .filter(|own| matches(own))
-                    .map(|own| own.key),
-            );
+        if keys.len() > matching {
+            keys.drain(..matching);
         }
+        topic
     }
 }
 
@@ -247,7 +277,7 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
-    fn matching(subscriptions: &Subscriptions, topic: &str, identifiers: &[u32]) -> Vec<Key> {
+    fn matching(subscriptions: &mut Subscriptions, topic: &str, identifiers: &[u32]) -> Vec<Key> {
         let mut keys = Vec::new();
         let topic = TopicName::new(topic).expect("valid");
         subscriptions.matching(topic, identifiers.iter().copied(), &mut keys);
@@ -260,22 +290,26 @@ mod tests {
         for (key, filter) in [(1, "a/#"), (2, "a/b"), (3, "c")] {
             subscriptions.subscribe(key, filter.into(), SubscriptionOptions::default());
         }
-        let id = |index: usize| subscriptions.wanted[index].identifier;
-        assert_eq!(matching(&subscriptions, "a/b", &[id(0)]), [1]);
-        assert_eq!(matching(&subscriptions, "a/b", &[id(1), id(0)]), [2, 1]);
-        assert_eq!(matching(&subscriptions, "a/b", &[]), [1, 2]);
-        assert_eq!(matching(&subscriptions, "a/b", &[id(2)]), [1, 2]);
-        assert_eq!(matching(&subscriptions, "a/b", &[id(0), 7]), [1, 2]);
+        let ids: Vec<u32> = (subscriptions.wanted.values())
+            .map(|own| own.identifier)
+            .collect();
+        let id = |index: usize| ids[index];
+        assert_eq!(matching(&mut subscriptions, "a/b", &[id(0)]), [1]);
+        assert_eq!(matching(&mut subscriptions, "a/b", &[id(1), id(0)]), [2, 1]);
+        assert_eq!(matching(&mut subscriptions, "a/b", &[]), [1, 2]);
+        assert_eq!(matching(&mut subscriptions, "a/b", &[id(2)]), [1, 2]);
+        assert_eq!(matching(&mut subscriptions, "a/b", &[id(0), 7]), [1, 2]);
     }
 
     #[test]
     fn the_same_filter_has_the_same_identifier_in_every_process() {
         let identifier = |others: &[&str]| {
             let mut subscriptions = Subscriptions::default();
-            for filter in others.iter().chain(&["device/+/state"]) {
-                subscriptions.subscribe(1, (*filter).into(), SubscriptionOptions::default());
+            for (key, filter) in (1..).zip(others.iter().chain(&["device/+/state"])) {
+                subscriptions.subscribe(key, (*filter).into(), SubscriptionOptions::default());
             }
-            subscriptions.wanted.last().expect("added").identifier
+            let (_, last) = subscriptions.wanted.last_key_value().expect("added");
+            last.identifier
         };
         assert_eq!(identifier(&[]), identifier(&["a", "b/#"]));
     }
