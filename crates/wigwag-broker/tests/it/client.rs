@@ -26,6 +26,16 @@ pub(crate) struct Client {
     scratch: Vec<u8>,
     next_id: u16,
     pub(crate) session_present: bool,
+    /// What was answered to subscriptions and, at QoS 1, to messages, in order.
+    pub(crate) reasons: Vec<ReasonCode>,
+}
+
+/// Who a client says it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Login<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) user_name: Option<&'a str>,
+    pub(crate) password: Option<&'a str>,
 }
 
 /// What a client has received, with what the tests look at.
@@ -87,6 +97,7 @@ impl Client {
             scratch: vec![0; 16 * 1024],
             next_id: 1,
             session_present: false,
+            reasons: Vec::new(),
         };
         let properties = PropertiesBuf::new()
             .with(Property::SessionExpiryInterval(expiry_secs))
@@ -118,6 +129,46 @@ impl Client {
             other => panic!("expected CONNACK, got {other:?}"),
         }
         client
+    }
+
+    /// Tries to come in; the reason if it may not.
+    pub(crate) async fn try_connect(
+        addr: SocketAddr,
+        version: Version,
+        login: Login<'_>,
+    ) -> Result<Client, ReasonCode> {
+        let target = Target::parse(&format!("mqtt://{addr}")).expect("a URL");
+        let stream = dial(&target, 1_000_000).await.expect("connected");
+        let mut client = Client {
+            pump: Pump::new(stream),
+            version,
+            received: VecDeque::new(),
+            scratch: vec![0; 16 * 1024],
+            next_id: 1,
+            session_present: false,
+            reasons: Vec::new(),
+        };
+        client
+            .send(&Packet::Connect(Connect {
+                version,
+                is_bridge: false,
+                client_id: login.client_id,
+                clean_start: true,
+                keep_alive_secs: 60,
+                properties: Properties::EMPTY,
+                will: None,
+                user_name: login.user_name,
+                password: login.password.map(str::as_bytes),
+            }))
+            .await;
+        match client.next().await {
+            Received::ConnAck {
+                reason: ReasonCode::Success,
+                ..
+            } => Ok(client),
+            Received::ConnAck { reason, .. } => Err(reason),
+            other => panic!("expected CONNACK, got {other:?}"),
+        }
     }
 
     pub(crate) async fn subscribe(&mut self, filter: &str, qos: Qos) {
@@ -196,6 +247,14 @@ impl Client {
         message
     }
 
+    /// The next message, if it has come already. Only for QoS 0: it is not acknowledged.
+    pub(crate) fn arrived(&mut self) -> Option<Message> {
+        match self.received.pop_front()? {
+            Received::Message(message) => Some(message),
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
     pub(crate) async fn ping(&mut self) {
         self.send(&Packet::PingReq).await;
         self.expect(&Received::Pong).await;
@@ -235,6 +294,7 @@ impl Client {
             version,
             received,
             scratch,
+            reasons,
             ..
         } = self;
         let mut consume = |bytes: &[u8]| {
@@ -242,6 +302,11 @@ impl Client {
             while let Some(frame) = frame(&bytes[used..], u32::MAX).expect("a packet") {
                 used += frame.len;
                 let packet = decode(frame, *version, &DecodeLimits::UNLIMITED).expect("a packet");
+                match &packet {
+                    Packet::PubAck(ack) => reasons.push(ack.reason),
+                    Packet::SubAck(ack) => reasons.extend(&ack.reasons),
+                    _ => {}
+                }
                 received.push_back(Received::from(&packet));
             }
             used
