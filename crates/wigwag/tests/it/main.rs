@@ -46,3 +46,4 @@ mod mosquitto_clients;
 mod old_broker;
 mod take_over;
 mod up;
+mod ways;
