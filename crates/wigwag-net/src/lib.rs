@@ -1,11 +1,5 @@
-//! Transports for MQTT: how bytes get from one end to the other, on either side.
-//!
-//! [`dial`] opens a connection and [`accept`] takes one, both give a [`Stream`], and a [`Pump`] moves
-//! the bytes of both directions through it. Nothing here knows what the bytes mean: packets are the
-//! business of `wigwag-proto`, decisions that of the client and the broker.
-//!
-//! Features, all on by default: `ws` for WebSocket, `tls` for TLS (rustls with aws-lc-rs), `proxy` for
-//! HTTP CONNECT and SOCKS5.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
 pub mod accept;
