@@ -25,7 +25,7 @@ use crate::mailbox::Mailbox;
 use crate::observer::Observer;
 use crate::opening::{self, Common};
 use crate::plan;
-use crate::reload::Listening;
+use crate::reload::Start;
 use crate::worker::Worker;
 
 /// How often `$SYS` is published unless somebody says otherwise.
@@ -42,6 +42,7 @@ pub struct Builder {
     max_connections: Option<u32>,
     websocket_head_size_max: usize,
     tls_key_log: Option<PathBuf>,
+    config: Option<Config>,
     /// Of local only mode.
     ports: Vec<u16>,
     sys_interval: Option<Duration>,
@@ -59,6 +60,7 @@ impl Default for Builder {
             max_connections: None,
             websocket_head_size_max: 4_096,
             tls_key_log: None,
+            config: None,
             ports: Vec::new(),
             sys_interval: Some(SYS_INTERVAL),
             log: Log::default(),
@@ -110,6 +112,7 @@ impl Builder {
         self.listeners.extend(listeners);
         self.http.extend(plan::http_listeners(config));
         self.ports = ports.to_vec();
+        self.config = Some(config.clone());
         self
     }
 
@@ -193,13 +196,15 @@ impl Builder {
             all_stopped,
             observer: Arc::clone(&observer),
             http_addrs,
-            listening: Listening {
+            start: Start {
+                config: self.config,
+                ports: self.ports,
                 listeners: self.listeners,
                 entrances,
                 house,
-                ports: self.ports,
+                key_log,
+                claimed_topics: self.settings.claimed_topics.clone(),
             },
-            key_log,
             log: self.log.clone(),
             access: None,
         };
@@ -302,8 +307,7 @@ pub struct Broker {
     all_stopped: mpsc::Receiver<()>,
     observer: Arc<Observer>,
     http_addrs: Vec<SocketAddr>,
-    listening: Listening,
-    key_log: Option<Arc<KeyLogFile>>,
+    start: Start,
     log: Log,
     access: Option<Arc<AccessDesk>>,
 }
@@ -374,12 +378,8 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) const fn listening(&self) -> &Listening {
-        &self.listening
-    }
-
-    pub(crate) const fn key_log(&self) -> Option<&Arc<KeyLogFile>> {
-        self.key_log.as_ref()
+    pub(crate) const fn start_state(&self) -> &Start {
+        &self.start
     }
 
     pub(crate) const fn log(&self) -> &Log {

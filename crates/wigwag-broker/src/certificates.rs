@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wigwag_net::tls::{Acceptor, KeyLogFile, ServerTls, TlsError};
 
-use crate::conf::config::{LogType, Tls, TlsVersion};
+use crate::conf::config::{CertificateName, LogType, Tls, TlsVersion};
 use crate::logging::Log;
 
 /// Why a listener cannot speak TLS.
@@ -45,16 +45,9 @@ pub(crate) fn load(
     let certificates = read("server certificate", &tls.certfile, "certfile")?;
     let key = read("server key file", &tls.keyfile, "keyfile")?;
     let mut server = ServerTls::new(certificates, key);
-    if let Some(path) = &tls.cafile {
-        server = server.client_ca_pem(read("CA certificates", path, "cafile")?);
-    }
-    if let Some(folder) = &tls.capath {
-        for pem in certificates_in(folder)? {
-            server = server.client_ca_pem(pem);
-        }
-    }
-    if let Some(path) = &tls.crlfile {
-        server = server.revocations_pem(read("certificate revocation file", path, "crlfile")?);
+    // Who is not asked for a certificate shows none, so none of a foreign CA is in the way.
+    if tls.require_certificate || tls.username != CertificateName::None {
+        server = trust_clients(server, tls)?;
     }
     if tls.require_certificate {
         server = server.require_client_certificate();
@@ -89,6 +82,22 @@ pub(crate) fn load(
         );
     }
     Ok(acceptor)
+}
+
+/// Asks for certificates of these CAs.
+fn trust_clients(mut server: ServerTls, tls: &Tls) -> Result<ServerTls, CertificateError> {
+    if let Some(path) = &tls.cafile {
+        server = server.client_ca_pem(read("CA certificates", path, "cafile")?);
+    }
+    if let Some(folder) = &tls.capath {
+        for pem in certificates_in(folder)? {
+            server = server.client_ca_pem(pem);
+        }
+    }
+    if let Some(path) = &tls.crlfile {
+        server = server.revocations_pem(read("certificate revocation file", path, "crlfile")?);
+    }
+    Ok(server)
 }
 
 fn read(

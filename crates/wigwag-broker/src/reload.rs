@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use wigwag_net::tls::KeyLogFile;
+
 use crate::access::{AccessError, AccessSettings};
 use crate::broker::Broker;
 use crate::certificates::CertificateError;
@@ -34,51 +36,95 @@ pub enum ReloadError {
 
 /// What a reload needs to know of the start.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct Start {
+    /// If there was one.
+    pub(crate) config: Option<Config>,
+    /// The ports of local only mode.
+    pub(crate) ports: Vec<u16>,
     pub(crate) listeners: Vec<Listener>,
     /// In the same order.
     pub(crate) entrances: Vec<Arc<Entrance>>,
     pub(crate) house: Arc<House>,
-    /// The ports of local only mode.
-    pub(crate) ports: Vec<u16>,
+    pub(crate) key_log: Option<Arc<KeyLogFile>>,
+    pub(crate) claimed_topics: Vec<Box<str>>,
 }
 
 impl Broker {
-    /// Lets a configuration hold that has been read again: certificates, limits, access, and what is said
-    /// of listeners. Options of the process and of sockets hold from the start to the end.
-    pub fn reload(&self, config: &Config) -> Result<(), ReloadError> {
-        let settings = plan::settings(config);
+    /// Lets a configuration hold that has been read again: certificates, limits, access, and what is said of
+    /// listeners. Answers with the options that have another value and keep the old one until the broker is
+    /// started again.
+    ///
+    /// Waits for the disk.
+    pub fn reload(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
+        let start = self.start_state();
+        let mut settings = plan::settings(config);
+        settings.claimed_topics.clone_from(&start.claimed_topics);
         let common = Common {
             limits: &settings.limits,
             head_size_max: usize::from(config.limits.packet_buffer_size),
-            key_log: self.key_log().cloned(),
+            key_log: start.key_log.clone(),
             log: self.log(),
         };
-        let listening = self.listening();
-        let wanted = plan::listeners(config, &listening.ports);
-        let wanted: Vec<&Listener> = matched(&listening.listeners, &wanted)?.collect();
-        let rules = (wanted.iter())
+        let wanted = plan::listeners(config, &start.ports);
+        let listeners = matched(&start.listeners, &wanted)?;
+        let rules = listeners
+            .iter()
             .zip(0..)
             .map(|(listener, number)| opening::rules(number, &listener.said, &common))
             .collect::<Result<Vec<Rules>, _>>()?;
-        let said: Vec<&_> = wanted.iter().map(|listener| &listener.said).collect();
-        // The last that can fail, and nothing before it has changed anything.
+        // In the order in which they were numbered at the start.
+        let said: Vec<&_> = listeners.iter().map(|listener| &listener.said).collect();
+        // The last step that may fail.
         self.reload_access(&AccessSettings::from_config(config, &said)?)?;
-        for (entrance, rules) in listening.entrances.iter().zip(rules) {
+        for (entrance, rules) in start.entrances.iter().zip(rules) {
             entrance.set_rules(rules);
         }
-        let max_connections = config.limits.global_max_connections;
-        listening.house.set_guests_max(max_connections);
+        start
+            .house
+            .set_guests_max(config.limits.global_max_connections);
         self.set_settings(&settings);
-        Ok(())
+        let before = start.config.as_ref();
+        Ok(before.map_or_else(Vec::new, |before| waiting(before, config)))
     }
+}
+
+/// Options of the process and of sockets hold from the start to the end: which of them have changed?
+fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
+    let sockets = |config: &Config| -> Vec<Bind> {
+        let mut binds: Vec<Bind> = (config.listeners.iter())
+            .map(|listener| listener.bind.clone())
+            .collect();
+        binds.sort_by_key(ToString::to_string);
+        binds
+    };
+    let http = |config: &Config| format!("{:?}", plan::http_listeners(config));
+    [
+        ("user", before.process.user != after.process.user),
+        (
+            "pid_file",
+            before.process.pid_file != after.process.pid_file,
+        ),
+        ("sys_interval", before.sys_interval != after.sys_interval),
+        (
+            "enable_control_api",
+            before.enable_control_api != after.enable_control_api,
+        ),
+        (
+            "bind_interface or socket_domain",
+            sockets(before) != sockets(after),
+        ),
+        ("protocol http_api", http(before) != http(after)),
+    ]
+    .into_iter()
+    .filter_map(|(option, has_changed)| has_changed.then_some(option))
+    .collect()
 }
 
 /// Of the wanted listeners, those that are there, in the order of those that are there.
 fn matched<'a>(
     present: &[Listener],
     wanted: &'a [Listener],
-) -> Result<impl Iterator<Item = &'a Listener> + use<'a>, ReloadError> {
+) -> Result<Vec<&'a Listener>, ReloadError> {
     let is_same = |a: &Listener, b: &Listener| place(&a.said.bind) == place(&b.said.bind);
     let of = |listener: &Listener, others: &'a [Listener]| {
         others.iter().find(|other| is_same(listener, other))
@@ -93,7 +139,7 @@ fn matched<'a>(
     let found = present
         .iter()
         .map(|listener| of(listener, wanted).ok_or_else(|| missing(listener)));
-    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter())
+    found.collect()
 }
 
 /// What makes a listener the same one: where it is.
@@ -121,7 +167,7 @@ mod tests {
             Bind::Tcp { port, .. } => port,
             Bind::Unix(_) => 0,
         };
-        Ok(found.map(port).collect())
+        Ok(found.into_iter().map(port).collect())
     }
 
     #[test]

@@ -1240,7 +1240,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::V2_0,
         effect: Effect::Works,
-        what: "The CAs whose client certificates are accepted, in PEM.",
+        what: "The CAs whose client certificates are accepted, in PEM. Clients are asked for one if `require_certificate` or one of the options that take a user name from it is true.",
     },
     Row {
         name: "capath",

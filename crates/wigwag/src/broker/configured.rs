@@ -216,8 +216,13 @@ fn reload(broker: &Broker, args: &Args, volume: Volume, log: &Log) {
         Ok(reading) => reading,
         Err(failure) => return failed(&failure.text),
     };
-    if let Err(error) = broker.reload(&config) {
-        return failed(&format!("Error: {error}"));
+    let waiting = match broker.reload(&config) {
+        Ok(waiting) => waiting,
+        Err(error) => return failed(&format!("Error: {error}")),
+    };
+    for option in waiting {
+        let text = format_args!("Warning: '{option}' has changed, which takes a restart.");
+        log.write(LogType::Warning, text);
     }
     // The log last: what goes wrong before has to be read.
     if let Err(error) = log.reload(&config.logging) {

@@ -32,16 +32,19 @@ macro_rules! against_both_brokers {
 }
 
 mod broker;
+mod configured;
 mod our_client;
 mod process;
 mod tools;
 mod wire;
 
+mod configuration;
 mod device;
 mod faults;
 mod foreign_clients;
 mod hostile_bytes;
 mod kills;
+mod listeners;
 mod mosquitto_clients;
 mod old_broker;
 mod take_over;

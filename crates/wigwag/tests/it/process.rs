@@ -56,25 +56,34 @@ impl Process {
 
     /// The next line of either stream that `accept` takes; lines before it are passed over.
     pub(crate) fn await_line(&self, what: &str, accept: impl Fn(&str) -> bool) -> String {
+        self.line_or_end(accept).unwrap_or_else(|| {
+            let said = self.said();
+            panic!(
+                "{} did not say {what} before it ended; it said:\n{said}",
+                self.name
+            )
+        })
+    }
+
+    /// The same; `None` if both streams end without it.
+    pub(crate) fn line_or_end(&self, accept: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Instant::now() + BOUND;
         let mut state = self.output.state.lock().unwrap();
         loop {
             while let Some(line) = state.lines.get(self.seen.get()) {
                 self.seen.set(self.seen.get() + 1);
                 if accept(line) {
-                    return line.clone();
+                    return Some(line.clone());
                 }
             }
-            let ended = state.ended == 2;
+            if state.ended == 2 {
+                return None;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            if ended || left.is_zero() {
-                let why = if ended { "it ended" } else { "time ran out" };
+            if left.is_zero() {
                 let said = state.lines.join("\n");
                 drop(state);
-                panic!(
-                    "{} did not say {what} before {why}; it said:\n{said}",
-                    self.name
-                );
+                panic!("{} is still silent; it said:\n{said}", self.name);
             }
             state = self.output.changed.wait_timeout(state, left).unwrap().0;
         }

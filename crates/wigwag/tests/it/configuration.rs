@@ -1,0 +1,338 @@
+//! Configuration files and command lines: what our broker takes and refuses, beside Mosquitto 2.0.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use tempfile::tempdir;
+
+use crate::broker::{Kind, free_port};
+use crate::configured::{Outcome, command, outcome, write};
+use crate::process::Process;
+use crate::tools;
+
+/// A file, and what is to be made of it.
+#[derive(Clone, Copy)]
+struct Case {
+    text: &'static str,
+    is_good: bool,
+    /// Why Mosquitto 2.0 makes something else of it.
+    differs: Option<&'static str>,
+}
+
+const fn good(text: &'static str) -> Case {
+    Case {
+        text,
+        is_good: true,
+        differs: None,
+    }
+}
+
+const fn bad(text: &'static str) -> Case {
+    Case {
+        text,
+        is_good: false,
+        differs: None,
+    }
+}
+
+const fn unlike(case: Case, why: &'static str) -> Case {
+    Case {
+        differs: Some(why),
+        ..case
+    }
+}
+
+/// `PORT` is a free one; `DIR` is a folder with `more/a.conf`.
+const CASES: &[Case] = &[
+    good(""),
+    good("listener PORT 127.0.0.1\n"),
+    good("listener PORT 127.0.0.1 # a comment\n"),
+    good("  listener   PORT   127.0.0.1\n"),
+    good("listener PORT\n"),
+    good("port PORT\nbind_address 127.0.0.1\n"),
+    good("listener PORT 127.0.0.1\r\nallow_anonymous true\r\n"),
+    good("listener PORT 127.0.0.1\n \n\nallow_anonymous 0\n"),
+    good("listener PORT 127.0.0.1\nallow_anonymous true # yes\n"),
+    good("listener PORT 127.0.0.1\nmax_connections -1\nmount_point a/\nmax_qos 1\n"),
+    unlike(
+        good("listener PORT 127.0.0.1\nprotocol websockets\n"),
+        "2.0 does not count a listener for WebSocket as one, and ends without any",
+    ),
+    good("listener PORT localhost\nsocket_domain ipv4\n"),
+    good("listener 0 DIR/socket\nuser root\n"),
+    good("max_inflight_messages 0\nmax_queued_messages 5\nmax_packet_size 20\n"),
+    good("persistent_client_expiration 2m\nsys_interval 0\nretain_available false\n"),
+    good("log_dest stdout\nlog_dest stderr\nlog_type error\nlog_type all\nlog_timestamp true\n"),
+    good("log_dest file DIR/log\nlog_dest stderr\nuser root\n"),
+    good("listener PORT 127.0.0.1\nper_listener_settings true\n"),
+    good("per_listener_settings true\nlistener PORT 127.0.0.1\nallow_anonymous true\n"),
+    good("listener PORT 127.0.0.1\ninclude_dir DIR/more\n"),
+    good("retry_interval 20\n"),
+    good("autosave_interval 0\nautosave_on_changes true\npersistence false\n"),
+    good("connection b\naddress 127.0.0.1:1\ntopic # both 2 a/ b/\nstart_type lazy\n"),
+    good("connection b\naddresses 127.0.0.1:1 127.0.0.1:2\ntopic a\nrestart_timeout 5 30\n"),
+    bad("foo bar\n"),
+    bad("listener PORT 127.0.0.1\nfoo\n"),
+    bad("  # not a comment\n"),
+    bad("allow_anonymous\ttrue\n"),
+    bad("allow_anonymous TRUE\n"),
+    bad("allow_anonymous yes\n"),
+    bad("allow_anonymous\n"),
+    bad("Listener PORT\n"),
+    bad("listener\n"),
+    bad("listener 65536\n"),
+    bad("listener -1\n"),
+    bad("listener 0\n"),
+    bad("listener PORT 127.0.0.1\nprotocol mqttsn\n"),
+    bad("listener PORT 127.0.0.1\nmax_qos 3\n"),
+    bad("listener PORT 127.0.0.1\nmount_point a/+\n"),
+    bad("listener PORT 127.0.0.1\nsocket_domain ipv5\n"),
+    bad("user a\nuser b\n"),
+    bad("pid_file\n"),
+    bad("max_packet_size 19\n"),
+    bad("max_inflight_messages 65536\n"),
+    bad("sys_interval -1\n"),
+    bad("sys_interval 65536\n"),
+    bad("persistent_client_expiration 5\n"),
+    bad("persistent_client_expiration d\n"),
+    bad("log_dest nowhere\n"),
+    bad("log_dest file\n"),
+    bad("log_type loud\n"),
+    bad("log_facility 8\n"),
+    bad("include_dir DIR/none\n"),
+    unlike(
+        bad("auto_id_prefix xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"),
+        "2.0 takes any length",
+    ),
+    bad("topic # both\n"),
+    bad("connection\n"),
+    bad("connection b\ntopic #\n"),
+    bad("connection b\naddress 127.0.0.1\n"),
+    bad("connection b\naddress 127.0.0.1:0\ntopic #\n"),
+    bad("connection b\nconnection b\n"),
+    bad("connection b\naddress 127.0.0.1\ntopic # sideways\n"),
+    bad("connection b\naddress 127.0.0.1\ntopic # both 3\n"),
+    bad("connection b\naddress 127.0.0.1\ntopic #\nstart_type manual\n"),
+    bad("connection b\naddress 127.0.0.1\ntopic #\nbridge_protocol_version 5\n"),
+    bad("connection b\naddress 127.0.0.1\ntopic #\nkeepalive_interval 65536\n"),
+    bad("plugin_opt_abc d\n"),
+    bad("plugin DIR/none.so\n"),
+    bad("listener PORT 127.0.0.1\npassword_file DIR/none\n"),
+    bad("listener PORT 127.0.0.1\nacl_file DIR/none\n"),
+    bad("listener PORT 127.0.0.1\ncertfile DIR/none\nkeyfile DIR/none\n"),
+    bad("listener PORT 192.0.2.1\n"),
+    unlike(
+        bad("listener PORT 127.0.0.1\nmax_connections 10x\n"),
+        "2.0 takes the digits before the letter",
+    ),
+    unlike(
+        bad("listener PORT 127.0.0.1\nmax_connections\n"),
+        "2.0 says that it is an error and goes on",
+    ),
+    unlike(
+        bad("listener PORT 127.0.0.1\ncertfile DIR/none\n"),
+        "2.0 goes on without TLS",
+    ),
+    unlike(
+        bad("listener PORT 127.0.0.1\ncafile DIR/none\n"),
+        "2.0 goes on without TLS",
+    ),
+    unlike(
+        good("listener PORT 127.0.0.1\nlistener_allow_anonymous true\n"),
+        "an option of 2.1",
+    ),
+    unlike(
+        good("listener PORT 127.0.0.1\naccept_protocol_versions 4, 5\nenable_proxy_protocol 2\n"),
+        "options of 2.1",
+    ),
+    unlike(good("global_max_clients 5\n"), "an option of 2.1"),
+    unlike(
+        bad("listener PORT 127.0.0.1\npsk_hint x\nuse_identity_as_username true\n"),
+        "we have no pre-shared keys",
+    ),
+];
+
+#[test]
+fn files_are_taken_and_refused_as_by_mosquitto() {
+    let mut wrong = Vec::new();
+    for case in CASES {
+        let made = [Kind::Wigwag, Kind::Mosquitto].map(|kind| make_of(kind, case.text));
+        let [ours, theirs] = &made;
+        if (*ours == Outcome::Runs) != case.is_good {
+            wrong.push(format!("we: {ours:?} of:\n{}", case.text));
+        }
+        let is_same = (*ours == Outcome::Runs) == (*theirs == Outcome::Runs);
+        if is_same == case.differs.is_some() {
+            wrong.push(format!(
+                "we: {ours:?}, Mosquitto: {theirs:?} of:\n{}",
+                case.text
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn make_of(kind: Kind, text: &str) -> Outcome {
+    let folder = tempdir().unwrap();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    write(&folder.path().join("more/a.conf"), "log_type all\n");
+    let mut text = text
+        .replace("PORT", &free_port().to_string())
+        .replace("DIR", &folder.path().display().to_string());
+    // Several tests at once cannot all have the default port.
+    if !text.contains("listener") && !text.contains("port ") {
+        text = format!("listener {} 127.0.0.1\n{text}", free_port());
+    }
+    outcome(kind, folder.path(), &text)
+}
+
+/// Exit codes of a wrong configuration are the same ones too.
+#[test]
+fn a_wrong_configuration_ends_with_mosquittos_code() {
+    for text in [
+        "foo\n",
+        "allow_anonymous x\n",
+        "listener 0\n",
+        "include_dir /none\n",
+    ] {
+        let made = [Kind::Wigwag, Kind::Mosquitto].map(|kind| make_of(kind, text));
+        assert_eq!(made[0], Outcome::Refuses(Some(3)), "{text}");
+        assert_eq!(made[0], made[1], "{text}");
+    }
+    for kind in [Kind::Wigwag, Kind::Mosquitto] {
+        for arguments in [
+            &["-c", "/none"][..],
+            &["-c"],
+            &["-p"],
+            &["-p", "0"],
+            &["--nonsense"],
+        ] {
+            let mut process = Process::start(command(kind).args(arguments));
+            assert_eq!(
+                process.await_exit().code(),
+                Some(3),
+                "{kind:?} {arguments:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("m.conf");
+    write(&file, "listner 1883\nmax_qos 7\n");
+    let mut process = Process::start(command(Kind::Wigwag).arg("-c").arg(&file));
+    assert_eq!(process.await_exit().code(), Some(3));
+    let said = process.said();
+    for line in [
+        "Error: Unknown configuration variable 'listner'. Did you mean 'listener'?".to_owned(),
+        format!("Error found at {}:1.", file.display()),
+        "Error: Invalid 'max_qos' value (7). Allowed: 0 to 2.".to_owned(),
+        format!("Error found at {}:2.", file.display()),
+    ] {
+        assert!(said.contains(&line), "{line}\nis not in:\n{said}");
+    }
+}
+
+#[test]
+fn a_file_can_be_tested_without_being_used() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("m.conf");
+    write(&file, "port 1883\nretry_interval 5\n");
+    let mut good = Process::start(
+        command(Kind::Wigwag)
+            .arg("--test-config")
+            .arg("-c")
+            .arg(&file),
+    );
+    assert_eq!(good.await_exit().code(), Some(0));
+    let said = good.said();
+    assert!(said.contains("Configuration file is OK."), "{said}");
+    assert!(
+        said.contains("'retry_interval' option has no effect"),
+        "{said}"
+    );
+    let mut none = Process::start(command(Kind::Wigwag).arg("--test-config"));
+    assert_eq!(none.await_exit().code(), Some(3));
+}
+
+#[test]
+fn the_command_line_of_mosquitto_is_understood_under_its_name() {
+    let folder = tempdir().unwrap();
+    let link = folder.path().join("mosquitto");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_wigwag"), &link).unwrap();
+    let port = free_port();
+    let process = Process::start(Command::new(&link).args(["-p", &port.to_string(), "-v"]));
+    process.await_line("that it runs", |line| line.ends_with(" running"));
+    publish(port);
+    let mut help = Process::start(Command::new(&link).arg("-h"));
+    assert_eq!(help.await_exit().code(), Some(0));
+    assert!(help.said().contains("--config-file"), "{}", help.said());
+}
+
+/// Ends with success when the broker has taken the message.
+fn publish(port: u16) {
+    let mut publisher = publisher(port);
+    assert!(publisher.await_exit().success(), "{}", publisher.said());
+}
+
+fn publisher(port: u16) -> Process {
+    let port = port.to_string();
+    let mut command = tools::system("mosquitto_pub");
+    Process::start(command.args([
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-q",
+        "1",
+        "-t",
+        "a",
+        "-m",
+        "b",
+    ]))
+}
+
+#[test]
+fn a_daemon_says_who_it_is_and_ends_with_its_file() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("m.conf");
+    let pid_file = folder.path().join("pid");
+    let port = free_port();
+    let text = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npid_file {}\n",
+        pid_file.display()
+    );
+    write(&file, &text);
+    let mut command = command(Kind::Wigwag);
+    // The daemon must not belong to the test's group, whose end it outlives.
+    command.arg("-d").arg("-c").arg(&file).process_group(0);
+    assert!(Process::start(&mut command).await_exit().success());
+    await_until("it takes messages", || {
+        publisher(port).await_exit().success()
+    });
+    let pid = fs::read_to_string(&pid_file).unwrap();
+    assert!(signal("-0", &pid));
+    assert!(signal("-TERM", &pid));
+    await_until("its file is gone", || {
+        let is_gone = !pid_file.exists();
+        // Costs a moment, and fails when the process is gone.
+        is_gone || !signal("-0", &pid)
+    });
+    assert!(!pid_file.exists());
+}
+
+fn signal(name: &str, pid: &str) -> bool {
+    let mut command = Command::new("kill");
+    let mut process = Process::start(command.args([name, pid]));
+    process.await_exit().success()
+}
+
+fn await_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + crate::process::BOUND;
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "not in time: {what}");
+    }
+}

@@ -1,0 +1,400 @@
+//! Kinds of listeners, with Mosquitto's clients on them: TLS, client certificates, Unix sockets, the PROXY
+//! protocol, bounds, and what a reload changes.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    DistinguishedName, DnType, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber, date_time_ymd,
+};
+use tempfile::{TempDir, tempdir};
+
+use crate::broker::{Kind, free_port};
+use crate::configured::{Configured, write};
+use crate::process::{BOUND, Process};
+use crate::tools;
+
+against_both_brokers!(
+    messages_pass_between_all_kinds_of_listeners,
+    a_client_certificate_is_a_user_name,
+    a_client_without_a_certificate_is_refused,
+    connections_are_bounded,
+    a_renewed_certificate_is_shown_after_a_reload,
+);
+
+/// A CA of the test's own, whose certificate is in the folder.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(folder: &Path) -> Self {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "test CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        write(&folder.join("ca.crt"), &ca.pem());
+        Self(ca)
+    }
+
+    /// Writes `NAME.crt` and `NAME.key`.
+    fn issue(&self, folder: &Path, name: &str, serial: u64) {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "Example, Inc.");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        write(&folder.join(format!("{name}.crt")), &certificate.pem());
+        write(&folder.join(format!("{name}.key")), &key.serialize_pem());
+    }
+
+    /// Writes `NAME.crl`, which takes a certificate back.
+    fn revoke(&self, folder: &Path, name: &str, serial: u64) {
+        let revoked = RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(2999, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.0).unwrap().pem().unwrap();
+        write(&folder.join(format!("{name}.crl")), &list);
+    }
+}
+
+/// `user root`: a broker that root starts must be able to read the test's files.
+fn configuration(folder: &TempDir, text: &str) -> String {
+    let folder = folder.path().display().to_string();
+    format!(
+        "user root\nallow_anonymous true\n{}",
+        text.replace("DIR", &folder)
+    )
+}
+
+fn client(program: &str, arguments: &[&str]) -> Process {
+    Process::start(tools::system(program).args(arguments))
+}
+
+/// Arguments that lead to a port over TLS.
+fn over_tls(folder: &TempDir, port: u16) -> Vec<String> {
+    let ca = folder.path().join("ca.crt").display().to_string();
+    let arguments = ["-h", "localhost", "-p", &port.to_string(), "--cafile", &ca];
+    arguments.map(str::to_owned).to_vec()
+}
+
+/// The same with a certificate.
+fn as_client(folder: &TempDir, port: u16, name: &str) -> Vec<String> {
+    let mut arguments = over_tls(folder, port);
+    for (option, extension) in [("--cert", "crt"), ("--key", "key")] {
+        let file = folder.path().join(format!("{name}.{extension}"));
+        arguments.extend([option.to_owned(), file.display().to_string()]);
+    }
+    arguments
+}
+
+/// Whether the broker takes a message that comes this way.
+fn publishes(way: &[String], topic: &str) -> bool {
+    let way = way.iter().map(String::as_str);
+    let rest = ["-q", "1", "-t", topic, "-m", "hello"];
+    let arguments: Vec<&str> = way.chain(rest).collect();
+    client("mosquitto_pub", &arguments).await_exit().success()
+}
+
+fn messages_pass_between_all_kinds_of_listeners(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 1);
+    ca.issue(folder.path(), "device-7", 2);
+    let [tcp, tls, mutual] = [(); 3].map(|()| free_port());
+    let text = format!(
+        "listener {tcp} 127.0.0.1\n\
+         listener {tls}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\ntls_version tlsv1.2\n\
+         listener {mutual} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n\
+         cafile DIR/ca.crt\nrequire_certificate true\n\
+         listener 0 DIR/socket\n"
+    );
+    let text = configuration(&folder, &text);
+    let broker = Configured::start(kind, folder, &text);
+
+    let port = tcp.to_string();
+    let arguments = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-d",
+        "-q",
+        "1",
+        "-t",
+        "#",
+        "-F",
+        "message %t",
+    ];
+    let subscriber = client("mosquitto_sub", &arguments);
+    subscriber.await_line("that it is subscribed", |line| {
+        line.starts_with("Subscribed")
+    });
+
+    let socket = broker.folder.path().join("socket").display().to_string();
+    let unix = ["--unix".to_owned(), socket];
+    let ways = [
+        ("tls", over_tls(&broker.folder, tls)),
+        ("mutual", as_client(&broker.folder, mutual, "device-7")),
+        ("unix", unix.to_vec()),
+    ];
+    for (topic, way) in ways {
+        assert!(
+            publishes(&way, topic),
+            "{topic}:\n{}",
+            broker.process.said()
+        );
+        subscriber.await_line("the message", |line| line == format!("message {topic}"));
+    }
+}
+
+fn a_client_certificate_is_a_user_name(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 1);
+    ca.issue(folder.path(), "device-7", 2);
+    let [identity, subject] = [(); 2].map(|()| free_port());
+    let tls = "certfile DIR/server.crt\nkeyfile DIR/server.key\ncafile DIR/ca.crt\nrequire_certificate true\n";
+    let text = format!(
+        "listener {identity}\n{tls}use_identity_as_username true\n\
+         listener {subject}\n{tls}use_subject_as_username true\n"
+    );
+    let text = configuration(&folder, &text);
+    let broker = Configured::start(kind, folder, &text);
+    for (port, name) in [
+        (identity, "u'device-7'"),
+        (subject, "u'CN=device-7,O=Example\\, Inc.'"),
+    ] {
+        let mut way = as_client(&broker.folder, port, "device-7");
+        // What the client claims to be does not count.
+        way.extend(["-u".to_owned(), "admin".to_owned()]);
+        assert!(publishes(&way, "a"), "{}", broker.process.said());
+        let line = broker.process.await_line("who has connected", |line| {
+            line.contains("New client connected")
+        });
+        assert!(line.contains(name), "{name}: {line}");
+    }
+}
+
+fn a_client_without_a_certificate_is_refused(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 1);
+    ca.issue(folder.path(), "good", 2);
+    ca.issue(folder.path(), "revoked", 3);
+    ca.revoke(folder.path(), "list", 3);
+    let foreign_folder = tempdir().unwrap();
+    let foreign = Authority::new(foreign_folder.path());
+    foreign.issue(folder.path(), "foreign", 4);
+    let [required, named] = [(); 2].map(|()| free_port());
+    let tls = "certfile DIR/server.crt\nkeyfile DIR/server.key\ncafile DIR/ca.crt\n";
+    let text = format!(
+        "listener {required}\n{tls}crlfile DIR/list.crl\nrequire_certificate true\n\
+         listener {named}\n{tls}use_identity_as_username true\n"
+    );
+    let text = configuration(&folder, &text);
+    let broker = Configured::start(kind, folder, &text);
+    let folder = &broker.folder;
+    assert!(publishes(&as_client(folder, required, "good"), "a"));
+    assert!(!publishes(&as_client(folder, required, "revoked"), "a"));
+    assert!(!publishes(&as_client(folder, required, "foreign"), "a"));
+    assert!(!publishes(&over_tls(folder, required), "a"));
+    // Without a certificate there is no user name, and none can be chosen.
+    let mut nobody = over_tls(folder, named);
+    nobody.extend(["-u".to_owned(), "good".to_owned()]);
+    assert!(!publishes(&nobody, "a"));
+    // Mosquitto 2.0 asks nobody for a certificate unless it requires one.
+    if kind == Kind::Wigwag {
+        assert!(publishes(&as_client(folder, named, "good"), "a"));
+    }
+}
+
+fn connections_are_bounded(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let port = free_port();
+    let text = configuration(
+        &folder,
+        &format!("listener {port} 127.0.0.1\nmax_connections 1\n"),
+    );
+    let broker = Configured::start(kind, folder, &text);
+    let first = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    broker
+        .process
+        .await_line("of the first", |line| line.contains("New connection from"));
+    let mut second = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    second.set_read_timeout(Some(BOUND)).unwrap();
+    // The kernel has taken it, the broker closes it.
+    assert!(matches!(second.read(&mut [0; 1]), Ok(0) | Err(_)));
+    broker.process.await_line("why", |line| {
+        line.contains("127.0.0.1 denied: max_connections exceeded")
+    });
+    drop(first);
+    let way = ["-h", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned);
+    let deadline = std::time::Instant::now() + BOUND;
+    while !publishes(&way, "a") {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the place stays taken"
+        );
+    }
+}
+
+/// The serial number of the certificate that a listener shows.
+fn serial_number(port: u16) -> String {
+    let mut command = std::process::Command::new("openssl");
+    let address = format!("localhost:{port}");
+    command.args(["s_client", "-connect", &address, "-showcerts"]);
+    let mut session = Process::start(&mut command);
+    session.feed("Q\n");
+    session.await_exit();
+    let mut reader = std::process::Command::new("openssl");
+    let mut reader = Process::start(reader.args(["x509", "-noout", "-serial"]));
+    reader.feed(&session.said());
+    reader.await_exit();
+    reader.said()
+}
+
+fn a_renewed_certificate_is_shown_after_a_reload(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 0x11);
+    let port = free_port();
+    let listener = format!("listener {port}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
+    let text = configuration(&folder, &listener);
+    let broker = Configured::start(kind, folder, &text);
+    assert!(
+        serial_number(port).contains("serial=11"),
+        "{}",
+        serial_number(port)
+    );
+    // A connection that is there stays.
+    let mut way = over_tls(&broker.folder, port);
+    way.extend(["-d", "-t", "a", "-C", "1"].map(str::to_owned));
+    let way: Vec<&str> = way.iter().map(String::as_str).collect();
+    let mut subscriber = client("mosquitto_sub", &way);
+    subscriber.await_line("that it is subscribed", |line| {
+        line.starts_with("Subscribed")
+    });
+
+    ca.issue(broker.folder.path(), "server", 0x22);
+    broker.process.signal("HUP");
+    let deadline = std::time::Instant::now() + BOUND;
+    while !serial_number(port).contains("serial=22") {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{}",
+            broker.process.said()
+        );
+    }
+    assert!(publishes(&over_tls(&broker.folder, port), "a"));
+    assert!(subscriber.await_exit().success());
+}
+
+#[test]
+fn a_reload_that_fails_leaves_everything_as_it_was() {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 1);
+    let port = free_port();
+    let listener = format!("listener {port}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
+    let text = configuration(&folder, &listener);
+    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let failed = |what: &str| {
+        broker.process.signal("HUP");
+        broker.process.await_line(what, |line| line.contains(what));
+        broker.process.await_line("that all is as it was", |line| {
+            line.contains("Everything is as it was")
+        });
+        assert!(publishes(&over_tls(&broker.folder, port), "a"), "{what}");
+    };
+    broker.write("m.conf", &format!("{text}nonsense\n"));
+    failed("Unknown configuration variable 'nonsense'");
+    broker.write("m.conf", &text.replace(&port.to_string(), "1"));
+    failed("not currently possible to add/remove listeners");
+    broker.write("m.conf", &text);
+    broker.write("server.key", "nothing");
+    failed("server.crt");
+}
+
+#[test]
+fn a_load_balancer_tells_where_its_client_is() {
+    let [v1, v2] = [(); 2].map(|()| free_port());
+    let folder = tempdir().unwrap();
+    let text = configuration(
+        &folder,
+        &format!(
+            "listener {v1} 127.0.0.1\nenable_proxy_protocol 1\n\
+             listener {v2} 127.0.0.1\nenable_proxy_protocol 2\nuse_identity_as_username true\n"
+        ),
+    );
+    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let connected = |port: u16, header: &[u8]| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
+        stream.write_all(header).unwrap();
+        stream
+            .write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a")
+            .unwrap();
+        let mut answer = [0; 4];
+        let read = stream.read_exact(&mut answer);
+        read.is_ok().then_some(answer)
+    };
+    let accepted = Some([0x20, 2, 0, 0]);
+    let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 1883\r\n";
+    assert_eq!(connected(v1, line), accepted);
+    broker.process.await_line("where the client is", |line| {
+        line.contains("New client connected from 192.0.2.1:56324 as a")
+    });
+    let addresses = [192, 0, 2, 9, 198, 51, 100, 7, 0xDC, 0x04, 7, 0x5B];
+    let tls = [0x20, 0, 10, 5, 0, 0, 0, 0, 0x22, 0, 2, b'm', b'e'];
+    let binary = [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x19", &addresses[..], &tls].concat();
+    assert_eq!(connected(v2, &binary), accepted);
+    broker.process.await_line("who the client is", |line| {
+        line.contains("New client connected from 192.0.2.9:56324 as a") && line.contains("u'me'")
+    });
+    // Without a header, with another one, or without the name that is asked for.
+    assert_eq!(connected(v1, b""), None);
+    assert_eq!(connected(v2, line), None);
+    let nameless = [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", &addresses[..]].concat();
+    assert_eq!(connected(v2, &nameless), None);
+}
+
+#[test]
+fn a_slow_handshake_holds_up_nobody() {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 1);
+    let port = free_port();
+    let listener = format!("listener {port}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
+    let text = configuration(&folder, &listener);
+    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    // More than there are shards, each with the beginning of a handshake and no more.
+    let stalled: Vec<TcpStream> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.write_all(&[0x16, 3, 1]).unwrap();
+            stream
+        })
+        .collect();
+    assert!(publishes(&over_tls(&broker.folder, port), "a"));
+    drop(stalled);
+}
