@@ -47,6 +47,7 @@ mod kills;
 mod listeners;
 mod mosquitto_clients;
 mod old_broker;
+mod restarts;
 mod take_over;
 mod up;
 mod ways;
