@@ -27,9 +27,9 @@ pub(crate) type Maker = Arc<dyn Fn(Attempt) -> Making + Send + Sync>;
 ///
 /// The methods are called in the order in which they stand here, on a thread where they may compute and
 /// block. Their time counts towards the connect timeout; when that is over, or the connection is, the
-/// authenticator is dropped as soon as the method that runs has returned. An error ends the connection,
-/// which the server is told with 0x80; its text becomes [`OfflineReason::Authentication`] and should hold
-/// no secret.
+/// authenticator is dropped as soon as the method that runs has returned; a runtime that shuts down waits
+/// for that too. An error ends the connection, which the server is told with 0x80; its text becomes
+/// [`OfflineReason::Authentication`] and should hold no secret.
 pub trait Authenticator: Send + 'static {
     /// The Authentication Method, in the words that the server knows. It must stay the same.
     fn method(&self) -> &str;

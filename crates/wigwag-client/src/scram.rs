@@ -44,7 +44,7 @@ impl Scram {
     }
 
     /// Sets the iteration counts that a server may ask for. Fewer make the password easier to guess for
-    /// whoever poses as the server, more take longer: around a microsecond each. Default: 4,096 to
+    /// whoever poses as the server, more take longer. Default: 4,096 to
     /// 1,000,000.
     #[must_use]
     pub fn iterations(mut self, allowed: RangeInclusive<u32>) -> Scram {

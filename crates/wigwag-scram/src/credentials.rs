@@ -21,8 +21,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Makes the credentials of a password, with a random salt. RFC 7677 asks for at least 4096 iterations;
-    /// it takes around a microsecond for each, here and in every client.
+    /// Makes the credentials of a password, with a random salt. RFC 7677 asks for at least 4096 iterations,
+    /// which take their time here and in every client that logs in.
     ///
     /// Fails with [`Error::Password`] alone.
     pub fn derive(

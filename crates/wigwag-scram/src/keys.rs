@@ -9,7 +9,7 @@ pub(crate) type Key = [u8; 32];
 pub(crate) struct SaltedPassword(Key);
 
 impl SaltedPassword {
-    /// Takes as long as the iterations: around a microsecond each.
+    /// Takes its time, by intention: as long as the iterations.
     pub(crate) fn new(password: &str, salt: &[u8], iterations: u32) -> SaltedPassword {
         let mut key = Key::default();
         pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut key);
