@@ -55,7 +55,7 @@ pub struct Limits {
     /// How long a publisher that is held back is not read before it is tried again.
     pub nap: Duration,
     /// How long a reader may hold back publishers until it has read everything; then what is too much for it
-    /// is dropped.
+    /// is dropped. No publisher is held back for longer in four times that, by all readers together.
     pub hold_back_max: Duration,
     /// How long a reader that takes nothing at all may hold back publishers.
     pub stall_max: Duration,

@@ -1,7 +1,7 @@
 //! Authentication: the question of a CONNECT, the AUTH exchange behind it, and authenticating again.
 
 use bytes::Bytes;
-use wigwag_proto::packet::{Auth, Connect};
+use wigwag_proto::packet::{Auth, Connect, PacketType};
 use wigwag_proto::{Packet, PropertiesBuf, Property, ReasonCode, Time};
 
 use super::connect::Introduction;
@@ -162,8 +162,10 @@ impl Shard {
             }
             // [MQTT-4.12.1-2]
             Verdict::Refuse(reason) => {
-                let code = Some(ReasonCode::NotAuthorized);
-                self.close(now, key, CloseReason::Refused(reason), code);
+                let code = Some(reason)
+                    .filter(|reason| reason.is_valid_in(PacketType::Disconnect))
+                    .unwrap_or(ReasonCode::NotAuthorized);
+                self.close(now, key, CloseReason::Refused(reason), Some(code));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Readers that are slower than what is published to them, for a while: their publishers wait a little.
 //!
 //! A publisher whose message comes to a reader that has too much to do is not read for a moment, on
-//! whichever shard it is. So much patience is bounded: a reader that takes nothing, or that has not caught
-//! up after some time, holds back nobody until it has.
+//! whichever shard it is. So much patience is bounded on both sides: a reader that takes nothing, or that
+//! has not caught up after some time, holds back nobody until it has; and a publisher waits no more than a
+//! part of its time, however many readers there are.
 
 use wigwag_proto::Time;
 
@@ -11,7 +12,7 @@ use crate::limits::Limits;
 use crate::peer::Letter;
 use crate::routes::Target;
 use crate::session::SessionKey;
-use crate::timers::Timer;
+use crate::timers::{Alarm, Timer};
 
 /// The patience that a reader uses up.
 #[derive(Debug)]
@@ -22,7 +23,34 @@ pub(super) struct HoldingBack {
     taken: u64,
 }
 
+/// The moments in which a publisher is not read.
+#[derive(Debug)]
+pub(super) struct Naps {
+    is_napping: bool,
+    pub(super) alarm: Alarm,
+    /// How many there were since.
+    since: Time,
+    count: u32,
+}
+
+/// A publisher waits one part of so many of its time.
+const PARTS_OF_TIME: u32 = 4;
+
+impl Naps {
+    /// Whether there may be another one.
+    fn may_begin(&mut self, now: Time, limits: &Limits) -> bool {
+        if now - self.since >= limits.hold_back_max * PARTS_OF_TIME {
+            (self.since, self.count) = (now, 0);
+        }
+        !self.is_napping && limits.nap * self.count < limits.hold_back_max
+    }
+}
+
 impl Connection {
+    pub(super) fn is_napping(&self) -> bool {
+        self.naps.as_ref().is_some_and(|naps| naps.is_napping)
+    }
+
     /// Whether the reader, which has too much to do, may hold back a publisher.
     pub(super) fn may_hold_back(&mut self, now: Time, limits: &Limits) -> bool {
         let taken = self.appended - self.out.len() as u64;
@@ -66,18 +94,32 @@ impl Shard {
         let Some(key) = session.and_then(|session| session.local.connection) else {
             return;
         };
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.is_napping = true;
-            let until = now + self.settings.limits.nap;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let limits = &self.settings.limits;
+        let naps = connection.naps.get_or_insert_with(|| {
+            Box::new(Naps {
+                is_napping: false,
+                alarm: Alarm::default(),
+                since: now,
+                count: 0,
+            })
+        });
+        if naps.may_begin(now, limits) {
+            naps.is_napping = true;
+            naps.count += 1;
             self.timers
-                .set(&mut connection.nap_alarm, Timer::Nap(key), until);
+                .set(&mut naps.alarm, Timer::Nap(key), now + limits.nap);
         }
     }
 
     /// Reads a publisher again.
     pub(super) fn wake(&mut self, key: ConnectionKey) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.is_napping = false;
+        if let Some(connection) = self.connections.get_mut(key)
+            && let Some(naps) = &mut connection.naps
+        {
+            naps.is_napping = false;
             self.touch(key);
         }
     }

@@ -48,7 +48,7 @@ use crate::trace::Way;
 
 use authenticate::Authentication;
 use connect::Introduction;
-use hold_back::HoldingBack;
+use hold_back::{HoldingBack, Naps};
 
 pub(crate) use connect::Pending;
 pub use embedder::Claimed;
@@ -108,9 +108,8 @@ struct Connection {
     appended: u64,
     /// Since its out-buffer holds too much.
     holding_back: Option<Box<HoldingBack>>,
-    /// Whether it is not read because a reader of its messages has too much to do.
-    is_napping: bool,
-    nap_alarm: Alarm,
+    /// Since a reader of its messages had too much to do.
+    naps: Option<Box<Naps>>,
     /// Whether it is in the list of connections that have something to write.
     touched: bool,
     /// Whether it is not read until its out-buffer has been written.
@@ -201,8 +200,7 @@ impl Shard {
             out_packets: 0,
             appended: 0,
             holding_back: None,
-            is_napping: false,
-            nap_alarm: Alarm::default(),
+            naps: None,
             touched: false,
             is_held_back: false,
             last_packet: now,
@@ -230,7 +228,7 @@ impl Shard {
                 Phase::AwaitConnect | Phase::AwaitAuth(..) => {
                     self.settings.limits.connect_packet_size_max
                 }
-                Phase::Online(_) if connection.is_held_back || connection.is_napping => break,
+                Phase::Online(_) if connection.is_held_back || connection.is_napping() => break,
                 Phase::Online(_) => self.settings.limits.packet_size_max,
                 Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => break,
                 Phase::Closing | Phase::Over => return bytes.len(),
@@ -275,7 +273,7 @@ impl Shard {
             .get(key)
             .is_some_and(|connection| match connection.phase {
                 Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => false,
-                Phase::Online(_) => !connection.is_held_back && !connection.is_napping,
+                Phase::Online(_) => !connection.is_held_back && !connection.is_napping(),
                 Phase::AwaitConnect | Phase::AwaitAuth(..) | Phase::Closing | Phase::Over => true,
             })
     }
@@ -343,8 +341,9 @@ impl Shard {
         if let Some(mut connection) = self.connections.remove(key) {
             self.timers
                 .cancel(&mut connection.alarm, Timer::Connection(key));
-            self.timers
-                .cancel(&mut connection.nap_alarm, Timer::Nap(key));
+            if let Some(naps) = &mut connection.naps {
+                self.timers.cancel(&mut naps.alarm, Timer::Nap(key));
+            }
         }
     }
 

@@ -99,3 +99,26 @@ fn who_is_held_back_can_go() {
     world.lose_all();
     world.assert_empty();
 }
+
+#[test]
+fn many_readers_together_hold_nobody_back_for_long() {
+    let world = World::new(1);
+    let publisher = world.connect(0, "pub");
+    let mut answered_after = 0;
+    // One after the other takes nothing.
+    for number in 0..40 {
+        let reader = world.connect(0, Hello::new(&format!("reader {number}")));
+        reader.subscribe("t", Q0);
+        reader.stall();
+        flood(&publisher, 300);
+        while publisher.heard().is_empty() {
+            world.advance_millis(10);
+            answered_after += 10;
+        }
+        reader.lose();
+    }
+    assert!(
+        (4_000..6_000).contains(&answered_after),
+        "{answered_after} ms"
+    );
+}
