@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::conf::config::LogType;
 use crate::entrance::{Entrance, Guest, Socket};
-use crate::listener::BoundListener;
+use crate::listener::{Address, BoundListener};
 use crate::logging::{Log, log_connection};
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
@@ -76,6 +76,7 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
         bound,
         entrance,
     } = door;
+    let _socket = SocketFile(&bound.address);
     let Hearers {
         workers,
         observer,
@@ -112,6 +113,18 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
                 log.write(LogType::Warning, what);
                 tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
+        }
+    }
+}
+
+/// The file of a Unix socket goes when nobody listens on it any more.
+struct SocketFile<'a>(&'a Address);
+
+impl Drop for SocketFile<'_> {
+    fn drop(&mut self) {
+        if let Address::Unix(path) = self.0 {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -182,6 +182,7 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
         match signals.next().await {
             Event::Terminate => break,
             Event::Reload => reload(&broker, args, volume, log),
+            Event::RotateLog => log.reopen(),
             Event::Save => log.write(
                 LogType::Warning,
                 "Warning: SIGUSR1 is ignored: there is nothing to be saved.",
@@ -237,6 +238,7 @@ fn reload(broker: &Broker, args: &Args, volume: Volume, log: &Log) {
 enum Event {
     Terminate,
     Reload,
+    RotateLog,
     Save,
     Print,
 }
@@ -245,6 +247,9 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// The first of the signals without a meaning; Mosquitto opens its log anew then.
+    #[cfg(target_os = "linux")]
+    rotate: Signal,
     user1: Signal,
     user2: Signal,
 }
@@ -256,13 +261,20 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            #[cfg(target_os = "linux")]
+            rotate: signal(SignalKind::from_raw(nix::libc::SIGRTMIN()))?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
         })
     }
 
     async fn next(&mut self) -> Event {
+        #[cfg(target_os = "linux")]
+        let rotate = self.rotate.recv();
+        #[cfg(not(target_os = "linux"))]
+        let rotate = std::future::pending::<Option<()>>();
         tokio::select! {
+            _ = rotate => Event::RotateLog,
             _ = self.terminate.recv() => Event::Terminate,
             _ = self.interrupt.recv() => Event::Terminate,
             _ = self.hangup.recv() => Event::Reload,
