@@ -39,6 +39,11 @@ const NEEDS: &[Need] = &[
         why: "mosquitto_pub, _sub and _rr are run against our broker",
     },
     Need {
+        probe: Probe::Program("promtool"),
+        package: "prometheus",
+        why: "promtool checks what our broker serves as metrics; the server itself is not used",
+    },
+    Need {
         probe: Probe::Program("chromium"),
         package: "chromium",
         why: "the browser test of the web UI",
@@ -69,6 +74,9 @@ const NEEDS: &[Need] = &[
         why: "a private folder for paho-mqtt, the Python client run against our broker",
     },
 ];
+
+/// Packages that would start a service of the same name.
+const SERVICES: [&str; 2] = ["mosquitto", "prometheus"];
 
 /// The oldest Node that the web UI's tools accept.
 const NODE_MIN: (u32, u32) = (20, 19);
@@ -175,10 +183,14 @@ fn is_debian(os_release: &str) -> bool {
 
 fn install(packages: &[&str]) -> anyhow::Result<()> {
     let root = Root::obtain(packages)?;
-    let _quiet = if packages.contains(&"mosquitto") {
-        Some(NoServiceStart::begin(&root)?)
-    } else {
+    let services: Vec<&str> = SERVICES
+        .into_iter()
+        .filter(|service| packages.contains(service))
+        .collect();
+    let _quiet = if services.is_empty() {
         None
+    } else {
+        Some(NoServiceStart::begin(&root)?)
     };
     run(&mut root.command("apt-get", &["update", "-qq"]))?;
     let mut words = vec![
@@ -193,9 +205,11 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
     ];
     words.extend(packages);
     run(&mut root.command("env", &words))?;
-    if packages.contains(&"mosquitto") && which("systemctl").is_some() {
-        println!("The tests start brokers of their own: Mosquitto's system service stays off.");
-        run(&mut root.command("systemctl", &["disable", "mosquitto"]))?;
+    if which("systemctl").is_some() {
+        for service in services {
+            println!("The tests start what they need: the system service of {service} stays off.");
+            run(&mut root.command("systemctl", &["disable", service]))?;
+        }
     }
     Ok(())
 }
@@ -231,7 +245,7 @@ impl Root {
 }
 
 /// While it lives, packages do not start their services: Mosquitto's would take port 1883,
-/// which `wigwag up` and its users want. The file is Debian's documented way to say so.
+/// which `wigwag up` and its users want, and Prometheus would begin to scrape. The file is Debian's documented way to say so.
 struct NoServiceStart<'a> {
     root: &'a Root,
     ours: bool,

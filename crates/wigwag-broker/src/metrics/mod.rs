@@ -5,6 +5,7 @@
 //! for it go on. Nothing is registered beforehand: a scrape encodes what the broker has counted.
 
 mod mosquitto;
+mod page;
 mod process;
 mod table;
 
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 use crate::sys::Reading;
 
 pub(crate) use mosquitto::write as write_mosquitto;
+pub use page::page;
 pub(crate) use process::Process;
 use table::Value;
 pub use table::{FAMILIES, Family, Kind};

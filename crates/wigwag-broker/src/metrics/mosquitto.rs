@@ -42,13 +42,29 @@ pub(crate) fn write(reading: &Reading, tree: &SysTree) -> String {
     out
 }
 
-fn sample(out: &mut String, topic: &str, value: impl std::fmt::Display) {
-    let name = name(topic);
-    let kind = if COUNTERS.contains(&topic) {
+/// Names, types and topics, for the page.
+pub(super) fn names() -> impl Iterator<Item = (String, &'static str, String)> {
+    let text = write(&Reading::default(), &SysTree::default());
+    let helps: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '))
+        .map(|(name, topic)| (name.to_owned(), topic.to_owned()))
+        .collect();
+    helps
+        .into_iter()
+        .map(|(name, topic)| (name, kind(&topic), topic))
+}
+
+fn kind(topic: &str) -> &'static str {
+    if COUNTERS.contains(&topic) {
         "counter"
     } else {
         "gauge"
-    };
+    }
+}
+
+fn sample(out: &mut String, topic: &str, value: impl std::fmt::Display) {
+    let (name, kind) = (name(topic), kind(topic));
     _ = write!(
         out,
         "# HELP {name} {topic}\n# TYPE {name} {kind}\n{name} {value}\n"

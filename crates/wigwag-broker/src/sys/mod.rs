@@ -3,6 +3,7 @@
 //! Pure: readings and their times are arguments. Topics, meanings and rules are Mosquitto's; the rows are in
 //! `table`. When to publish is told by `next_update`, who does it is the observer.
 
+mod page;
 mod table;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use wigwag_engine::stats::{NodeStats, Stats};
 use wigwag_proto::packet::PacketType;
 
+pub use page::page;
 pub use table::{LOAD_SPANS, LOADS, Load, ROWS, Row};
 
 /// What `$SYS/broker/version` says. The name is ours, and the version stands where scripts look for

@@ -6,6 +6,7 @@
 mod access;
 mod client;
 mod foreign;
+mod observation;
 mod options_page;
 
 use std::net::{Ipv4Addr, SocketAddr};
