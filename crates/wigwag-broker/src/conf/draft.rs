@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::config::{
-    Bind, Bridge, CertificateName, Config, Listener, LogDest, LogType, Plugin, Proxy, Security,
-    Tls, TlsVersion,
+    Bind, Bridge, CertificateName, Config, Listener, LogDest, LogType, Plugin, Protocol, Proxy,
+    Security, Tls, TlsVersion,
 };
 
 /// What the lines have said so far.
@@ -113,28 +113,43 @@ impl ListenerDraft {
         found
     }
 
-    /// Options of the section that say something about TLS, on a listener that has none.
-    pub(super) fn idle_options(&self) -> Vec<&'static str> {
-        if self.certfile.is_some() {
-            return Vec::new();
-        }
-        let told_by_proxy = self.proxy_version == Some(2);
+    /// Options of the section that are about something that the listener does not do, and what that is.
+    pub(super) fn idle_options(&self) -> Vec<(&'static str, &'static str)> {
+        const TLS: &str = "speak TLS";
+        let is_plain = self.certfile.is_none();
+        let is_untold = is_plain && self.proxy_version != Some(2);
+        let is_http = self.listener.protocol == Protocol::HttpApi;
         [
             (
                 "require_certificate",
-                self.require_certificate && !told_by_proxy,
+                TLS,
+                is_untold && self.require_certificate,
             ),
             (
                 "use_identity_as_username",
-                self.use_identity_as_username && !told_by_proxy,
+                TLS,
+                is_untold && self.use_identity_as_username,
             ),
-            ("use_subject_as_username", self.use_subject_as_username),
-            ("crlfile", self.crlfile.is_some()),
-            ("ciphers", self.ciphers.is_some()),
-            ("ciphers_tls1.3", self.ciphers_tls13.is_some()),
+            (
+                "use_subject_as_username",
+                TLS,
+                is_plain && self.use_subject_as_username,
+            ),
+            ("crlfile", TLS, is_plain && self.crlfile.is_some()),
+            ("ciphers", TLS, is_plain && self.ciphers.is_some()),
+            (
+                "ciphers_tls1.3",
+                TLS,
+                is_plain && self.ciphers_tls13.is_some(),
+            ),
+            (
+                "http_dir",
+                "have 'protocol http_api'",
+                !is_http && self.listener.http_dir.is_some(),
+            ),
         ]
         .into_iter()
-        .filter_map(|(option, is_idle)| is_idle.then_some(option))
+        .filter_map(|(option, why, is_idle)| is_idle.then_some((option, why)))
         .collect()
     }
 

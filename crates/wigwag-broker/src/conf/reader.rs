@@ -197,6 +197,10 @@ impl Reader<'_> {
             }
             Effect::Works | Effect::NotYet => {}
         }
+        if row.name == "log_dest" && first_word(rest).0 == "dlt" {
+            let text = "Warning: 'log_dest dlt' has no effect: there is no trace daemon to log to.";
+            self.remark(place, Weight::Warning, text.to_owned());
+        }
         Ok(())
     }
 
@@ -472,6 +476,12 @@ impl Reader<'_> {
         });
         let index = self.draft.config.plugins.len() - 1;
         open.plugin = Some(index);
+        if builtin == Some(BuiltIn::PersistSqlite) {
+            let text = format!(
+                "Warning: The plugin '{path}' is not supported yet and is ignored: sessions and retained messages end with the process."
+            );
+            self.remark(place, Weight::Warning, text);
+        }
         match builtin {
             Some(_) => Ok(index),
             None => {
@@ -548,6 +558,17 @@ impl Reader<'_> {
     }
 
     fn check_listeners(&mut self) {
+        let plugins = &self.draft.config.plugins;
+        let keeps = |plugin: &&Plugin| plugin.builtin == BuiltIn::PersistSqlite;
+        if let Some(plugin) = plugins.iter().find(keeps)
+            && self.draft.config.persistence.persistence
+        {
+            self.problems.push(Problem {
+                place: Some(plugin.place.clone()),
+                text: "A persistence plugin and 'persistence true' cannot be used together."
+                    .to_owned(),
+            });
+        }
         for draft in &self.draft.listeners {
             let place = &draft.listener.place;
             let texts = draft.contradictions();
@@ -556,11 +577,11 @@ impl Reader<'_> {
                 text: (*text).to_owned(),
             }));
             self.remarks
-                .extend(draft.idle_options().iter().map(|option| Remark {
+                .extend(draft.idle_options().iter().map(|(option, why)| Remark {
                     place: place.clone(),
                     weight: Weight::Warning,
                     text: format!(
-                        "Warning: '{option}' has no effect on {}, which does not speak TLS.",
+                        "Warning: '{option}' has no effect on {}, which does not {why}.",
                         draft.listener.bind
                     ),
                 }));

@@ -1192,7 +1192,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::V2_0,
         effect: Effect::Works,
-        what: "A folder of files that are served over HTTP.",
+        what: "A folder of files that are served beside the API, on a listener with `protocol http_api`.",
     },
     Row {
         name: "websockets_origin",

@@ -468,6 +468,25 @@ fn what_has_no_effect_is_said() {
 }
 
 #[test]
+fn what_is_not_built_yet_is_said() {
+    for text in [
+        "persistence true\n",
+        "plugin /usr/lib/mosquitto_persist_sqlite.so\n",
+        "listener 1\nprotocol websockets\nhttp_dir /srv\n",
+        "log_dest dlt\n",
+        "connection b\naddress a\ntopic #\n",
+    ] {
+        let said = remarks(text);
+        assert!(
+            said.iter().any(|line| line.starts_with("Warning: ")),
+            "{text}: {said:?}"
+        );
+    }
+    let both = problems("persistence true\nplugin mosquitto_persist_sqlite.so\n");
+    assert!(both[0].contains("cannot be used together"), "{both:?}");
+}
+
+#[test]
 fn what_would_leave_the_broker_open_is_refused() {
     for text in [
         "listener 1\npsk_hint x\n",
