@@ -111,6 +111,8 @@ impl Builder {
         self.access = Some(AccessSettings::from_config(config, &said));
         self.listeners.extend(listeners);
         self.http.extend(plan::http_listeners(config));
+        let metrics = config.metrics_listeners.iter().copied();
+        self.http.extend(metrics.map(HttpListener::metrics));
         self.ports = ports.to_vec();
         self.config = Some(config.clone());
         self

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Config {
     pub process: Process,
     /// How often `$SYS` is published; never without it.
     pub sys_interval: Option<Duration>,
+    /// Where metrics are served over HTTP, to everybody who gets there.
+    pub metrics_listeners: Vec<SocketAddr>,
     pub enable_control_api: bool,
     pub set_tcp_nodelay: bool,
     pub bridges: Vec<Bridge>,
@@ -69,6 +72,7 @@ impl Default for Config {
             logging: Logging::default(),
             process: Process::default(),
             sys_interval: Some(Duration::from_secs(10)),
+            metrics_listeners: Vec::new(),
             enable_control_api: false,
             set_tcp_nodelay: false,
             bridges: Vec::new(),

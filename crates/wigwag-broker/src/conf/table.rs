@@ -463,6 +463,18 @@ pub(super) const ROWS: &[Row] = &[
         what: "Seconds between two publications of `$SYS`; 0 for none.",
     },
     Row {
+        name: "metrics_listener",
+        aliases: &[],
+        section: Section::Global,
+        kind: Words("PORT [ADDRESS]", Try::Global(words::metrics_listener)),
+        default: "none",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "Where `/metrics` is served over HTTP without a password, on 127.0.0.1 unless an address is named; may stand several times.",
+    },
+    Row {
         name: "enable_control_api",
         aliases: &[],
         section: Section::Global,

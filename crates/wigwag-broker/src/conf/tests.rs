@@ -521,6 +521,20 @@ fn http_is_served_to_everybody_or_not_at_all() {
 }
 
 #[test]
+fn metrics_are_served_on_this_machine_unless_an_address_is_named() {
+    let listeners = config("metrics_listener 9234\nmetrics_listener 1 ::\n").metrics_listeners;
+    let texts: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["127.0.0.1:9234", "[::]:1"]);
+    for text in ["metrics_listener x\n", "metrics_listener 1 localhost\n"] {
+        let said = problems(text);
+        assert!(
+            said[0].contains("Expected: metrics_listener PORT [ADDRESS]"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn names_of_options_are_unique() {
     let mut names: Vec<&str> = table::names().collect();
     let count = names.len();

@@ -3,6 +3,7 @@
 //! Each function gets the rest of its line and says what is wrong with it, without the name of the option.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -119,6 +120,26 @@ pub(super) fn log_dest(draft: &mut Draft, rest: &str) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// `9234 [ADDRESS]`: only this machine gets there unless an address says otherwise.
+pub(super) fn metrics_listener(draft: &mut Draft, rest: &str) -> Outcome {
+    let (port, address) = first_word(rest);
+    let port = port.parse::<u16>();
+    let address = match address {
+        "" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        address => address.parse::<IpAddr>(),
+    };
+    match (port, address) {
+        (Ok(port), Ok(address)) => {
+            let listeners = &mut draft.config.metrics_listeners;
+            listeners.push(SocketAddr::new(address, port));
+            Ok(())
+        }
+        _ => Err(format!(
+            "Invalid 'metrics_listener' value ({rest}). Expected: metrics_listener PORT [ADDRESS], the address in numbers"
+        )),
+    }
 }
 
 /// One type per line; each line adds one.
