@@ -6,6 +6,7 @@
 
 mod docs;
 mod process;
+mod published;
 mod setup;
 mod steps;
 mod tally;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 
 use crate::Workspace;
 use crate::process::{ask, run, which};
+use crate::published;
 
 /// Something of the system that a test uses.
 struct Need {
@@ -89,6 +90,7 @@ pub(crate) fn run_all(workspace: &Workspace) -> anyhow::Result<()> {
     python_venv(workspace)?;
     node_modules(workspace)?;
     cargo_deny(workspace)?;
+    published::install_oldest_compiler()?;
     println!("setup: everything the tests need is there");
     Ok(())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 
 use crate::process::{ask, run, run_counted};
 use crate::tally::Tally;
-use crate::{Workspace, setup, tidy};
+use crate::{Workspace, published, setup, tidy};
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Selection {
@@ -36,8 +36,7 @@ struct Step {
 }
 
 /// What no binary of ours asks for and is tested all the same.
-const FEATURES: &str =
-    "wigwag-client/scram,wigwag-client/store-fjall,wigwag-client/stream,wigwag-store/fjall";
+const FEATURES: &str = "wigwag-client/blocking,wigwag-client/scram,wigwag-client/store-fjall,wigwag-client/stream,wigwag-store/fjall";
 
 /// In the order of running. The web UI comes before anything that compiles Rust, because the
 /// build script of `wigwag-ui` embeds what `web-build` makes.
@@ -150,6 +149,24 @@ const STEPS: &[Step] = &[
         what: "real sockets, and interop with Mosquitto, paho-mqtt and mqtt.js",
         needs: &["setup"],
         run: |_, tally| cargo_test(&["--test", "it"], tally),
+    },
+    Step {
+        name: "features",
+        what: "each feature of the published crates alone, and all together",
+        needs: &[],
+        run: published::features,
+    },
+    Step {
+        name: "package",
+        what: "the published crates build from their packages",
+        needs: &[],
+        run: published::package,
+    },
+    Step {
+        name: "oldest-rust",
+        what: "the published crates with the oldest compiler they promise",
+        needs: &["setup"],
+        run: published::oldest_compiler,
     },
     Step {
         name: "build",
