@@ -8,13 +8,15 @@
 mod proxy;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use wigwag_client::{
-    Client, Limits, Message, Outcome, Publish, PublishError, Publishing, Qos, Version,
+    Client, Limits, Message, Outcome, Publish, PublishError, Publishing, Qos, Store, SyncPolicy,
+    Version,
 };
 
 use crate::broker::{Broker, Kind};
@@ -24,15 +26,22 @@ use proxy::{Plan, Proxy};
 against_both_brokers!(
     what_was_delivered_over_mqtt_5_survives_every_fault,
     what_was_delivered_over_mqtt_3_1_1_survives_every_fault,
+    what_was_delivered_from_a_directory_survives_every_fault,
     pings_that_are_cut_after_lose_no_message,
 );
 
 fn what_was_delivered_over_mqtt_5_survives_every_fault(kind: Kind) {
-    block_on(run(kind, Version::V5));
+    block_on(run(kind, Version::V5, None));
 }
 
 fn what_was_delivered_over_mqtt_3_1_1_survives_every_fault(kind: Kind) {
-    block_on(run(kind, Version::V3_1_1));
+    block_on(run(kind, Version::V3_1_1, None));
+}
+
+/// Both clients keep their sessions on a disk that they wait for.
+fn what_was_delivered_from_a_directory_survives_every_fault(kind: Kind) {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(run(kind, Version::V5, Some(folder.path())));
 }
 
 const TOPICS: [&str; 4] = ["f/1/a", "f/1/b", "f/2/a", "f/2/b"];
@@ -190,7 +199,7 @@ impl Sent {
     }
 }
 
-async fn run(kind: Kind, version: Version) {
+async fn run(kind: Kind, version: Version, folder: Option<&Path>) {
     let span = Duration::from_secs(setting("WIGWAG_FAULT_SECS", 3));
     let seed = setting("WIGWAG_FAULT_SEED", 8);
     // For Mosquitto no bound on what waits for the subscriber, which it would drop.
@@ -199,7 +208,9 @@ async fn run(kind: Kind, version: Version) {
     let proxy = Proxy::start(broker.mqtt_port(), plan, version == Version::V5).await;
     let proxy = Arc::new(proxy);
     let persistent = |url: &str, name: &str| {
+        let store = folder.map(|folder| Store::dir(folder.join(name)).sync(SyncPolicy::Each));
         builder(url)
+            .store(store.unwrap_or_else(Store::memory))
             .version(version)
             .client_id(name)
             .clean_start(false)
@@ -259,7 +270,9 @@ async fn run(kind: Kind, version: Version) {
         receiver.await_all(sent.total()).await;
         within(receiver.client.disconnect()).await;
     }
-    tell(kind, version, span, &sent, [&subscriber, &witness]);
+    let place = folder.map_or("in memory", |_| "in a directory");
+    println!("{kind:?}, MQTT {version}, sessions {place}, {span:?} of faults:");
+    tell(&sent, [&subscriber, &witness]);
     println!("  the subscriber subscribed to more and unsubscribed {changes} times");
     print!("  {}", proxy.counts());
 
@@ -341,9 +354,9 @@ async fn change_mind(client: Client, is_over: Arc<AtomicBool>) -> usize {
 }
 
 /// Prints what the run has counted.
-fn tell(kind: Kind, version: Version, span: Duration, sent: &Sent, receivers: [&Receiver; 2]) {
+fn tell(sent: &Sent, receivers: [&Receiver; 2]) {
     let (total, delivered) = (sent.total(), sent.delivered);
-    println!("{kind:?}, MQTT {version}, {span:?} of faults: {total} sent, {delivered} delivered");
+    println!("  {total} sent, {delivered} delivered");
     for (name, receiver) in ["subscriber", "witness"].iter().zip(receivers) {
         let seen = receiver.seen.lock().unwrap();
         println!(
