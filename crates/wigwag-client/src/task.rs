@@ -448,7 +448,9 @@ impl Task {
             return false;
         };
         let core = &mut self.core;
-        if !core.is_receiving() && !core.is_closing() {
+        // While the connection ends, everything is read and thrown away.
+        let leaves_bytes = |core: &Core<Receipt>| !core.is_receiving() && !core.is_closing();
+        if leaves_bytes(core) {
             self.is_paused = true;
             return false;
         }
@@ -458,15 +460,17 @@ impl Task {
             *count += used as u64;
             used
         };
-        if std::mem::take(&mut self.is_paused) {
+        if self.is_paused {
             pump.consume_carried(&mut consume);
+            // What paused it may have come again, and may have gone before the next turn.
+            self.is_paused = leaves_bytes(core);
             return true;
         }
         let received =
             SCRATCH.with_borrow_mut(|scratch| pump.poll_receive(cx, scratch, &mut consume));
         match received {
             Poll::Pending => return false,
-            Poll::Ready(Ok(true)) => {}
+            Poll::Ready(Ok(true)) => self.is_paused = leaves_bytes(core),
             Poll::Ready(Ok(false)) => core.handle_failed(now, OfflineReason::Closed),
             Poll::Ready(Err(error)) => core.handle_failed(now, io_reason(&error)),
         }

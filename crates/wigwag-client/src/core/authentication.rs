@@ -126,6 +126,10 @@ impl<R> Core<R> {
 
     /// The authenticator has done what [`Output::Authenticate`] asked for, or gives up.
     pub(crate) fn handle_authenticated(&mut self, now: Time, result: Result<Reply, Arc<str>>) {
+        if !matches!(self.phase, Phase::Handshaking { .. } | Phase::Online { .. }) {
+            // The connection is ending, and its last packet has been written. [MQTT-3.14.4-1]
+            return;
+        }
         let turn = std::mem::take(&mut self.authentication.turn);
         match (turn, result) {
             (Turn::Beginning, Ok(Reply::Begun(words))) => self.begin_again(now, &words),

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use wigwag_client::{
     Authenticator, Bytes, Client, Event, OfflineReason, ReasonCode, ReauthenticateError, State,
+    Version,
 };
-use wigwag_proto::packet::{Auth, ConnAck};
-use wigwag_proto::{Packet, PropertiesBuf, Property};
+use wigwag_proto::codec::encode;
+use wigwag_proto::packet::{Auth, ConnAck, Delivery, Publish as PublishPacket};
+use wigwag_proto::{Packet, PacketId, Properties, PropertiesBuf, Property, TopicName};
 
 use crate::server::{Connection, Server, parse};
 use crate::{builder, wait_for_state, within};
@@ -83,7 +85,24 @@ fn properties(data: &str) -> PropertiesBuf {
     properties
 }
 
+fn connack(properties: &PropertiesBuf) -> Packet<'_> {
+    Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason: ReasonCode::Success,
+        properties: properties.as_properties(),
+    })
+}
+
 impl Connection {
+    /// Sends several packets in one piece.
+    async fn send_together(&mut self, packets: &[Packet<'_>]) {
+        let mut bytes = Vec::new();
+        for packet in packets {
+            encode(packet, Version::V5, &mut bytes).expect("valid");
+        }
+        self.send_bytes(&bytes).await;
+    }
+
     async fn auth(&mut self, reason: ReasonCode, data: &str) {
         let properties = properties(data);
         let properties = properties.as_properties();
@@ -91,12 +110,7 @@ impl Connection {
     }
 
     async fn welcome(&mut self) {
-        self.send(&Packet::ConnAck(ConnAck {
-            session_present: false,
-            reason: ReasonCode::Success,
-            properties: properties("").as_properties(),
-        }))
-        .await;
+        self.send(&connack(&properties(""))).await;
     }
 
     /// The Authentication Data of the next packet, which is a CONNECT or an AUTH.
@@ -156,6 +170,32 @@ async fn each_attempt_and_each_reauthentication_has_an_authenticator_of_its_own(
     assert!(report.is_clean(), "{report:?}");
     let stopped = within(client.reauthenticate()).await;
     assert_eq!(stopped, Err(ReauthenticateError::Stopped));
+}
+
+#[tokio::test]
+async fn what_comes_with_the_connack_is_not_left_lying() {
+    let server = Server::new().await;
+    let client = counting(&server);
+    client.start();
+    for _ in 0..40 {
+        let mut connection = server.accept_raw().await;
+        connection.data().await;
+        let publish = Packet::Publish(PublishPacket {
+            delivery: Delivery::AtLeastOnce {
+                packet_id: PacketId::new(7).expect("not zero"),
+                dup: false,
+            },
+            retain: false,
+            topic: TopicName::new("a").ok(),
+            properties: Properties::EMPTY,
+            payload: b"",
+        });
+        connection
+            .send_together(&[connack(&properties("")), publish])
+            .await;
+        let acknowledged = |packet: &Packet<'_>| matches!(packet, Packet::PubAck(_));
+        connection.expect(acknowledged).await;
+    }
 }
 
 #[tokio::test]

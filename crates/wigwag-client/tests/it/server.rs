@@ -91,7 +91,11 @@ impl Connection {
     pub(crate) async fn send(&mut self, packet: &Packet<'_>) {
         let mut bytes = Vec::new();
         encode(packet, Version::V5, &mut bytes).expect("valid");
-        self.stream.write_all(&bytes).await.expect("connected");
+        self.send_bytes(&bytes).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("connected");
     }
 
     /// Sends a packet in pieces of one byte.

@@ -311,6 +311,17 @@ fn auth_out_of_turn_is_a_protocol_error() {
 }
 
 #[test]
+fn nothing_follows_a_disconnect() {
+    let mut world = opened(builder());
+    world.sent();
+    world.auth(ReasonCode::ContinueAuthentication, METHOD, "");
+    world.auth(ReasonCode::ContinueAuthentication, METHOD, "");
+    world.proceed("late");
+    // [MQTT-3.14.4-1]
+    assert_eq!(world.sent(), ["DISCONNECT 0x82"]);
+}
+
+#[test]
 fn the_connect_timeout_bounds_the_exchange() {
     let mut world = opened(builder().connect_timeout(SECOND));
     world.auth(ReasonCode::ContinueAuthentication, METHOD, "");
