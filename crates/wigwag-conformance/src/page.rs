@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::differential::explained;
 use crate::script::{Verdict, ids_of};
 use crate::statement::{self, Seen, Statement};
 use crate::wire::Version;
@@ -54,7 +55,20 @@ pub fn write(records: &[Record<'_>]) -> String {
         write_table(&mut page, version, records, &rows);
     }
     write_reasons(&mut page, records, &rows);
+    write_differences(&mut page);
     page
+}
+
+/// What the random schedules may find.
+fn write_differences(page: &mut String) {
+    page.push_str(
+        "\n## Where our broker and Mosquitto 2.0.11 differ\n\n\
+         Random schedules of two clients are played to both brokers; these differences are meant, and any other \
+         fails the tests.\n\n",
+    );
+    for explained::Explanation { name, reason, .. } in explained::ALL {
+        let _ = writeln!(page, "- **{name}**: {reason}.");
+    }
 }
 
 const HEAD: &str = "# Conformance\n\n\
