@@ -3,6 +3,7 @@
 
 #[cfg(target_os = "linux")]
 mod idle;
+mod limits;
 mod moves;
 #[cfg(feature = "store-fjall")]
 mod receipts;
