@@ -15,7 +15,7 @@ use crate::logging::Log;
 #[non_exhaustive]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("Unable to load {what} \"{path}\". Check {option}.", path = path.display())]
+    #[error("Unable to load {what} \"{path}\". Check {option}", path = path.display())]
     Read {
         /// What it is.
         what: &'static str,

@@ -140,7 +140,7 @@ impl fmt::Display for BoundListener {
 #[non_exhaustive]
 pub enum StartError {
     /// The address is in use, not this machine's, or needs more rights.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// Where.
         address: Address,
@@ -148,7 +148,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The host has no address.
-    #[error("cannot listen on '{host}': {source}")]
+    #[error("cannot listen on '{host}'")]
     Resolve {
         /// The host.
         host: String,
@@ -165,7 +165,7 @@ pub enum StartError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The file for TLS keys cannot be written.
-    #[error("cannot write TLS keys to {path}: {source}", path = path.display())]
+    #[error("cannot write TLS keys to {path}", path = path.display())]
     KeyLog {
         /// The file.
         path: PathBuf,

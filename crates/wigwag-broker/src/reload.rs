@@ -23,7 +23,7 @@ use crate::plan;
 pub enum ReloadError {
     /// A listener is no longer there, or there is one more.
     #[error(
-        "It is not currently possible to add/remove listeners when reloading the config file: {0} needs a restart."
+        "It is not currently possible to add/remove listeners when reloading the config file: {0} needs a restart"
     )]
     Listeners(String),
     /// A file of a listener's TLS cannot be used.

@@ -10,7 +10,7 @@ use wigwag_broker::conf::{self, Config, Disk, Reading, Remark, Weight};
 use wigwag_broker::{Broker, Log};
 
 use super::background::{self, PidFile};
-use super::{Args, Volume, WRONG_CONFIGURATION, privileges};
+use super::{Args, Volume, WRONG_CONFIGURATION, privileges, supervisor};
 
 /// The folder of the environment, for what outlives the process.
 const PERSISTENCE_LOCATION: &str = "MOSQUITTO_PERSISTENCE_LOCATION";
@@ -172,12 +172,17 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
     }
     let broker = builder
         .start()
-        .map_err(|error| Failure::other(format!("Error: {error}.")))?;
+        .map_err(|error| Failure::other(format!("Error: {}.", with_causes(&error))))?;
     let version = env!("CARGO_PKG_VERSION");
     log.write(
         LogType::Information,
         format_args!("wigwag version {version} running"),
     );
+    if let Err(error) = supervisor::notify_ready() {
+        let text =
+            format_args!("Warning: Cannot tell the supervisor that the broker is ready: {error}.");
+        log.write(LogType::Warning, text);
+    }
     loop {
         match signals.next().await {
             Event::Terminate => break,
@@ -219,7 +224,7 @@ fn reload(broker: &Broker, args: &Args, volume: Volume, log: &Log) {
     };
     let waiting = match broker.reload(&config) {
         Ok(waiting) => waiting,
-        Err(error) => return failed(&format!("Error: {error}")),
+        Err(error) => return failed(&format!("Error: {}.", with_causes(&error))),
     };
     for option in waiting {
         let text = format_args!("Warning: '{option}' has changed, which takes a restart.");
@@ -232,6 +237,18 @@ fn reload(broker: &Broker, args: &Args, volume: Volume, log: &Log) {
     }
     broker.follow_log();
     write_remarks(log, &remarks);
+}
+
+/// An error and what is behind it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.trim_end_matches('.').to_owned()
 }
 
 /// What a signal asks for.

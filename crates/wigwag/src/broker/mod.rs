@@ -6,6 +6,7 @@
 mod background;
 mod configured;
 mod privileges;
+mod supervisor;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

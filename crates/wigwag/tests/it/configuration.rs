@@ -1,6 +1,7 @@
 //! Configuration files and command lines: what our broker takes and refuses, beside Mosquitto 2.0.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use tempfile::tempdir;
 
 use crate::broker::{Kind, free_port};
 use crate::configured::{Outcome, command, outcome, write};
-use crate::process::Process;
+use crate::process::{BOUND, Process};
 use crate::tools;
 
 /// A file, and what is to be made of it.
@@ -296,6 +297,26 @@ fn publisher(port: u16) -> Process {
 }
 
 #[test]
+fn a_supervisor_is_told_when_the_broker_is_ready() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(BOUND)).unwrap();
+    let file = folder.path().join("m.conf");
+    let port = free_port();
+    write(
+        &file,
+        &format!("listener {port}\nallow_anonymous true\nuser root\n"),
+    );
+    let mut command = command(Kind::Wigwag);
+    let _process = Process::start(command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path));
+    let mut message = [0; 64];
+    let len = socket.recv(&mut message).unwrap();
+    assert_eq!(&message[..len], b"READY=1");
+    publish(port);
+}
+
+#[test]
 fn a_daemon_says_who_it_is_and_ends_with_its_file() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("m.conf");
@@ -331,7 +352,7 @@ fn signal(name: &str, pid: &str) -> bool {
 }
 
 fn await_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + crate::process::BOUND;
+    let deadline = std::time::Instant::now() + BOUND;
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "not in time: {what}");
     }

@@ -12,9 +12,11 @@ use rcgen::{
     SerialNumber, date_time_ymd,
 };
 use tempfile::{TempDir, tempdir};
+use wigwag_client::{Outcome, Publish, Qos, Tls};
 
 use crate::broker::{Kind, free_port};
 use crate::configured::{Configured, write};
+use crate::our_client;
 use crate::process::{BOUND, Process};
 use crate::tools;
 
@@ -380,6 +382,31 @@ fn a_load_balancer_tells_where_its_client_is() {
     assert_eq!(connected(v2, line), None);
     let nameless = [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", &addresses[..]].concat();
     assert_eq!(connected(v2, &nameless), None);
+}
+
+#[test]
+fn messages_pass_over_secure_websocket() {
+    let folder = tempdir().unwrap();
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 1);
+    let port = free_port();
+    let text = configuration(
+        &folder,
+        &format!(
+            "listener {port}\nprotocol websockets\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n"
+        ),
+    );
+    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let pem = std::fs::read(broker.folder.path().join("ca.crt")).unwrap();
+    our_client::block_on(async {
+        let url = format!("wss://localhost:{port}/mqtt");
+        let builder = our_client::builder(&url).tls(Tls::ca_pem(pem));
+        let client = our_client::online(builder).await;
+        let publish = Publish::new("a", "sealed").qos(Qos::AtLeastOnce);
+        let outcome = our_client::within(client.publish(publish)).await.unwrap();
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+        our_client::within(client.disconnect()).await;
+    });
 }
 
 #[test]
