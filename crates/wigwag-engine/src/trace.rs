@@ -125,8 +125,14 @@ impl Shard {
     /// Tells of a packet of a connection, if somebody reads that.
     pub(crate) fn trace(&mut self, connection: ConnectionKey, way: Way, packet: &Packet<'_>) {
         if self.is_tracing
-            && let Some(traced) = Traced::of(packet)
+            && let Some(mut traced) = Traced::of(packet)
         {
+            // Acknowledgements of MQTT 3.x have no room for a reason.
+            if let Traced::Ack { reason, .. } = &mut traced
+                && !self.has_properties(connection)
+            {
+                *reason = ReasonCode::Success;
+            }
             let session = self.session_of(connection);
             self.push_traced(connection, session, way, traced);
         }

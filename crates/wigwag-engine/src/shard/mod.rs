@@ -525,6 +525,12 @@ impl Shard {
         }
     }
 
+    /// Whether the packets of a connection have properties and reasons.
+    pub(crate) fn has_properties(&self, key: ConnectionKey) -> bool {
+        let connection = self.connections.get(key);
+        connection.is_some_and(|connection| connection.receiving.version.has_properties())
+    }
+
     pub(crate) fn client_id_of(&self, session: Option<SessionKey>) -> Option<Box<str>> {
         let session = self.sessions.get(session?)?;
         Some(session.identity.client_id.clone())

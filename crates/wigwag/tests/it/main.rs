@@ -46,6 +46,7 @@ mod hostile_bytes;
 mod kills;
 mod listeners;
 mod mosquitto_clients;
+mod observation;
 mod old_broker;
 mod restarts;
 mod take_over;

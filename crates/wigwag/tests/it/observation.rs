@@ -1,0 +1,232 @@
+//! What both brokers tell of themselves after the same happened to them: the `$SYS` tree as `mosquitto_sub`
+//! shows it, and the log of a verbose start. Every difference is listed here, and must still be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tempfile::TempDir;
+
+use crate::broker::{Kind, free_port};
+use crate::configured::Configured;
+use crate::process::Process;
+use crate::tools;
+
+/// A verbose broker that publishes `$SYS` every second.
+struct Watched {
+    broker: Configured,
+    port: u16,
+}
+
+impl Watched {
+    fn start(kind: Kind) -> Self {
+        let port = free_port();
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nsys_interval 1\n");
+        let broker = Configured::start(kind, TempDir::new().unwrap(), &text);
+        Self { broker, port }
+    }
+
+    fn client(&self, program: &str, client_id: &str, args: &[&str]) -> Process {
+        let mut command = tools::system(program);
+        command
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-i",
+                client_id,
+            ])
+            .args(args);
+        Process::start(&mut command)
+    }
+
+    /// Runs a client to its end, and waits until the broker's log knows of that.
+    fn run(&self, program: &str, client_id: &str, args: &[&str]) {
+        let mut client = self.client(program, client_id, args);
+        let status = client.await_exit();
+        assert!(status.success(), "{program} {args:?}: {}", client.said());
+        let begin = format!(": Client {client_id} ");
+        self.broker
+            .process
+            .await_line("the end of a client", |line| {
+                line.contains(&begin) && line.contains("disconnected")
+            });
+    }
+
+    /// The same for both brokers: every QoS, retained messages, a Will, wildcards, names and versions.
+    fn play(&self) {
+        let publish = |client_id: &str, args: &[&str]| self.run("mosquitto_pub", client_id, args);
+        let subscribe = |client_id: &str, args: &[&str]| self.run("mosquitto_sub", client_id, args);
+        publish(
+            "two",
+            &[
+                "-V", "mqttv5", "-q", "2", "-r", "-t", "a/b", "-m", "hello", "-u", "joe",
+            ],
+        );
+        publish(
+            "one",
+            &["-V", "mqttv311", "-q", "1", "-t", "a/c", "-m", "nobody"],
+        );
+        let will = [
+            "--will-topic",
+            "w",
+            "--will-payload",
+            "gone",
+            "--will-qos",
+            "1",
+        ];
+        let plain = ["-V", "mqttv31", "-t", "a/c", "-m", "x"];
+        publish("will", &[&plain[..], &will[..]].concat());
+        subscribe(
+            "sub1",
+            &["-V", "mqttv311", "-q", "1", "-t", "a/#", "-C", "1"],
+        );
+        let wanted = [
+            "-V", "mqttv5", "-t", "c/+", "-t", "a/b", "-U", "c/+", "-C", "1",
+        ];
+        subscribe("sub2", &wanted);
+    }
+}
+
+/// The log without times, ports and the name of the broker, in the words of Mosquitto 2.1.
+fn normalised(log: &str, kind: Kind) -> Vec<String> {
+    let from_first_client = log
+        .lines()
+        .skip_while(|line| !line.contains("New connection"));
+    from_first_client
+        .map(|line| {
+            let text = line.split_once(": ").map_or(line, |(_, text)| text);
+            let text = without_ports(text);
+            match kind {
+                // Mosquitto looks for subscribers when PUBREL comes; ours says at once that there are none.
+                Kind::Wigwag if text.starts_with("Sending PUBREC") => text.replace("rc16", "rc0"),
+                Kind::Wigwag => text,
+                Kind::Mosquitto => in_words_of_2_1(&text),
+            }
+        })
+        .collect()
+}
+
+/// `127.0.0.1:PORT` and `port PORT` without the number.
+fn without_ports(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = ["127.0.0.1:", "on port "]
+        .iter()
+        .filter_map(|begin| rest.find(begin).map(|at| at + begin.len()))
+        .min()
+    {
+        out.push_str(&rest[..at]);
+        out.push('N');
+        rest = rest[at..].trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out + rest
+}
+
+/// What 2.1 says otherwise than Debian's 2.0.11: the versions of MQTT by their levels, and clients that leave
+/// with their addresses.
+fn in_words_of_2_1(text: &str) -> String {
+    let text = text.replace("(p2, ", "(p4, ").replace("(p1, ", "(p3, ");
+    match text.strip_suffix(" disconnected.") {
+        Some(who) => format!("{who} [127.0.0.1:N] disconnected."),
+        None => text,
+    }
+}
+
+#[test]
+fn a_verbose_log_has_the_lines_of_mosquittos() {
+    let log = |kind| {
+        let watched = Watched::start(kind);
+        watched.play();
+        normalised(&watched.broker.process.said(), kind)
+    };
+    let (ours, theirs) = (log(Kind::Wigwag), log(Kind::Mosquitto));
+    assert!(theirs.len() > 40, "{theirs:#?}");
+    for (number, (our, their)) in ours.iter().zip(&theirs).enumerate() {
+        assert_eq!(
+            our, their,
+            "line {number}\nours: {ours:#?}\ntheirs: {theirs:#?}"
+        );
+    }
+    assert_eq!(ours.len(), theirs.len(), "{ours:#?}\n{theirs:#?}");
+}
+
+/// The tree after the play, as somebody saw it who watched from the beginning.
+fn tree(kind: Kind) -> BTreeMap<String, String> {
+    let watched = Watched::start(kind);
+    let watcher = watched.client("mosquitto_sub", "watcher", &["-F", "%t=%p", "-t", "$SYS/#"]);
+    watcher.await_line("the tree", |line| line.starts_with("$SYS/broker/uptime="));
+    // Two at a time: Mosquitto 2.1 publishes the maximum from there on.
+    let stays = watched.client("mosquitto_sub", "stays", &["-d", "-t", "stays"]);
+    stays.await_line("that it is subscribed", |line| {
+        line.starts_with("Subscribed (mid")
+    });
+    watched.play();
+    watcher.await_line("the last message", |line| {
+        line == "$SYS/broker/publish/bytes/received=12"
+    });
+    // What belongs to the same update comes before the next uptime.
+    for _ in 0..2 {
+        watcher.await_line("the next update", |line| {
+            line.starts_with("$SYS/broker/uptime=")
+        });
+    }
+    watcher
+        .said()
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(topic, payload)| (topic.to_owned(), payload.to_owned()))
+        .collect()
+}
+
+/// Numbers that depend on what came from clients alone, and so must be the same.
+const EXACT: &[&str] = &[
+    "$SYS/broker/bytes/received",
+    "$SYS/broker/clients/active",
+    "$SYS/broker/clients/connected",
+    "$SYS/broker/clients/disconnected",
+    "$SYS/broker/clients/expired",
+    "$SYS/broker/clients/inactive",
+    "$SYS/broker/clients/maximum",
+    "$SYS/broker/clients/total",
+    "$SYS/broker/messages/received",
+    "$SYS/broker/publish/bytes/received",
+    "$SYS/broker/publish/messages/dropped",
+    "$SYS/broker/shared_subscriptions/count",
+    "$SYS/broker/subscriptions/count",
+];
+
+/// Topics that Debian's Mosquitto does not have: those of 2.1, and the counters by type of packet.
+fn is_newer(topic: &str) -> bool {
+    ["packet/out/", "connections/socket/count", "mqtt/"]
+        .iter()
+        .any(|begin| topic.starts_with(&format!("$SYS/broker/{begin}")))
+}
+
+#[test]
+fn the_tree_has_mosquittos_topics_and_numbers() {
+    let (ours, theirs) = (tree(Kind::Wigwag), tree(Kind::Mosquitto));
+    let names = |tree: &BTreeMap<String, String>| -> BTreeSet<String> {
+        tree.keys()
+            .filter(|topic| !is_newer(topic))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(names(&ours), names(&theirs));
+    assert!(
+        ours.keys().any(|topic| is_newer(topic)) && !theirs.keys().any(|topic| is_newer(topic))
+    );
+    let exact = |tree: &BTreeMap<String, String>| -> Vec<(String, String)> {
+        let of = |topic: &&str| {
+            (
+                topic.to_string(),
+                tree.get(*topic).cloned().unwrap_or_default(),
+            )
+        };
+        EXACT.iter().map(of).collect()
+    };
+    assert_eq!(exact(&ours), exact(&theirs));
+    // Debian's Mosquitto leaves one of the three out.
+    let received =
+        |tree: &BTreeMap<String, String>| tree["$SYS/broker/publish/messages/received"].clone();
+    assert_eq!((&*received(&ours), &*received(&theirs)), ("3", "2"));
+}
