@@ -14,7 +14,9 @@ use wigwag_net::accept;
 use wigwag_net::tls::KeyLogFile;
 
 use crate::acceptor::{self, Hearers};
-use crate::access::{AccessDesk, AccessError, AccessSettings, CONTROL, Prepared};
+use crate::access::{
+    AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
+};
 use crate::conf::Config;
 use crate::desk::{Desk, OpenDesk, Order};
 use crate::entrance::House;
@@ -39,6 +41,7 @@ pub struct Builder {
     settings: Settings,
     /// Without it, everybody may do everything.
     access: Option<Result<AccessSettings, AccessError>>,
+    authority: Option<AuthorityDesk>,
     max_connections: Option<u32>,
     websocket_head_size_max: usize,
     tls_key_log: Option<PathBuf>,
@@ -57,6 +60,7 @@ impl Default for Builder {
             shards: None,
             settings: Settings::default(),
             access: None,
+            authority: None,
             max_connections: None,
             websocket_head_size_max: 4_096,
             tls_key_log: None,
@@ -95,6 +99,13 @@ impl Builder {
     #[must_use]
     pub fn access(mut self, settings: AccessSettings) -> Builder {
         self.access = Some(Ok(settings));
+        self
+    }
+
+    /// Lets a program of one's own decide on access, whatever [`Builder::access`] or a configuration says.
+    #[must_use]
+    pub fn authority(mut self, authority: Arc<dyn Authority>) -> Builder {
+        self.authority = Some(AuthorityDesk(authority));
         self
     }
 
@@ -149,7 +160,8 @@ impl Builder {
 
     /// Opens the listeners and starts the broker. Nothing is left behind if that fails.
     pub fn start(mut self) -> Result<Broker, StartError> {
-        let access = self.access.take().transpose()?;
+        let access = self.access.take().filter(|_| self.authority.is_none());
+        let access = access.transpose()?;
         let access = access
             .map(|settings| Prepared::read(settings, &self.log))
             .transpose()?;
@@ -215,9 +227,22 @@ impl Builder {
             .transpose()?
             .map(Arc::new);
         broker.access.clone_from(&access);
+        if let Some(access) = &access {
+            let gated = |listener: HttpListener| match listener.said_index() {
+                Some(index) => listener.gate(access.gate(index)),
+                None => listener,
+            };
+            self.http = std::mem::take(&mut self.http)
+                .into_iter()
+                .map(gated)
+                .collect();
+        }
         let desk: Arc<dyn Desk> = match access {
             Some(access) => access,
-            None => Arc::new(OpenDesk),
+            None => match self.authority.take() {
+                Some(authority) => Arc::new(authority),
+                None => Arc::new(OpenDesk),
+            },
         };
 
         for id in (0..shards).map(ShardId) {

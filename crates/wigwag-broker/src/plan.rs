@@ -65,13 +65,14 @@ fn limits(config: &Config) -> Limits {
     limits
 }
 
-/// The listeners. In local only mode they are on these ports of this machine, or on 1883, with what the
+/// The listeners for MQTT. In local only mode they are on these ports of this machine, or on 1883, with what the
 /// file says of the default listener.
 pub(crate) fn listeners(config: &Config, ports: &[u16]) -> Vec<Listener> {
     if !config.local_only {
         return config
             .listeners
             .iter()
+            .filter(|said| said.protocol != Protocol::HttpApi)
             .cloned()
             .map(Listener::from)
             .collect();
@@ -101,15 +102,16 @@ pub(crate) fn listeners(config: &Config, ports: &[u16]) -> Vec<Listener> {
 /// Where HTTP is served. The reader takes nothing but addresses in numbers for it.
 pub(crate) fn http_listeners(config: &Config) -> Vec<HttpListener> {
     let http = (config.listeners.iter()).filter(|said| said.protocol == Protocol::HttpApi);
-    http.filter_map(|said| match &said.bind {
-        Bind::Tcp { host, port, .. } => {
-            let host = host.as_deref().unwrap_or("0.0.0.0");
-            let addr = SocketAddr::new(host.parse().ok()?, *port);
-            Some(HttpListener::api(addr, said.http_dir.clone()))
-        }
-        Bind::Unix(_) => None,
-    })
-    .collect()
+    http.zip(0..)
+        .filter_map(|(said, index)| match &said.bind {
+            Bind::Tcp { host, port, .. } => {
+                let host = host.as_deref().unwrap_or("0.0.0.0");
+                let addr = SocketAddr::new(host.parse().ok()?, *port);
+                Some(HttpListener::api(addr, said.http_dir.clone()).said(index))
+            }
+            Bind::Unix(_) => None,
+        })
+        .collect()
 }
 
 /// What holds for the connections of a listener.

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use wigwag_access::control::{BROKER_TOPIC, DYNSEC_TOPIC, ListenerInfo, Plugin};
 use wigwag_access::dynsec::Rights;
 use wigwag_engine::auth::{AuthRequest, AuthStep, Verdict};
 use wigwag_engine::policy::{Identity, Policy};
 use wigwag_engine::proto::ReasonCode;
-use wigwag_engine::{Claimed, Kick, ShardId, Who};
+use wigwag_engine::{Claimed, Kick, ListenerSettings, ShardId, Who};
 
 use super::files::{self, AccessError};
 use super::keeper::{Keeper, Requests};
 use super::policy::{ShardPolicy, Shared, caller};
-use super::pool::{Job, Pool};
+use super::pool::{Job, Pool, Reply};
 use super::settings::{AccessSettings, DynamicSecurity};
-use super::tables::{Judgement, Tables};
+use super::tables::{self, Judgement, Tables};
 use crate::desk::{Desk, Order, Orders};
+use crate::http::{Credentials, Gate};
 use crate::listener::{Address, BoundListener, Transport};
 use crate::logging::Log;
 
@@ -101,6 +103,72 @@ impl Prepared {
 }
 
 impl AccessDesk {
+    /// Lets those in to a listener for HTTP whom the configuration lets in there.
+    pub(crate) fn gate(self: &Arc<AccessDesk>, index: u16) -> Gate {
+        let mut listener = ListenerSettings::default();
+        listener.number = tables::http_number(index);
+        let (desk, listener) = (Arc::clone(self), Arc::new(listener));
+        Arc::new(move |credentials| {
+            let verdict = desk.admit(credentials, &listener);
+            Box::pin(async move { matches!(verdict.await, Ok(Verdict::Allow { .. })) })
+        })
+    }
+
+    fn admit(
+        &self,
+        credentials: Option<Credentials>,
+        listener: &Arc<ListenerSettings>,
+    ) -> oneshot::Receiver<Verdict> {
+        let (user_name, password) = match credentials {
+            Some(it) => (Some(it.user_name), Some(it.password)),
+            None => (None, None),
+        };
+        let mut identity = Identity::new("", user_name.as_deref());
+        identity.listener = Arc::clone(listener);
+        let (sender, verdict) = oneshot::channel();
+        // Who has gone meanwhile needs no answer.
+        let reply = Box::new(|verdict| _ = sender.send(verdict));
+        self.decide(identity, false, password.map(Vec::into), reply);
+        verdict
+    }
+
+    /// Decides on who wants to come in, here or on a thread of the pool.
+    fn decide(
+        &self,
+        identity: Identity,
+        is_certified: bool,
+        password: Option<Box<[u8]>>,
+        reply: Reply,
+    ) {
+        match self
+            .shared
+            .judge(&identity, is_certified, password.is_some())
+        {
+            Judgement::Admit => reply(Verdict::Allow {
+                user_name: identity.user_name,
+                data: None,
+            }),
+            Judgement::Refuse => reply(Verdict::Refuse(ReasonCode::NotAuthorized)),
+            Judgement::Check { hash, is_nobodys } => {
+                let password = password.unwrap_or_default();
+                if !is_nobodys && self.shared.knows(&identity, &password, &hash) {
+                    let user_name = identity.user_name;
+                    return reply(Verdict::Allow {
+                        user_name,
+                        data: None,
+                    });
+                }
+                self.pool.submit(Job {
+                    reply,
+                    identity,
+                    password,
+                    hash,
+                    is_nobodys,
+                });
+            }
+        }
+    }
+
     /// Reads the files again and decides by them from here on; says whom to disconnect. If anything is wrong
     /// with a file, nothing changes. Dynamic security has no part in it: it is changed over MQTT.
     pub(crate) fn reload(&self, settings: &AccessSettings) -> Result<Kick, AccessError> {
@@ -180,32 +248,19 @@ impl Desk for AccessDesk {
             identity,
             step,
         } = request;
-        let decide = |verdict| orders.answer(Order::Verdict(connection, verdict));
-        let AuthStep::Connect {
-            is_certified,
-            password,
-            ..
-        } = step
-        else {
-            return decide(Verdict::Refuse(ReasonCode::NotAuthorized));
-        };
-        match self
-            .shared
-            .judge(&identity, is_certified, password.is_some())
-        {
-            Judgement::Admit => decide(Verdict::Allow {
-                user_name: identity.user_name,
-                data: None,
-            }),
-            Judgement::Refuse => decide(Verdict::Refuse(ReasonCode::NotAuthorized)),
-            Judgement::Check { hash, is_nobodys } => self.pool.submit(Job {
-                orders: orders.clone(),
-                connection,
-                identity,
-                password: password.unwrap_or_default(),
-                hash,
-                is_nobodys,
-            }),
+        let orders = orders.clone();
+        let reply: Reply =
+            Box::new(move |verdict| orders.answer(Order::Verdict(connection, verdict)));
+        match step {
+            AuthStep::Connect {
+                is_certified,
+                password,
+                ..
+            } => self.decide(identity, is_certified, password, reply),
+            // The policy lets nobody get as far as that.
+            AuthStep::Continue { .. } | AuthStep::ReAuthenticate { .. } => {
+                reply(Verdict::Refuse(ReasonCode::NotAuthorized));
+            }
         }
     }
 

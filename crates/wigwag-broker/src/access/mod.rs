@@ -4,6 +4,7 @@
 //! and stands between the engine and all of that: [`policy`] answers on the shard's thread from tables that
 //! are swapped as a whole, [`pool`] checks passwords, and [`keeper`] changes dynamic security.
 
+pub mod authority;
 pub mod settings;
 
 mod desk;
@@ -13,7 +14,9 @@ mod policy;
 mod pool;
 mod tables;
 
+pub use authority::Authority;
 pub use files::AccessError;
 pub use settings::{AccessSettings, DynamicSecurity, Security, Source};
 
+pub(crate) use authority::AuthorityDesk;
 pub(crate) use desk::{AccessDesk, CONTROL, Prepared};

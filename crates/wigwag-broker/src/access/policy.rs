@@ -55,7 +55,8 @@ impl Shared {
             .judge(&self.rights.load(), caller, has_password)
     }
 
-    fn knows(&self, identity: &Identity, password: &[u8], hash: &PasswordHash) -> bool {
+    /// Whether the password was found to fit the hash a short while ago.
+    pub(super) fn knows(&self, identity: &Identity, password: &[u8], hash: &PasswordHash) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         let user = identity.user_name.as_deref().unwrap_or_default();
         verified.knows(self.origin.elapsed(), user, password, hash)

@@ -13,14 +13,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wigwag_access::password::PasswordHash;
-use wigwag_engine::ConnectionKey;
 use wigwag_engine::auth::Verdict;
 use wigwag_engine::policy::Identity;
 use wigwag_engine::proto::ReasonCode;
 
 use super::policy::Shared;
 use super::tables::Judgement;
-use crate::desk::{Order, Orders};
 
 /// Passwords that wait to be checked.
 const JOBS_MAX: usize = 1_000;
@@ -44,10 +42,12 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// Late answers and addresses with wrong passwords that are kept; beyond them, answers are not late.
 const LATE_MAX: usize = 10_000;
 
+/// Takes a verdict to who waits for it.
+pub(super) type Reply = Box<dyn FnOnce(Verdict) + Send>;
+
 /// A password to be checked.
 pub(super) struct Job {
-    pub(super) orders: Orders,
-    pub(super) connection: ConnectionKey,
+    pub(super) reply: Reply,
     pub(super) identity: Identity,
     pub(super) password: Box<[u8]>,
     pub(super) hash: Arc<PasswordHash>,
@@ -79,8 +79,7 @@ struct Queue {
 /// A refusal that is not to be given before its time.
 struct Late {
     at: Instant,
-    orders: Orders,
-    connection: ConnectionKey,
+    reply: Reply,
 }
 
 impl Pool {
@@ -102,13 +101,13 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Has a password checked; the verdict goes to the shard that asked.
+    /// Has a password checked.
     pub(super) fn submit(&self, job: Job) {
         let mut queue = self.inner.lock();
         let from_there = address(&job.identity).map_or(0, |address| queue.count(address));
         if queue.jobs.len() >= JOBS_MAX || from_there >= JOBS_PER_ADDRESS_MAX {
             drop(queue);
-            return refuse(&job.orders, job.connection, ReasonCode::ServerBusy);
+            return refuse(job.reply, ReasonCode::ServerBusy);
         }
         if let Some(address) = address(&job.identity) {
             *queue.by_address.entry(address).or_default() += 1;
@@ -130,7 +129,7 @@ impl Inner {
     fn run(&self) {
         while let Some((since, job)) = self.next() {
             if since.elapsed() > WAIT_MAX {
-                refuse(&job.orders, job.connection, ReasonCode::ServerBusy);
+                refuse(job.reply, ReasonCode::ServerBusy);
             } else if job.hash.verify(&job.password) && !job.is_nobodys {
                 self.right(job);
             } else {
@@ -148,7 +147,7 @@ impl Inner {
             }
             let now = Instant::now();
             while let Some(late) = queue.pop_due(now) {
-                refuse(&late.orders, late.connection, ReasonCode::NotAuthorized);
+                refuse(late.reply, ReasonCode::NotAuthorized);
             }
             if let Some(next) = queue.pop() {
                 return Some(next);
@@ -170,14 +169,14 @@ impl Inner {
             Judgement::Check { hash, is_nobodys } => !is_nobodys && *hash == *job.hash,
         };
         if !is_still_right {
-            return refuse(&job.orders, job.connection, ReasonCode::NotAuthorized);
+            return refuse(job.reply, ReasonCode::NotAuthorized);
         }
         self.shared.remember(&job.identity, &job.password, job.hash);
         let verdict = Verdict::Allow {
             user_name: job.identity.user_name,
             data: None,
         };
-        job.orders.answer(Order::Verdict(job.connection, verdict));
+        (job.reply)(verdict);
     }
 
     fn wrong(&self, job: Job) {
@@ -186,12 +185,11 @@ impl Inner {
         let delay = address(&job.identity).map_or(DELAY, |address| queue.delay(address, now));
         if queue.late.len() >= LATE_MAX {
             drop(queue);
-            return refuse(&job.orders, job.connection, ReasonCode::NotAuthorized);
+            return refuse(job.reply, ReasonCode::NotAuthorized);
         }
         queue.late.push(Reverse(Late {
             at: now + delay,
-            orders: job.orders,
-            connection: job.connection,
+            reply: job.reply,
         }));
         drop(queue);
         // Somebody may be waiting for a later one.
@@ -249,8 +247,8 @@ fn address(identity: &Identity) -> Option<IpAddr> {
     identity.address.map(|address| address.ip())
 }
 
-fn refuse(orders: &Orders, connection: ConnectionKey, reason: ReasonCode) {
-    orders.answer(Order::Verdict(connection, Verdict::Refuse(reason)));
+fn refuse(reply: Reply, reason: ReasonCode) {
+    reply(Verdict::Refuse(reason));
 }
 
 impl PartialEq for Late {

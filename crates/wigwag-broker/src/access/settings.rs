@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::files::AccessError;
 use crate::conf::Config;
-use crate::conf::config::{BuiltIn, Listener, Plugin};
+use crate::conf::config::{BuiltIn, Listener, Plugin, Protocol};
 
 /// The variable of Mosquitto's with the first password of dynamic security's administrator.
 const INITIAL_PASSWORD: &str = "MOSQUITTO_DYNSEC_PASSWORD";
@@ -17,6 +17,8 @@ pub struct AccessSettings {
     /// For each listener, in the order of [`Builder::listener`](crate::Builder::listener). Listeners beyond
     /// the list have what the last says.
     pub listeners: Vec<Security>,
+    /// For each listener of the configuration that serves HTTP, in its order: only who gets in counts there.
+    pub http: Vec<Security>,
     /// Dynamic security, for listeners with [`Source::DynamicSecurity`].
     pub dynamic_security: Option<DynamicSecurity>,
     /// Whether `$CONTROL/broker/v1` is answered.
@@ -30,6 +32,7 @@ impl Default for AccessSettings {
                 allow_anonymous: true,
                 sources: Vec::new(),
             }],
+            http: Vec::new(),
             dynamic_security: None,
             control_api: false,
         }
@@ -76,11 +79,18 @@ impl AccessSettings {
     ) -> Result<AccessSettings, AccessError> {
         let mut settings = AccessSettings {
             listeners: Vec::new(),
+            http: Vec::new(),
             dynamic_security: None,
             control_api: config.enable_control_api,
         };
         let mut problems = Vec::new();
-        for listener in listeners {
+        let http = config
+            .listeners
+            .iter()
+            .filter(|said| said.protocol == Protocol::HttpApi);
+        for (listener, is_http) in
+            (listeners.iter().map(|said| (*said, false))).chain(http.map(|said| (said, true)))
+        {
             let said = &listener.security;
             let mut security = Security {
                 allow_anonymous: said.allow_anonymous,
@@ -103,7 +113,12 @@ impl AccessSettings {
             security
                 .sources
                 .extend(said.acl_file.clone().map(Source::Acl));
-            settings.listeners.push(security);
+            let same = if is_http {
+                &mut settings.http
+            } else {
+                &mut settings.listeners
+            };
+            same.push(security);
         }
         if problems.is_empty() {
             Ok(settings)

@@ -13,13 +13,19 @@ use wigwag_access::password_file::PasswordFile;
 use wigwag_access::rules::Who;
 
 use super::files::{self, AccessError};
-use super::settings::{AccessSettings, Source};
+use super::settings::{AccessSettings, Security, Source};
 use crate::logging::Log;
 
 /// What holds on each listener.
 #[derive(Debug)]
 pub(super) struct Tables {
     listeners: Box<[Listener]>,
+    http: Box<[Listener]>,
+}
+
+/// By which number a listener for HTTP is known: they are counted from the end, so that no other has it.
+pub(super) const fn http_number(index: u16) -> u16 {
+    u16::MAX - index
 }
 
 /// What holds on one listener: who knows of users, and who knows of rights.
@@ -69,7 +75,7 @@ impl Tables {
     /// Reads every file that is named, each once.
     pub(super) fn read(settings: &AccessSettings, log: &Log) -> Result<Tables, AccessError> {
         let mut reading = Reading::default();
-        let listeners = settings.listeners.iter().map(|security| {
+        let mut table = |security: &Security| {
             let mut listener = Listener {
                 allow_anonymous: security.allow_anonymous,
                 ..Listener::default()
@@ -78,17 +84,19 @@ impl Tables {
                 reading.add(source, &mut listener, log);
             }
             listener
-        });
-        let listeners = listeners.collect();
+        };
+        let listeners = settings.listeners.iter().map(&mut table).collect();
+        let http = settings.http.iter().map(&mut table).collect();
         if reading.problems.is_empty() {
-            Ok(Tables { listeners })
+            Ok(Tables { listeners, http })
         } else {
             Err(AccessError(reading.problems))
         }
     }
 
     fn listener(&self, number: u16) -> Option<&Listener> {
-        let listener = self.listeners.get(usize::from(number));
+        let http = self.http.get(usize::from(u16::MAX - number));
+        let listener = http.or(self.listeners.get(usize::from(number)));
         listener.or(self.listeners.last())
     }
 

@@ -619,7 +619,7 @@ impl Reader<'_> {
     }
 }
 
-/// HTTP is served in the clear to everybody, so a listener must not be meant otherwise.
+/// HTTP is served in the clear, so a listener must not be meant otherwise.
 fn http_problems(config: &Config) -> impl Iterator<Item = Problem> + use<'_> {
     let http = (config.listeners.iter()).filter(|listener| listener.protocol == Protocol::HttpApi);
     http.filter_map(|listener| {
@@ -627,8 +627,6 @@ fn http_problems(config: &Config) -> impl Iterator<Item = Problem> + use<'_> {
             "A listener with 'protocol http_api' speaks neither TLS nor the PROXY protocol yet."
         } else if !has_address_in_numbers(&listener.bind) {
             "A listener with 'protocol http_api' needs an address in numbers, or none."
-        } else if !listener.security.allow_anonymous {
-            "A listener with 'protocol http_api' cannot ask for passwords yet: it needs 'listener_allow_anonymous true'."
         } else {
             return None;
         };

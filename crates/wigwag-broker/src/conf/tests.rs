@@ -499,14 +499,10 @@ fn what_would_leave_the_broker_open_is_refused() {
 }
 
 #[test]
-fn http_is_served_to_everybody_or_not_at_all() {
-    let good = "listener 3000 127.0.0.1\nprotocol http_api\nlistener_allow_anonymous true\n";
+fn http_is_served_in_the_clear_or_not_at_all() {
+    let good = "listener 3000 127.0.0.1\nprotocol http_api\n";
     assert_eq!(config(good).listeners[0].protocol, Protocol::HttpApi);
     for (text, words) in [
-        (
-            "listener 3000\nprotocol http_api\n",
-            "needs 'listener_allow_anonymous true'",
-        ),
         (
             "allow_anonymous true\nlistener 3000 localhost\nprotocol http_api\n",
             "an address in numbers",

@@ -75,6 +75,8 @@ pub struct HttpListener {
     addr: SocketAddr,
     serves: Serves,
     gate: Option<Gate>,
+    /// Which listener of the configuration it is, for those who get in there.
+    said: Option<u16>,
 }
 
 /// What there is to read on a listener.
@@ -103,6 +105,7 @@ impl HttpListener {
             addr,
             serves: Serves::Metrics,
             gate: None,
+            said: None,
         }
     }
 
@@ -112,6 +115,7 @@ impl HttpListener {
             addr,
             serves: Serves::Api(dir),
             gate: None,
+            said: None,
         }
     }
 
@@ -120,6 +124,16 @@ impl HttpListener {
     pub fn gate(mut self, gate: Gate) -> HttpListener {
         self.gate = Some(gate);
         self
+    }
+
+    /// The listener of the configuration, counted among those that serve HTTP.
+    pub(crate) const fn said(mut self, index: u16) -> HttpListener {
+        self.said = Some(index);
+        self
+    }
+
+    pub(crate) const fn said_index(&self) -> Option<u16> {
+        self.said
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {

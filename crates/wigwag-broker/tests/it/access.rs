@@ -4,9 +4,17 @@ use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
-use wigwag_broker::access::{AccessSettings, DynamicSecurity, Security, Source};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use wigwag_broker::access::authority::{
+    Answer, Attempt, AuthRequest, AuthStep, Identity, Policy, Reply, TopicFilter, TopicName,
+    Verdict,
+};
+use wigwag_broker::access::{AccessSettings, Authority, DynamicSecurity, Security, Source};
+use wigwag_broker::conf::{self, Disk};
 use wigwag_broker::{Broker, Builder, Listener, StartError, Transport};
 use wigwag_proto::ReasonCode;
 use wigwag_proto::packet::{Qos, Version};
@@ -429,6 +437,138 @@ async fn the_broker_tells_of_its_listeners_and_control_messages_reach_nobody() {
         "{text}"
     );
     admin.ping().await;
+    broker.shutdown().await;
+}
+
+/// Lets everybody in under another name, after a while on another thread, who knows the word; and then only
+/// to topics of that name.
+struct Doorman;
+
+impl Authority for Doorman {
+    fn policy(&self) -> Box<dyn Policy> {
+        Box::new(OwnTopics)
+    }
+
+    fn authenticate(&self, request: AuthRequest, reply: Reply) {
+        std::thread::spawn(move || {
+            let AuthStep::Connect {
+                password: Some(password),
+                ..
+            } = request.step
+            else {
+                return;
+            };
+            if *password == *b"friend" {
+                reply.send(Verdict::Allow {
+                    user_name: request
+                        .identity
+                        .user_name
+                        .map(|name| format!("dr-{name}").into()),
+                    data: None,
+                });
+            }
+        });
+    }
+}
+
+struct OwnTopics;
+
+impl Policy for OwnTopics {
+    fn authenticate(&self, attempt: &Attempt<'_>) -> Answer {
+        match attempt.identity.user_name {
+            Some(_) => Answer::Later,
+            None => Answer::refuse(ReasonCode::BadUserNameOrPassword),
+        }
+    }
+
+    fn may_publish(&self, who: &Identity, topic: TopicName<'_>) -> bool {
+        who.user_name.as_deref() == Some(topic.as_str())
+    }
+
+    fn may_subscribe(&self, _: &Identity, _: TopicFilter<'_>) -> bool {
+        true
+    }
+
+    fn may_receive(&self, who: &Identity, topic: TopicName<'_>) -> bool {
+        self.may_publish(who, topic)
+    }
+}
+
+#[tokio::test]
+async fn an_embedder_can_decide_by_itself() {
+    let broker = Broker::builder()
+        .listener(Listener::tcp(ANY_PORT))
+        .authority(Arc::new(Doorman))
+        .start()
+        .expect("started");
+    let nobody = anonymous(tcp(&broker), Version::V5).await;
+    assert_eq!(nobody.err(), Some(ReasonCode::BadUserNameOrPassword));
+    let stranger = log_in(tcp(&broker), "no", "stranger").await;
+    assert_eq!(stranger.err(), Some(ReasonCode::NotAuthorized));
+    let mut friend = log_in(tcp(&broker), "no", "friend").await.expect("let in");
+    friend.subscribe("#", Qos::AtMostOnce).await;
+    friend.publish("no", b"", Qos::AtLeastOnce).await;
+    friend.publish("dr-no", b"", Qos::AtLeastOnce).await;
+    assert_eq!(
+        friend.reasons[1..],
+        [ReasonCode::NotAuthorized, ReasonCode::Success]
+    );
+    assert_eq!(friend.message().await.topic, "dr-no");
+    broker.shutdown().await;
+}
+
+/// The status of what is answered to a GET.
+async fn get(addr: SocketAddr, path: &str, authorization: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(addr).await.expect("it listens");
+    let authorization = authorization.map_or(String::new(), |basic| {
+        format!("Authorization: Basic {basic}\r\n")
+    });
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}\r\n");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn the_http_api_of_a_configuration_asks_for_its_users() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("passwords");
+    let file = path.to_str().expect("UTF-8");
+    foreign::run("mosquitto_passwd", &["-c", "-b", file, "ann", "pw"]);
+    let [mqtt, guarded, open] = [(); 3].map(|()| foreign::free_port());
+    let text = format!(
+        "per_listener_settings true\nlistener {mqtt} 127.0.0.1\nallow_anonymous true\n\
+         listener {guarded} 127.0.0.1\nprotocol http_api\npassword_file {file}\n\
+         listener {open} 127.0.0.1\nprotocol http_api\nallow_anonymous true\n"
+    );
+    let conf = write(&folder, "mosquitto.conf", &text);
+    let reading = conf::read(&conf, &Disk).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let broker = Broker::builder()
+        .config(&reading.config, &[])
+        .start()
+        .expect("started");
+    let [guarded, open] = broker.http_listeners() else {
+        panic!("two of them: {:?}", broker.http_listeners());
+    };
+    let version = "/api/v1/version";
+    for (authorization, expect) in [
+        (None, "HTTP/1.1 401 Unauthorized"),
+        // ann:wrong, ann:pw twice, bob:pw
+        (Some("YW5uOndyb25n"), "HTTP/1.1 401 Unauthorized"),
+        (Some("YW5uOnB3"), "HTTP/1.1 200 OK"),
+        (Some("YW5uOnB3"), "HTTP/1.1 200 OK"),
+        (Some("Ym9iOnB3"), "HTTP/1.1 401 Unauthorized"),
+    ] {
+        assert_eq!(
+            get(*guarded, version, authorization).await,
+            expect,
+            "{authorization:?}"
+        );
+    }
+    assert_eq!(get(*open, version, None).await, "HTTP/1.1 200 OK");
+    assert!(anonymous(tcp(&broker), Version::V5).await.is_ok());
     broker.shutdown().await;
 }
 

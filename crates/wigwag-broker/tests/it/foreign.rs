@@ -113,7 +113,7 @@ fn system(program: &str) -> Command {
 }
 
 /// A port that nobody listens on, outside the range of outgoing connections.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
     loop {
