@@ -17,12 +17,7 @@ use clap::{Parser, Subcommand};
 
 /// A complete MQTT stack in one binary.
 #[derive(Debug, Parser)]
-#[command(
-    name = "wigwag",
-    version,
-    propagate_version = true,
-    arg_required_else_help = true
-)]
+#[command(name = "wigwag", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,6 +36,7 @@ enum Command {
     /// Start everything: broker, simulated devices and the web UI
     Up(up::Args),
     /// Run the broker
+    #[command(version)]
     Broker(broker::Args),
     /// Run a simulated device against any broker
     Device(device::Args),
