@@ -24,6 +24,10 @@ pub struct OutBuf {
     written: usize,
     /// Bytes that wait, over all pieces.
     len: usize,
+    /// The first piece is borrowed.
+    is_lent: bool,
+    /// Borrowed, and not in use.
+    spare: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +52,25 @@ impl OutBuf {
             pieces: VecDeque::new(),
             written: 0,
             len: 0,
+            is_lent: false,
+            spare: None,
         }
+    }
+
+    /// Lends the memory of `piece` to an empty buffer, until [`OutBuf::reclaim`].
+    ///
+    /// Who writes much saves the growing and the freeing of one piece after the other, and who writes
+    /// little shares the memory with all others on its thread.
+    pub fn lend(&mut self, mut piece: Vec<u8>) {
+        if self.pieces.is_empty() {
+            piece.clear();
+            self.spare = Some(piece);
+        }
+    }
+
+    /// Takes back what was lent, if nothing in it waits to be written.
+    pub fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.spare.take()
     }
 
     /// Bytes that wait to be written.
@@ -92,11 +114,17 @@ impl OutBuf {
     /// The vector at the end of the buffer.
     fn tail(&mut self) -> &mut Vec<u8> {
         let full = match self.pieces.back() {
-            Some(Piece::Copied(bytes)) => bytes.len() >= PIECE_LEN,
+            // A lent piece is filled as far as it goes without growing.
+            Some(Piece::Copied(bytes)) => {
+                bytes.len() >= PIECE_LEN.max(bytes.capacity().saturating_sub(SHARE_FROM))
+            }
             Some(Piece::Shared(_)) | None => true,
         };
         if full {
-            self.pieces.push_back(Piece::Copied(Vec::new()));
+            let spare = self.spare.take_if(|_| self.pieces.is_empty());
+            self.is_lent |= spare.is_some();
+            self.pieces
+                .push_back(Piece::Copied(spare.unwrap_or_default()));
         }
         match self.pieces.back_mut() {
             Some(Piece::Copied(bytes)) => bytes,
@@ -129,10 +157,23 @@ impl OutBuf {
                 return;
             }
             self.written -= len;
-            self.pieces.pop_front();
+            self.forget_first();
         }
         // Give the memory of the queue itself back too.
-        *self = OutBuf::new();
+        *self = OutBuf {
+            spare: self.spare.take(),
+            ..OutBuf::new()
+        };
+    }
+
+    fn forget_first(&mut self) {
+        let first = self.pieces.pop_front();
+        if std::mem::take(&mut self.is_lent)
+            && let Some(Piece::Copied(mut piece)) = first
+        {
+            piece.clear();
+            self.spare = Some(piece);
+        }
     }
 
     /// Forgets everything.
@@ -185,6 +226,32 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(drain(&mut buffer, 10), b"a");
+    }
+
+    #[test]
+    fn what_is_lent_is_used_first_and_comes_back_when_it_is_written() {
+        let mut buffer = OutBuf::new();
+        let lent: Vec<u8> = Vec::with_capacity(2 * PIECE_LEN);
+        let address = lent.as_ptr();
+        buffer.lend(lent);
+        assert!(buffer.is_empty());
+        for round in 0..2 {
+            for step in [7, usize::MAX] {
+                buffer.copy(&[round; PIECE_LEN]);
+                buffer.copy(b"still in the same piece");
+                assert_eq!(buffer.pieces.len(), 1);
+                buffer.share(&Bytes::from(vec![7; SHARE_FROM]));
+                buffer.copy(b"tail");
+                assert_eq!(buffer.reclaim(), None, "it is in use");
+                assert_eq!(
+                    drain(&mut buffer, step).len(),
+                    PIECE_LEN + 23 + SHARE_FROM + 4
+                );
+            }
+        }
+        let back = buffer.reclaim().expect("nothing waits");
+        assert_eq!((back.as_ptr(), back.len()), (address, 0));
+        assert_eq!(buffer.reclaim(), None);
     }
 
     #[test]
