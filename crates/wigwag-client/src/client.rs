@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use wigwag_proto::packet::SubscriptionOptions;
 use wigwag_proto::{Qos, Time, TopicFilter};
 
@@ -20,6 +20,7 @@ use crate::message::{Message, Outgoing, Publish};
 use crate::metrics::{Board, Metrics};
 use crate::receipt::{Enqueuing, Ledger, ReceiptId};
 use crate::request::Requests;
+use crate::room::{Place, Room};
 use crate::state::{Event, Fatal, OfflineReason, State};
 use crate::store::Saver;
 use crate::stream::Buffer;
@@ -59,14 +60,6 @@ struct Shared {
     parked: Mutex<Option<Box<Task>>>,
 }
 
-/// What is left of the bounds of the outgoing queue.
-struct Room {
-    messages: Arc<Semaphore>,
-    messages_max: usize,
-    bytes: Arc<Semaphore>,
-    bytes_max: usize,
-}
-
 impl Client {
     /// Describes a client of the server at `address`. It may carry `user:password@`, percent-encoded.
     ///
@@ -97,7 +90,8 @@ impl Client {
         let ledger = Arc::new(Ledger::default());
         let saver = store.map(|(saver, kept)| {
             core.set_wall(Time::ZERO, since_epoch());
-            for (id, fate) in core.restore(Time::ZERO, &kept, |message| room.receipt_for(message)) {
+            for (id, fate) in core.restore(Time::ZERO, &kept, |message| receipt_for(&room, message))
+            {
                 ledger.open(id, fate);
             }
             saver
@@ -238,7 +232,7 @@ impl Client {
             Ok(message) => message,
             Err(error) => return Enqueuing::new(async { Err(error) }),
         };
-        let (room, message) = match shared.room.take_now(&message) {
+        let (room, message) = match shared.take_room(&message) {
             Ok(room) => (Some(room), message),
             Err(PublishError::Full) if shared.queue_overflow != QueueOverflow::Reject => {
                 (None, message)
@@ -499,7 +493,7 @@ type PublishAnswer = oneshot::Receiver<Result<Outcome, PublishError>>;
 impl Shared {
     /// Hands a message over if there is room; gives it back if not.
     fn try_send(&self, message: Outgoing) -> Result<PublishAnswer, (PublishError, Outgoing)> {
-        let room = match self.room.take_now(&message) {
+        let room = match self.take_room(&message) {
             Ok(room) => room,
             Err(error) => return Err((error, message)),
         };
@@ -533,66 +527,38 @@ impl Shared {
 }
 
 impl Shared {
+    /// A place for the message, if there is one at once.
+    fn take_room(&self, message: &Outgoing) -> Result<Place, PublishError> {
+        let bytes = bytes_for(&self.room, message)?;
+        self.room.take_now(bytes).ok_or(PublishError::Full)
+    }
+
     /// Waits for room; others give way if that is the policy.
-    async fn wait_for_room(&self, message: &Outgoing) -> Result<Taken, PublishError> {
-        let stopped = |_: AcquireError| PublishError::Stopped;
-        let bytes = self.room.bytes_for(message)?;
+    async fn wait_for_room(&self, message: &Outgoing) -> Result<Place, PublishError> {
+        let bytes = bytes_for(&self.room, message)?;
         if self.queue_overflow == QueueOverflow::DropOldest {
             let bytes = bytes as usize;
             let _ = self.commands.send(Command::MakeRoom { bytes });
         }
-        // Always in this order, so that two messages cannot wait for each other.
-        let message_permit = self.room.messages.clone().acquire_owned().await;
-        let message_permit = message_permit.map_err(stopped)?;
-        let bytes_permit = self.room.bytes.clone().acquire_many_owned(bytes).await;
-        Ok((message_permit, bytes_permit.map_err(stopped)?))
+        Ok(self.room.take(bytes).await)
     }
 }
 
-/// The room of one message: a place among the messages, and its bytes.
-type Taken = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+/// What the message takes of the room, if it can have so much at all.
+fn bytes_for(room: &Room, message: &Outgoing) -> Result<u32, PublishError> {
+    let (size, max) = (message.size(), room.bytes_max());
+    u32::try_from(size)
+        .ok()
+        .filter(|_| size <= max)
+        .ok_or(PublishError::ExceedsQueue { size, max })
+}
 
-impl Room {
-    fn new(messages_max: usize, bytes_max: usize) -> Room {
-        let messages_max = messages_max.min(Semaphore::MAX_PERMITS);
-        let bytes_max = bytes_max.min(u32::MAX as usize);
-        Room {
-            messages: Arc::new(Semaphore::new(messages_max)),
-            messages_max,
-            bytes: Arc::new(Semaphore::new(bytes_max)),
-            bytes_max,
-        }
-    }
-
-    fn bytes_for(&self, message: &Outgoing) -> Result<u32, PublishError> {
-        let (size, max) = (message.size(), self.bytes_max);
-        u32::try_from(size)
-            .ok()
-            .filter(|_| size <= max)
-            .ok_or(PublishError::ExceedsQueue { size, max })
-    }
-
-    /// Room for the message, if there is some at once.
-    fn take_now(&self, message: &Outgoing) -> Result<Taken, PublishError> {
-        let bytes = self.bytes_for(message)?;
-        let full = |_| PublishError::Full;
-        let message_permit = self.messages.clone().try_acquire_owned().map_err(full)?;
-        let bytes_permit = self.bytes.clone().try_acquire_many_owned(bytes);
-        Ok((message_permit, bytes_permit.map_err(full)?))
-    }
-
-    /// The sender's end of a message that an earlier process has left.
-    fn receipt_for(&self, message: &Outgoing) -> Receipt {
-        Receipt {
-            answer: None,
-            admitted: None,
-            _room: self.take_now(message).ok(),
-        }
-    }
-
-    /// Messages that have room.
-    fn taken(&self) -> usize {
-        self.messages_max - self.messages.available_permits()
+/// The sender's end of a message that an earlier process has left.
+fn receipt_for(room: &Room, message: &Outgoing) -> Receipt {
+    Receipt {
+        answer: None,
+        admitted: None,
+        _room: (bytes_for(room, message).ok()).and_then(|bytes| room.take_now(bytes)),
     }
 }
 

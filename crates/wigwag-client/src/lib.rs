@@ -31,6 +31,7 @@ mod way;
 mod core;
 mod lane;
 mod mailbox;
+mod room;
 mod task;
 
 pub use bytes::Bytes;

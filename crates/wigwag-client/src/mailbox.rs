@@ -11,8 +11,9 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-/// Room that an empty queue keeps.
-const KEEP: usize = 32;
+/// Items for which a queue keeps its memory when it is empty: to give it back after each burst, and to
+/// get it again, would cost more than all the rest.
+const KEEP: usize = 1_024;
 
 pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
@@ -105,7 +106,6 @@ impl<T> Receiver<T> {
         if let Some(item) = self.taken.pop_front() {
             return Poll::Ready(Some(item));
         }
-        // An idle client keeps no memory of a burst.
         self.taken.shrink_to(KEEP);
         let mut contents = self.shared.lock();
         std::mem::swap(&mut contents.items, &mut self.taken);
@@ -118,6 +118,12 @@ impl<T> Receiver<T> {
         contents.items.shrink_to(KEEP);
         contents.receiver = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Gives back the memory of what has been received.
+    pub(crate) fn rest(&mut self) {
+        self.taken.shrink_to_fit();
+        self.shared.lock().items.shrink_to_fit();
     }
 
     /// [`Receiver::poll_recv`] for a task of its own, which now and then lets others have a turn.
@@ -179,7 +185,8 @@ mod tests {
             assert_eq!(receiver.poll_recv(cx), Poll::Ready(Some(item)));
         }
         assert_eq!(receiver.poll_recv(cx), Poll::Pending);
-        assert!(receiver.taken.capacity() <= KEEP);
+        receiver.rest();
+        assert_eq!(receiver.taken.capacity(), 0);
     }
 
     #[test]

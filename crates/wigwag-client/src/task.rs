@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::time::{Instant, Sleep};
 use tracing::Span;
 use wigwag_net::Pump;
@@ -22,12 +22,13 @@ use wigwag_store::Batch;
 use crate::ack::{Finished, Verdict};
 use crate::authentication::{Exchange, ReauthenticateError, Step};
 use crate::connect::Dialled;
-use crate::core::{Core, FALLBACK, Key, Output, Token};
+use crate::core::{Core, FALLBACK, HIGH_WATER, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
 use crate::mailbox::{self, Receiver, Sender};
 use crate::message::{Message, Outgoing};
 use crate::metrics::{Board, Metrics};
 use crate::receipt::Ledger;
+use crate::room::Place;
 use crate::state::{Event, OfflineReason, State};
 use crate::store::Saver;
 use crate::stream::Buffer;
@@ -38,13 +39,18 @@ const SCRATCH_LEN: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_LEN]);
+    /// Lent to the client whose turn it is.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+/// The write buffer, one for each thread too: room for what the core writes before it waits.
+const SPARE_LEN: usize = HIGH_WATER + 8 * 1024;
 
 /// Turns of the loop before other tasks get theirs.
 const TURNS_MAX: usize = 32;
 
 /// Commands and finished messages that are taken in one turn.
-const BATCH: usize = 1_024;
+const BATCH: usize = 256;
 
 /// Timers further away than this are looked at again by then.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -102,7 +108,7 @@ pub(crate) struct Receipt {
     /// For a message with a receipt: gets its number as soon as the store has it.
     pub(crate) admitted: Option<oneshot::Sender<Result<u64, PublishError>>>,
     /// Missing if an earlier process has left more messages than there is room for.
-    pub(crate) _room: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    pub(crate) _room: Option<Place>,
 }
 
 /// The ends of the channels that the handle does not hold.
@@ -225,6 +231,20 @@ impl Task {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.core.transmit().is_empty() {
+            let mut spare = SPARE.take();
+            spare.reserve(SPARE_LEN);
+            self.core.transmit().lend(spare);
+        }
+        let poll = self.poll_turns(cx);
+        if let Some(spare) = self.core.transmit().reclaim() {
+            SPARE.set(spare);
+        }
+        self.show_metrics();
+        poll
+    }
+
+    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS_MAX {
             self.read_clock();
             let span = self.span.clone();
@@ -239,15 +259,12 @@ impl Task {
             progress |= self.poll_timer(cx);
             progress |= self.run_outputs();
             if self.is_over {
-                self.show_metrics();
                 return Poll::Ready(());
             }
             if !progress {
-                self.show_metrics();
                 return Poll::Pending;
             }
         }
-        self.show_metrics();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -514,6 +531,9 @@ impl Task {
         let now = self.now;
         if now >= due {
             self.core.handle_timeout(now);
+            // Whoever rings a timer has not had much to do.
+            self.channels.commands.rest();
+            self.finished.1.rest();
             return true;
         }
         let at = self.origin + due.since_origin().min(now.since_origin() + FAR);

@@ -149,11 +149,12 @@ impl Arrivals {
             return None;
         }
         let ack = self.acks.pop_front()?;
-        if self.acks.is_empty() {
-            // An idle client keeps no memory of a burst.
-            self.acks = VecDeque::new();
-        }
         Some((ack.packet_id, ack.qos, ack.reason))
+    }
+
+    /// Gives back the memory of what has been acknowledged.
+    pub(super) fn rest(&mut self) {
+        self.acks.shrink_to_fit();
     }
 
     /// The connection has ended: nothing of it can be acknowledged any more. The server sends messages

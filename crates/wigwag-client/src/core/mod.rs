@@ -46,6 +46,7 @@ use crate::{
 
 pub(crate) use arrivals::Token;
 pub(crate) use journal::{Fate, Kept, OUTCOMES_MAX};
+pub(crate) use outgoing::HIGH_WATER;
 pub(crate) use subscriptions::{FALLBACK, Key};
 
 use alias::OutboundAliases;
@@ -507,11 +508,7 @@ impl<R> Core<R> {
     /// What to do next, in order.
     pub(crate) fn poll_output(&mut self) -> Option<Output<R>> {
         self.catch_up();
-        let output = self.outputs.pop_front();
-        if self.outputs.is_empty() {
-            self.outputs.shrink_to(16);
-        }
-        output
+        self.outputs.pop_front()
     }
 
     // Time.
@@ -563,13 +560,23 @@ impl<R> Core<R> {
                 let paused = !self.is_receiving();
                 match self.keep_alive.handle_timeout(now, paused) {
                     Verdict::Alive => {}
-                    Verdict::Ping => self.send_at_once(&Packet::PingReq),
+                    Verdict::Ping => {
+                        self.send_at_once(&Packet::PingReq);
+                        self.rest();
+                    }
                     Verdict::Dead => self.fail(now, OfflineReason::KeepAlive),
                 }
             }
             _ => {}
         }
         self.settle(now);
+    }
+
+    /// An idle client keeps no memory of a burst; a busy one would only have to get it again.
+    fn rest(&mut self) {
+        self.outputs.shrink_to_fit();
+        self.queue.shrink_to_fit();
+        self.arrivals.rest();
     }
 
     // The life of the connection.

@@ -24,7 +24,7 @@ use crate::{Indeterminate, Outcome, PublishError, SubscribeError, UnsubscribeErr
 
 /// Bytes that may wait to be written before the outgoing queue holds its messages back. The queue is
 /// the one place where messages are counted.
-const HIGH_WATER: usize = 64 * 1024;
+pub(crate) const HIGH_WATER: usize = 64 * 1024;
 
 /// Bytes by which a Topic Alias can make a packet longer: the property, and a length that takes one more
 /// byte, twice.
@@ -351,9 +351,6 @@ impl<R> Core<R> {
             } else {
                 self.send_acknowledged(queued, now);
             }
-        }
-        if self.queue.is_empty() {
-            self.queue.shrink_to(16);
         }
     }
 
