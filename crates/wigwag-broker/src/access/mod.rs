@@ -1,8 +1,8 @@
 //! Who gets in and who may do what: password files, ACL files and dynamic security, as a broker uses them.
 //!
 //! The decisions are `wigwag-access`'s. This module reads and writes the files, hashes on threads of its own,
-//! and stands between the engine and all of that: [`policy`] answers on the shard's thread from tables that
-//! are swapped as a whole, [`pool`] checks passwords, and [`keeper`] changes dynamic security.
+//! and stands between the engine and all of that: `policy` answers on the shard's thread from tables that
+//! are swapped as a whole, `pool` checks passwords, and `keeper` changes dynamic security.
 
 pub mod authority;
 pub mod settings;

@@ -14,7 +14,7 @@ use wigwag_engine::policy::{Identity, Policy};
 use wigwag_engine::proto::{ReasonCode, TopicFilter, TopicName};
 
 use super::files;
-use super::tables::{Caller, Judgement, Tables};
+use super::tables::{self, Caller, Judgement, Tables};
 
 /// How long a password that was right is taken to be, without hashing it again.
 const VERIFIED_AGE_MAX: Duration = Duration::from_secs(60);
@@ -103,11 +103,15 @@ impl ShardPolicy {
     }
 
     fn allows(&self, identity: &Identity, operation: Operation<'_>) -> bool {
-        let (mut tables, mut rights) = (self.tables.borrow_mut(), self.rights.borrow_mut());
-        let listener = identity.listener.number;
-        tables
-            .load()
-            .allows(rights.load(), who(identity), listener, operation)
+        let mut tables = self.tables.borrow_mut();
+        match tables.load().right_sources(identity.listener.number) {
+            None => false,
+            Some([]) => true,
+            Some(sources) => {
+                let mut rights = self.rights.borrow_mut();
+                tables::allow(sources, rights.load(), who(identity), operation)
+            }
+        }
     }
 }
 

@@ -42,8 +42,9 @@ enum LoginSource {
     DynamicSecurity,
 }
 
+/// Who knows of rights.
 #[derive(Clone, Debug)]
-enum RightSource {
+pub(super) enum RightSource {
     File(Arc<AclFile>),
     DynamicSecurity,
 }
@@ -147,29 +148,29 @@ impl Tables {
         }
     }
 
-    /// Whether the client may do this.
-    pub(super) fn allows(
-        &self,
-        rights: &Rights,
-        who: Who<'_>,
-        listener: u16,
-        operation: Operation<'_>,
-    ) -> bool {
-        let Some(listener) = self.listener(listener) else {
-            return false;
-        };
-        let mut sources = listener.rights.iter();
-        let decided = sources.find_map(|source| match source {
-            RightSource::File(file) => Some(match operation {
-                Operation::Publish(topic) => file.allows(who, Access::Write, topic),
-                Operation::Receive(topic) => file.allows(who, Access::Read, topic),
-                Operation::Subscribe(_) | Operation::Unsubscribe(_) => true,
-            }),
-            RightSource::DynamicSecurity => rights.decide(who, operation),
-        });
-        // Who was asked and says nothing denies.
-        decided.unwrap_or(listener.rights.is_empty())
+    /// Who is asked about rights on a listener; without anybody, everything is allowed.
+    pub(super) fn right_sources(&self, listener: u16) -> Option<&[RightSource]> {
+        Some(&self.listener(listener)?.rights)
     }
+}
+
+/// What the first of those says who know anything. Who was asked and says nothing denies.
+pub(super) fn allow(
+    sources: &[RightSource],
+    rights: &Rights,
+    who: Who<'_>,
+    operation: Operation<'_>,
+) -> bool {
+    let mut sources = sources.iter();
+    let decided = sources.find_map(|source| match source {
+        RightSource::File(file) => Some(match operation {
+            Operation::Publish(topic) => file.allows(who, Access::Write, topic),
+            Operation::Receive(topic) => file.allows(who, Access::Read, topic),
+            Operation::Subscribe(_) | Operation::Unsubscribe(_) => true,
+        }),
+        RightSource::DynamicSecurity => rights.decide(who, operation),
+    });
+    decided.unwrap_or(false)
 }
 
 impl Judgement {

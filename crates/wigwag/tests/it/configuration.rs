@@ -351,7 +351,7 @@ fn signal(name: &str, pid: &str) -> bool {
     process.await_exit().success()
 }
 
-fn await_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn await_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + BOUND;
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "not in time: {what}");

@@ -49,6 +49,7 @@ mod mosquitto_clients;
 mod observation;
 mod old_broker;
 mod restarts;
+mod security;
 mod take_over;
 mod up;
 mod ways;
