@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wigwag_proto::codec::{encode_publish, encode_publish_head};
 use wigwag_proto::packet::{Delivery as Guarantee, Publish, Version};
 use wigwag_proto::transmit::SHARE_FROM;
-use wigwag_proto::{OutBuf, PacketId, PropertiesBuf, Property, Qos, Time, TopicName};
+use wigwag_proto::{OutBuf, PacketId, PropertiesBuf, Property, Time, TopicName};
 
 use crate::aliases::{Alias, OutboundAliases};
 use crate::event::DropReason;
@@ -53,10 +53,9 @@ pub(crate) struct Receiving {
     pub(crate) packet_size_max: u32,
 }
 
-/// Who a delivery is written for.
+/// What few recipients have: a mount point, or aliases.
 #[derive(Debug)]
-pub(crate) struct Recipient<'a> {
-    pub(crate) receiving: Receiving,
+pub(crate) struct Special<'a> {
     /// What the client does not see of its topics.
     pub(crate) mount_point: Option<&'a str>,
     pub(crate) aliases: Option<&'a mut OutboundAliases>,
@@ -70,15 +69,38 @@ pub(crate) struct Writer {
     layout: Option<Layout>,
 }
 
-/// What makes the bytes of two deliveries of one message alike.
+/// What makes the bytes of two deliveries of one message alike, in one number for a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    has_properties: bool,
-    topic_len: usize,
-    qos: Qos,
-    dup: bool,
-    retain: bool,
-    payload: bool,
+struct Layout(NonZeroU32);
+
+impl Layout {
+    /// The bits below the length of the topic.
+    const TOPIC: u32 = 8;
+
+    fn new(
+        version: Version,
+        delivery: &Delivery<'_>,
+        topic: TopicName<'_>,
+        is_shared: bool,
+    ) -> Layout {
+        let (dup, retain) = (is_dup(delivery.guarantee), delivery.retain);
+        // A topic has at most 65,535 bytes, and at least one.
+        let len = topic.as_str().len() as u32;
+        let bits = len << Layout::TOPIC
+            | u32::from(version.has_properties()) << 5
+            | u32::from(dup) << 4
+            | u32::from(retain) << 3
+            | u32::from(is_shared) << 2
+            | delivery.guarantee.qos() as u32;
+        Layout(NonZeroU32::new(bits).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
+fn is_dup(guarantee: Guarantee) -> bool {
+    matches!(
+        guarantee,
+        Guarantee::AtLeastOnce { dup: true, .. } | Guarantee::ExactlyOnce { dup: true, .. }
+    )
 }
 
 impl Writer {
@@ -88,61 +110,96 @@ impl Writer {
     }
 
     /// Appends the PUBLISH to the out-buffer; returns its size.
+    #[inline]
     pub(crate) fn write(
         &mut self,
         Authorised(delivery): &Authorised<Delivery<'_>>,
-        recipient: Recipient<'_>,
+        receiving: Receiving,
+        special: Option<Special<'_>>,
         now: Time,
         out: &mut OutBuf,
     ) -> Result<usize, DropReason> {
-        let dup = matches!(
-            delivery.guarantee,
-            Guarantee::AtLeastOnce { dup: true, .. } | Guarantee::ExactlyOnce { dup: true, .. }
-        );
         // What has been sent once does not expire any more. [MQTT-4.3.3-7]
-        if delivery.message.is_expired(now) && !dup {
+        if delivery.message.is_expired(now) && !is_dup(delivery.guarantee) {
             return Err(DropReason::Expired);
         }
-        let Recipient {
-            receiving,
-            mount_point,
-            aliases,
-        } = recipient;
-        let topic = unmounted(delivery.message.topic, mount_point)?;
-        let shared = delivery
-            .shared
-            .filter(|payload| payload.len() >= SHARE_FROM);
-        let layout = Layout {
-            has_properties: receiving.version.has_properties(),
-            topic_len: topic.as_str().len(),
-            qos: delivery.guarantee.qos(),
-            dup,
-            retain: delivery.retain,
-            payload: shared.is_none(),
-        };
-        let alias = aliases.as_ref().and_then(|aliases| aliases.find(topic));
+        if let Some(special) = special {
+            return self.write_special(delivery, receiving, special, now, out);
+        }
+        self.fill(
+            delivery,
+            receiving.version,
+            delivery.message.topic,
+            None,
+            now,
+        )?;
+        self.put(delivery, receiving, out)
+    }
+
+    /// The same for those who do not see the whole topic, or know an alias for it.
+    fn write_special(
+        &mut self,
+        delivery: &Delivery<'_>,
+        receiving: Receiving,
+        special: Special<'_>,
+        now: Time,
+        out: &mut OutBuf,
+    ) -> Result<usize, DropReason> {
+        let topic = unmounted(delivery.message.topic, special.mount_point)?;
+        let alias = special.aliases.as_ref().and_then(|all| all.find(topic));
+        self.fill(delivery, receiving.version, topic, alias, now)?;
+        let size = self.put(delivery, receiving, out)?;
+        if let (Some(Alias::New(alias)), Some(aliases)) = (alias, special.aliases) {
+            aliases.keep(topic, alias);
+        }
+        Ok(size)
+    }
+
+    /// Makes the template that of this delivery.
+    #[inline]
+    fn fill(
+        &mut self,
+        delivery: &Delivery<'_>,
+        version: Version,
+        topic: TopicName<'_>,
+        alias: Option<Alias>,
+        now: Time,
+    ) -> Result<(), DropReason> {
+        let shared = shared_payload(delivery);
+        let layout = Layout::new(version, delivery, topic, shared.is_some());
         // Subscription Identifiers and aliases differ from one subscriber to the next.
         let is_alike = delivery.identifiers.is_empty() && alias.is_none();
-        if !is_alike || self.layout != Some(layout) {
-            self.layout = None;
-            let wire = Wire {
-                version: receiving.version,
-                topic,
-                alias,
-                shared,
-            };
-            self.encode(delivery, &wire, now)?;
-            self.layout = is_alike.then_some(layout);
-        } else if let Some(packet_id) = delivery.guarantee.packet_id() {
-            self.fill_in(packet_id, topic.as_str().len());
+        if is_alike && self.layout == Some(layout) {
+            if let Some(packet_id) = delivery.guarantee.packet_id() {
+                self.fill_in(packet_id, topic.as_str().len());
+            }
+            return Ok(());
         }
+        self.layout = None;
+        let wire = Wire {
+            version,
+            topic,
+            alias,
+            shared,
+        };
+        self.encode(delivery, &wire, now)?;
+        self.layout = is_alike.then_some(layout);
+        Ok(())
+    }
+
+    /// Appends the template, and the payload if it is shared.
+    #[inline]
+    fn put(
+        &self,
+        delivery: &Delivery<'_>,
+        receiving: Receiving,
+        out: &mut OutBuf,
+    ) -> Result<usize, DropReason> {
+        let shared = shared_payload(delivery);
         let size = self.template.len() + shared.map_or(0, Bytes::len);
         // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
         if size > receiving.packet_size_max as usize {
             return Err(DropReason::TooLarge);
-        }
-        if let (Some(Alias::New(alias)), Some(aliases)) = (alias, aliases) {
-            aliases.keep(topic, alias);
         }
         out.copy(&self.template);
         if let Some(payload) = shared {
@@ -196,6 +253,13 @@ impl Writer {
             place.copy_from_slice(&packet_id.get().to_be_bytes());
         }
     }
+}
+
+/// The payload, if it is shared because it is large enough for that.
+fn shared_payload<'a>(delivery: &Delivery<'a>) -> Option<&'a Bytes> {
+    delivery
+        .shared
+        .filter(|payload| payload.len() >= SHARE_FROM)
 }
 
 /// What a delivery looks like on one connection.
@@ -252,9 +316,9 @@ fn properties(delivery: &Delivery<'_>, alias: Option<Alias>, now: Time) -> Optio
 mod tests {
     use std::time::Duration;
 
-    use wigwag_proto::Properties;
     use wigwag_proto::codec::{DecodeLimits, decode, frame};
     use wigwag_proto::packet::Packet;
+    use wigwag_proto::{Properties, Qos};
 
     use super::*;
     use crate::policy::AllowAll;
@@ -276,14 +340,6 @@ mod tests {
 
     fn authorised(delivery: Delivery<'_>) -> Authorised<Delivery<'_>> {
         Authorised::check(delivery, &AllowAll, &identity()).expect("everything is allowed")
-    }
-
-    fn recipient(receiving: Receiving) -> Recipient<'static> {
-        Recipient {
-            receiving,
-            mount_point: None,
-            aliases: None,
-        }
     }
 
     fn message(payload: &[u8]) -> MessageRef<'_> {
@@ -320,12 +376,7 @@ mod tests {
                     packet_size_max: u32::MAX,
                 };
                 writer
-                    .write(
-                        &authorised(delivery),
-                        recipient(receiving),
-                        Time::ZERO,
-                        &mut out,
-                    )
+                    .write(&authorised(delivery), receiving, None, Time::ZERO, &mut out)
                     .expect("written");
                 let bytes = drain(&mut out);
                 let frame = frame(&bytes, u32::MAX).expect("valid").expect("whole");
@@ -361,12 +412,7 @@ mod tests {
             packet_size_max: u32::MAX,
         };
         writer
-            .write(
-                &authorised(delivery),
-                recipient(receiving),
-                secs(7),
-                &mut out,
-            )
+            .write(&authorised(delivery), receiving, None, secs(7), &mut out)
             .expect("written");
         let bytes = drain(&mut out);
         let frame = frame(&bytes, u32::MAX).expect("valid").expect("whole");
@@ -376,12 +422,7 @@ mod tests {
         };
         assert_eq!(packet.properties.message_expiry_interval(), Some(3));
         writer.begin();
-        let expired = writer.write(
-            &authorised(delivery),
-            recipient(receiving),
-            secs(10),
-            &mut out,
-        );
+        let expired = writer.write(&authorised(delivery), receiving, None, secs(10), &mut out);
         assert_eq!(expired, Err(DropReason::Expired));
         assert!(out.is_empty());
     }
@@ -404,7 +445,8 @@ mod tests {
             };
             let written = Writer::default().write(
                 &authorised(delivery),
-                recipient(receiving),
+                receiving,
+                None,
                 Time::ZERO,
                 &mut out,
             );

@@ -95,6 +95,11 @@ impl Flight {
         self.table.resume(receive_maximum);
     }
 
+    /// Whether something of the last connection waits to be sent again.
+    pub(crate) fn is_resending(&self) -> bool {
+        self.table.is_resending()
+    }
+
     pub(crate) fn poll_resend(&mut self) -> Option<Resend<'_, Kept>> {
         self.table.poll_resend()
     }
@@ -135,8 +140,6 @@ fn payload_size(kept: Option<&Outgoing>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use wigwag_proto::{Properties, TopicName};
 
     use super::*;
@@ -155,8 +158,7 @@ mod tests {
             message: message.to_message(),
             qos: Qos::ExactlyOnce,
             retain: false,
-            identifiers: Arc::default(),
-            share: None,
+            terms: None,
         }
     }
 

@@ -4,7 +4,6 @@
 //! handed over whole; nothing in it refers to the shard, except what `Session::local` holds.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use slotmap::new_key_type;
@@ -20,7 +19,7 @@ use crate::peer::Backlog;
 use crate::policy::Identity;
 use crate::retained::Cursor;
 use crate::routes::{Change, Grant, Member, Target};
-use crate::shard::ConnectionKey;
+use crate::shard::{ConnectionKey, Terms};
 use crate::share::Readiness;
 use crate::stats::Waiting;
 use crate::timers::Alarm;
@@ -70,9 +69,14 @@ pub(crate) struct Outgoing {
     pub(crate) message: Arc<Message>,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
-    pub(crate) identifiers: Arc<[NonZeroU32]>,
+    pub(crate) terms: Option<Arc<Terms>>,
+}
+
+impl Outgoing {
     /// The filter of the shared subscription that it came by.
-    pub(crate) share: Option<Arc<str>>,
+    pub(crate) fn share(&self) -> Option<&Arc<str>> {
+        Terms::share(self.terms.as_ref())
+    }
 }
 
 /// Retained messages on their way to a new subscription.
@@ -180,6 +184,14 @@ impl Session {
         }
         let readiness = Arc::clone(self.readiness.get_or_insert_default());
         change.join(filter, target, Member { grant, readiness });
+    }
+
+    /// Whether an acknowledgement may let something follow, or has to be told to groups.
+    pub(crate) fn may_go_on(&self) -> bool {
+        !self.queue.is_empty()
+            || !self.replays.is_empty()
+            || self.flight.is_resending()
+            || self.readiness.is_some()
     }
 
     /// Bytes that the session holds, about.

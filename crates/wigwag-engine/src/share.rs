@@ -70,10 +70,11 @@ impl Share {
     pub(crate) fn new(group: &Group) -> Share {
         let members = group.members.iter().map(|(target, member)| ShareMember {
             shard: target.shard,
-            receivers: Arc::new([Receiver {
-                share: Some(Arc::clone(&group.filter)),
-                ..Receiver::new(target.session, &member.grant)
-            }]),
+            receivers: Arc::new([Receiver::member(
+                target.session,
+                &member.grant,
+                &group.filter,
+            )]),
             readiness: Arc::clone(&member.readiness),
         });
         Share {

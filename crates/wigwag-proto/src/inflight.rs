@@ -296,6 +296,11 @@ impl<M> Inflight<M> {
             .sort_unstable_by_key(|&(_, order)| order);
     }
 
+    /// Whether something waits to be sent again.
+    pub fn is_resending(&self) -> bool {
+        !self.resend.is_empty()
+    }
+
     /// The next thing to send again, in the order of first sending. `[MQTT-4.6.0-1]`
     ///
     /// `None` when all has been sent or the quota is used up; ask again after an acknowledgement.

@@ -37,11 +37,11 @@ impl Shard {
         key: ConnectionKey,
         introduction: Introduction,
         connect: &Connect<'_>,
+        is_certified: bool,
     ) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let is_certified = connection.peer.certificate_name.is_some();
         let (method, data) = (
             connect.properties.authentication_method(),
             connect.properties.authentication_data(),

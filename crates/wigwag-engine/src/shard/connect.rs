@@ -10,7 +10,7 @@ use wigwag_proto::{Packet, PropertiesBuf, Property, Qos, ReasonCode, Time, Topic
 use super::{ConnectionKey, Phase, Shard};
 use crate::aliases::OutboundAliases;
 use crate::event::{CloseReason, Event};
-use crate::listener::ListenerSettings;
+use crate::listener::{ListenerSettings, Peer};
 use crate::message::Forwarded;
 use crate::mount;
 use crate::node::{Epoch, Hasher};
@@ -90,7 +90,12 @@ impl Shard {
         connection.receiving.version = connect.version;
         connection.receiving.packet_size_max =
             connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
-        let (listener, peer) = (Arc::clone(&connection.listener), connection.peer.clone());
+        let listener = Arc::clone(&connection.listener);
+        let peer = connection
+            .peer
+            .take()
+            .map_or_else(Peer::default, |peer| *peer);
+        let is_certified = peer.certificate_name.is_some();
         let user_name = peer
             .certificate_name
             .or_else(|| connect.user_name.map(Into::into));
@@ -102,6 +107,7 @@ impl Shard {
             }
             _ => None,
         };
+        connection.is_plain &= connection.outbound_aliases.is_none();
         let client_id = match self.client_id(connect, &listener, user_name.as_deref()) {
             Ok(client_id) => client_id,
             Err(reason) => return self.refuse(now, key, reason, connect.client_id),
@@ -130,7 +136,7 @@ impl Shard {
             will,
             authentication: PropertiesBuf::new(),
         };
-        self.authenticate(now, key, introduction, connect);
+        self.authenticate(now, key, introduction, connect, is_certified);
     }
 
     /// The name that the client goes by, or why it is refused.

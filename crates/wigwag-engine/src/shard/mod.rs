@@ -53,6 +53,7 @@ use hold_back::{HoldingBack, Naps};
 pub(crate) use connect::Pending;
 pub use embedder::Claimed;
 pub use receivers::Receiver;
+pub(crate) use receivers::Terms;
 
 new_key_type! {
     /// A connection of one shard. A key never names a later connection.
@@ -97,10 +98,13 @@ pub struct Shard {
 struct Connection {
     phase: Phase,
     listener: Arc<ListenerSettings>,
-    peer: Peer,
+    /// Until its CONNECT has come.
+    peer: Option<Box<Peer>>,
     /// Of an enhanced authentication.
     authentication: Option<Box<Authentication>>,
     receiving: Receiving,
+    /// Whether it has neither a mount point nor outbound aliases.
+    is_plain: bool,
     out: OutBuf,
     /// Packets that were put into the out-buffer since it was last written in full.
     out_packets: u32,
@@ -212,8 +216,9 @@ impl Shard {
             ),
             outbound_aliases: None,
             authentication: None,
+            is_plain: listener.mount_point.is_none(),
             listener,
-            peer,
+            peer: Some(Box::new(peer)),
         });
         self.set_connection_timer(key, now + self.settings.limits.connect_timeout);
         key

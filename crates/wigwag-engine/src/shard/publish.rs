@@ -10,8 +10,8 @@ use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
 
 use super::receivers::Route;
-use super::{Claimed, ConnectionKey, Phase, Receiver, Shard};
-use crate::delivery::{Authorised, Delivery, Recipient};
+use super::{Claimed, ConnectionKey, Phase, Receiver, Shard, Terms};
+use crate::delivery::{Authorised, Delivery, Special};
 use crate::event::{CloseReason, DropReason};
 use crate::flight::Receipt;
 use crate::message::{Forwarded, Message, MessageRef};
@@ -302,7 +302,7 @@ impl Shard {
         receiver: &Receiver,
     ) {
         let mut carried = Carried::of(message);
-        if receiver.share.is_some() {
+        if receiver.share().is_some() {
             return self.deliver_to_member(now, &mut carried, receiver, Tried::default());
         }
         let retain = carried.view.retain && receiver.retain_as_published;
@@ -347,17 +347,20 @@ impl Shard {
             (None, Qos::AtMostOnce) if !self.settings.queue_qos0 => return,
             (None, _) => true,
             (Some(connection), Qos::AtMostOnce) => {
-                let holds_back = connection.out.len() > limits.hold_back_from
-                    && connection.may_hold_back(now, limits);
-                self.too_much |= holds_back;
-                // What is on its way while a publisher is being told is not lost.
-                let most = if holds_back {
-                    limits.held_back_max
-                } else {
-                    limits.out_buffer_max
-                };
-                if connection.out.len() > most {
-                    return self.events.dropped(DropReason::SlowConsumer);
+                let len = connection.out.len();
+                if len > limits.hold_back_from.min(limits.out_buffer_max) {
+                    let holds_back =
+                        len > limits.hold_back_from && connection.may_hold_back(now, limits);
+                    self.too_much |= holds_back;
+                    // What is on its way while a publisher is being told is not lost.
+                    let most = if holds_back {
+                        limits.held_back_max
+                    } else {
+                        limits.out_buffer_max
+                    };
+                    if len > most {
+                        return self.events.dropped(DropReason::SlowConsumer);
+                    }
                 }
                 // It must not overtake those that have waited with the others.
                 self.settings.queue_qos0 && !session.queue.is_empty()
@@ -372,14 +375,13 @@ impl Shard {
             }
         };
         // What is not acknowledged is sent again, by this session or, if it was shared, to another.
-        let may_return = session.is_persistent() || receiver.share.is_some();
-        let keep = waits || (qos > Qos::AtMostOnce && may_return);
+        let keep = waits
+            || (qos > Qos::AtMostOnce && (session.is_persistent() || receiver.share().is_some()));
         let outgoing = keep.then(|| Outgoing {
             message: Arc::clone(carried.share()),
             qos,
             retain,
-            identifiers: Arc::clone(&receiver.identifiers),
-            share: receiver.share.clone(),
+            terms: receiver.terms.clone(),
         });
         match (waits, outgoing) {
             (true, Some(outgoing)) => {
@@ -399,7 +401,7 @@ impl Shard {
                     shared: carried.shared.as_deref().map(Message::payload),
                     guarantee,
                     retain,
-                    identifiers: &receiver.identifiers,
+                    identifiers: Terms::identifiers(receiver.terms.as_ref()),
                 };
                 self.write(now, connection, key, delivery);
             }
@@ -422,13 +424,13 @@ impl Shard {
         };
         let written =
             Authorised::check(delivery, &*self.policy, &session.identity).and_then(|delivery| {
-                let recipient = Recipient {
-                    receiving: connection.receiving,
-                    mount_point: connection.listener.mount_point.as_deref(),
+                let listener = &connection.listener;
+                let special = (!connection.is_plain).then(|| Special {
+                    mount_point: listener.mount_point.as_deref(),
                     aliases: connection.outbound_aliases.as_deref_mut(),
-                };
-                self.writer
-                    .write(&delivery, recipient, now, &mut connection.out)
+                });
+                let (receiving, out) = (connection.receiving, &mut connection.out);
+                self.writer.write(&delivery, receiving, special, now, out)
             });
         match written {
             Ok(size) => {
@@ -503,7 +505,7 @@ impl Shard {
             if session.flight.has_room(&self.settings.limits)
                 && let Some(outgoing) = session.queue.pop()
             {
-                let may_return = session.is_persistent() || outgoing.share.is_some();
+                let may_return = session.is_persistent() || outgoing.share().is_some();
                 let kept = may_return.then(|| outgoing.clone());
                 let Some(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
                     return;
@@ -534,7 +536,7 @@ impl Shard {
             shared: Some(outgoing.message.payload()),
             guarantee,
             retain: outgoing.retain,
-            identifiers: &outgoing.identifiers,
+            identifiers: Terms::identifiers(outgoing.terms.as_ref()),
         };
         self.write(now, connection, key, delivery);
     }
@@ -595,7 +597,7 @@ impl Shard {
             return;
         };
         // An acknowledgement of something unknown is a leftover of an earlier connection.
-        if session.flight.handle_puback(packet_id) {
+        if session.flight.handle_puback(packet_id) && session.may_go_on() {
             self.send_waiting(now, key);
         }
     }
@@ -629,7 +631,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        if session.flight.handle_pubcomp(packet_id) {
+        if session.flight.handle_pubcomp(packet_id) && session.may_go_on() {
             self.send_waiting(now, key);
         }
     }

@@ -21,33 +21,65 @@ pub struct Receiver {
     /// The highest QoS that any of them grants. `[MQTT-3.3.4-2]`
     pub(crate) qos: Qos,
     pub(crate) retain_as_published: bool,
+    /// `None` for the plain case.
+    pub(crate) terms: Option<Arc<Terms>>,
+}
+
+/// What few subscriptions ask for. It goes with a message that is kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
     /// Of all that have one. `[MQTT-3.3.4-4]`
-    pub(crate) identifiers: Arc<[NonZeroU32]>,
-    /// The filter of the shared subscription that it was chosen for.
-    pub(crate) share: Option<Arc<str>>,
+    identifiers: Vec<NonZeroU32>,
+    /// The filter of the shared subscription that the session was chosen for.
+    share: Option<Arc<str>>,
+}
+
+impl Terms {
+    /// The Subscription Identifiers that the message carries.
+    pub(crate) fn identifiers(terms: Option<&Arc<Terms>>) -> &[NonZeroU32] {
+        terms.map_or(&[], |terms| &terms.identifiers)
+    }
+
+    /// The filter of the shared subscription by which the message comes.
+    pub(crate) fn share(terms: Option<&Arc<Terms>>) -> Option<&Arc<str>> {
+        terms?.share.as_ref()
+    }
 }
 
 impl Receiver {
     pub(crate) fn new(session: SessionKey, grant: &Grant) -> Receiver {
-        Receiver {
+        let mut receiver = Receiver {
             session,
             qos: grant.options.qos,
             retain_as_published: grant.options.retain_as_published,
-            identifiers: grant.identifier.into_iter().collect(),
-            share: None,
-        }
+            terms: None,
+        };
+        receiver.add_identifier(grant);
+        receiver
+    }
+
+    /// A member of the group of this filter.
+    pub(crate) fn member(session: SessionKey, grant: &Grant, filter: &Arc<str>) -> Receiver {
+        let mut receiver = Receiver::new(session, grant);
+        let terms = receiver.terms.get_or_insert_default();
+        Arc::make_mut(terms).share = Some(Arc::clone(filter));
+        receiver
+    }
+
+    pub(crate) fn share(&self) -> Option<&Arc<str>> {
+        Terms::share(self.terms.as_ref())
     }
 
     fn add(&mut self, grant: &Grant) {
         self.qos = self.qos.max(grant.options.qos);
         self.retain_as_published |= grant.options.retain_as_published;
+        self.add_identifier(grant);
+    }
+
+    fn add_identifier(&mut self, grant: &Grant) {
         if let Some(identifier) = grant.identifier {
-            self.identifiers = self
-                .identifiers
-                .iter()
-                .copied()
-                .chain([identifier])
-                .collect();
+            let terms = self.terms.get_or_insert_default();
+            Arc::make_mut(terms).identifiers.push(identifier);
         }
     }
 }

@@ -74,7 +74,7 @@ impl Shard {
         receiver: &Receiver,
         mut tried: Tried,
     ) {
-        let Some(filter) = &receiver.share else {
+        let Some(filter) = receiver.share() else {
             return;
         };
         let here = self.target(receiver.session);
@@ -148,9 +148,10 @@ impl Shard {
             return;
         }
         let in_flight = session.flight.unacknowledged().into_iter();
-        let begun = in_flight
-            .chain(session.queue.take())
-            .map(|outgoing| (outgoing.message, outgoing.share));
+        let begun = in_flight.chain(session.queue.take()).map(|outgoing| {
+            let share = outgoing.share().cloned();
+            (outgoing.message, share)
+        });
         let arriving = session.local.arriving.take().unwrap_or_default();
         for (message, share) in begun.chain(shares_of(arriving)) {
             self.bequeath_one(now, &message, share.as_deref());
@@ -186,7 +187,7 @@ impl Shard {
         let mut left = Vec::new();
         for outgoing in queued {
             self.writer.begin();
-            let passed_on = outgoing.share.as_ref().is_some_and(|filter| {
+            let passed_on = outgoing.share().is_some_and(|filter| {
                 let tried = Tried {
                     busy: vec![here],
                     ..Tried::default()
@@ -234,5 +235,5 @@ impl Shard {
 fn shares_of(backlog: Backlog) -> impl Iterator<Item = (Arc<Message>, Option<Arc<str>>)> {
     backlog
         .into_deliveries()
-        .map(|(message, receiver)| (message, receiver.share))
+        .map(|(message, receiver)| (message, receiver.share().cloned()))
 }
