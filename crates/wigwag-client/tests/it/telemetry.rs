@@ -1,24 +1,30 @@
 //! What a program sees of its client from outside: the numbers, the spans of the log, and when the next
 //! attempt will be made.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 use wigwag_client::{Backoff, Client, Outcome, Publish, Qos, ReasonCode, Reject, State};
 
 use crate::mosquitto::{Mosquitto, free_port, online};
 use crate::server::Server;
 use crate::{builder, wait_for_state, within};
 
-/// What has been logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread has logged, if a test wants to know.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl io::Write for Log {
+struct ThreadLog;
+
+impl io::Write for ThreadLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("not poisoned").extend(bytes);
+        LOG.with_borrow_mut(|log| log.as_mut().map(|log| log.extend(bytes)));
         Ok(bytes.len())
     }
 
@@ -27,22 +33,29 @@ impl io::Write for Log {
     }
 }
 
+/// Collects what this thread logs from here on.
+struct Log;
+
 impl Log {
-    /// Collects what this thread logs as long as the guard lives.
-    fn collect() -> (Log, tracing::subscriber::DefaultGuard) {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_max_level(LevelFilter::DEBUG)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+    /// One subscriber for all threads: what a thread without one sees first, `tracing` may take for
+    /// something that nobody wants.
+    fn collect() -> Log {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let is_wanted = dynamic_filter_fn(|_, _| LOG.with_borrow(Option::is_some));
+            let layer = tracing_subscriber::fmt::layer()
+                .with_ansi(false)
+                .with_writer(|| ThreadLog)
+                .with_filter(is_wanted);
+            tracing_subscriber::registry().with(layer).init();
+        });
+        LOG.set(Some(Vec::new()));
+        Log
     }
 
     /// The first line with all of these words.
     fn line(&self, words: &[&str]) -> String {
-        let bytes = self.0.lock().expect("not poisoned");
+        let bytes = LOG.with_borrow(|log| log.clone().unwrap_or_default());
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let found = lines.find(|line| words.iter().all(|word| line.contains(word)));
@@ -53,7 +66,7 @@ impl Log {
 
 #[tokio::test]
 async fn every_line_of_the_log_names_client_server_and_attempt() {
-    let (log, _guard) = Log::collect();
+    let log = Log::collect();
     let server = Server::new().await;
     let client = builder(&server.address)
         .client_id("device-7")
@@ -76,7 +89,7 @@ async fn every_line_of_the_log_names_client_server_and_attempt() {
 
 #[tokio::test]
 async fn the_span_has_the_name_that_the_server_assigned() {
-    let (log, _guard) = Log::collect();
+    let log = Log::collect();
     let broker = Mosquitto::start_with("").await;
     let client = online(builder(&broker.tcp())).await;
     within(client.disconnect()).await;
