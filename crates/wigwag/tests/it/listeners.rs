@@ -342,6 +342,44 @@ fn a_reload_that_fails_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_reload_changes_what_can_be_changed_and_names_the_rest() {
+    let folder = tempdir().unwrap();
+    let port = free_port();
+    let listener = format!("listener {port} 127.0.0.1\nmax_connections 1\nmount_point a/\n");
+    let text = configuration(&folder, &listener);
+    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let port = port.to_string();
+    let way = ["-h", "127.0.0.1", "-p", &port].map(str::to_owned);
+    let subscribe = [
+        &way.each_ref().map(String::as_str)[..],
+        &["-d", "-t", "#", "-F", "message %t"],
+    ]
+    .concat();
+    let old = client("mosquitto_sub", &subscribe);
+    old.await_line("that it is subscribed", |line| {
+        line.starts_with("Subscribed")
+    });
+    assert!(!publishes(&way, "x"));
+
+    let changed = text
+        .replace("max_connections 1", "max_connections 3")
+        .replace("a/", "b/");
+    broker.write("m.conf", &format!("{changed}sys_interval 7\n"));
+    broker.process.signal("HUP");
+    broker.process.await_line("what waits", |line| {
+        line.contains("'sys_interval' has changed, which takes a restart")
+    });
+    let new = client("mosquitto_sub", &subscribe);
+    new.await_line("that it is subscribed", |line| {
+        line.starts_with("Subscribed")
+    });
+    assert!(publishes(&way, "x"));
+    new.await_line("the message", |line| line == "message x");
+    // Whoever was there keeps the mount point of its arrival, and hears nothing of the new one.
+    assert!(!old.said().contains("message"), "{}", old.said());
+}
+
+#[test]
 fn a_load_balancer_tells_where_its_client_is() {
     let [v1, v2] = [(); 2].map(|()| free_port());
     let folder = tempdir().unwrap();
