@@ -350,6 +350,10 @@ impl Broker {
         &self.listeners
     }
 
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
     /// The places where HTTP is served, with the ports that they got, in the order in which they were added.
     pub fn http_listeners(&self) -> &[SocketAddr] {
         &self.http_addrs

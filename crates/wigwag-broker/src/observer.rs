@@ -43,6 +43,8 @@ pub(crate) struct Observer {
     last: Mutex<Vec<Stats>>,
     tree: Mutex<SysTree>,
     log: Log,
+    /// Whether the configuration could be used when it was read last, and when that was.
+    configured: Mutex<(bool, SystemTime)>,
 }
 
 impl Observer {
@@ -53,11 +55,13 @@ impl Observer {
         log: Log,
     ) -> Observer {
         let last = vec![Stats::default(); mailboxes.len()];
+        let started = SystemTime::now();
         Observer {
             mailboxes,
             node,
             origin,
-            started: SystemTime::now(),
+            started,
+            configured: Mutex::new((true, started)),
             sockets: AtomicU64::new(0),
             last: Mutex::new(last),
             tree: Mutex::default(),
@@ -121,6 +125,15 @@ impl Observer {
         self.sockets.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The configuration was read again.
+    pub(crate) fn note_reload(&self, is_usable: bool) {
+        let mut configured = self
+            .configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *configured = (is_usable, SystemTime::now());
+    }
+
     /// All numbers of this moment, and whether every shard has answered.
     pub(crate) async fn read(&self) -> (Reading, bool) {
         let questions = self.mailboxes.iter().map(|mailbox| {
@@ -153,11 +166,16 @@ impl Observer {
     /// What `/metrics` shows.
     pub(crate) async fn scrape(&self) -> Scrape {
         let (reading, _) = self.read().await;
-        let started = self.started.duration_since(SystemTime::UNIX_EPOCH);
+        let (is_usable, read_at) = *self
+            .configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Scrape {
             reading,
             process: Process::read(),
-            started_secs: started.unwrap_or_default().as_secs_f64(),
+            started_secs: epoch_secs(self.started),
+            configuration_is_usable: is_usable,
+            configuration_read_secs: epoch_secs(read_at),
             shards: u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX),
             log_lines_lost: self.log.lost(),
         }
@@ -194,4 +212,10 @@ impl Observer {
         };
         mailbox.send_order(Order::Publish(message.to_message()));
     }
+}
+
+fn epoch_secs(at: SystemTime) -> f64 {
+    at.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
 }

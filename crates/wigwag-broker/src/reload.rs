@@ -56,6 +56,12 @@ impl Broker {
     ///
     /// Waits for the disk.
     pub fn reload(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
+        let outcome = self.exchange_all(config);
+        self.observer().note_reload(outcome.is_ok());
+        outcome
+    }
+
+    fn exchange_all(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let start = self.start_state();
         let mut settings = plan::settings(config);
         settings.claimed_topics.clone_from(&start.claimed_topics);

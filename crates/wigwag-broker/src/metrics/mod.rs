@@ -31,6 +31,10 @@ pub(crate) struct Scrape {
     pub(crate) process: Process,
     /// Seconds since 1970 at which the broker started.
     pub(crate) started_secs: f64,
+    /// Whether the configuration could be used when it was read last.
+    pub(crate) configuration_is_usable: bool,
+    /// Seconds since 1970 at which that was.
+    pub(crate) configuration_read_secs: f64,
     pub(crate) shards: u16,
     /// Log lines that no destination took.
     pub(crate) log_lines_lost: u64,

@@ -316,6 +316,18 @@ pub const FAMILIES: &[Family] = &[
         &[],
         |scrape| number(scrape.started_secs),
     ),
+    gauge(
+        "wigwag_config_last_reload_success",
+        "Whether the configuration could be used when it was read last: 1 or 0",
+        &[],
+        |scrape| one(scrape.configuration_is_usable.into()),
+    ),
+    gauge(
+        "wigwag_config_last_reload_timestamp_seconds",
+        "When it was read last, in seconds since 1970",
+        &[],
+        |scrape| number(scrape.configuration_read_secs),
+    ),
     Family {
         name: "wigwag_broker_info",
         help: "The version of the broker",

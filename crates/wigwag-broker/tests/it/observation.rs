@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use wigwag_broker::conf::Config;
 use wigwag_broker::conf::config::{LogDest, LogType, Logging};
 use wigwag_broker::{Broker, HttpListener, Listener, Log, Transport};
 use wigwag_proto::packet::{Qos, Version};
@@ -190,6 +191,28 @@ async fn metrics_come_in_the_form_that_is_asked_for() {
         promtool(body);
     }
     drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_reload_that_fails_is_seen_in_the_metrics() {
+    let good = Config::default();
+    let mut bad = Config::default();
+    bad.security.password_file = Some("/nonexistent/passwords".into());
+    let broker = Broker::builder()
+        .config(&good, &[0])
+        .http(HttpListener::metrics(ANY_PORT))
+        .start()
+        .expect("port 0 is free");
+    let metrics = broker.http_listeners()[0];
+    for (config, value) in [(None, 1), (Some(&bad), 0), (Some(&good), 1)] {
+        if let Some(config) = config {
+            assert_eq!(broker.reload(config).is_ok(), value == 1);
+        }
+        let text = get(metrics, "/metrics", "").await.body;
+        let expect = format!("\nwigwag_config_last_reload_success {value}\n");
+        assert!(text.contains(&expect), "{text}");
+    }
     broker.shutdown().await;
 }
 
