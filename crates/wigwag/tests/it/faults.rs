@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use wigwag_client::{
-    Client, Limits, Message, Outcome, Publish, PublishError, Publishing, Qos, Store, SyncPolicy,
-    Version,
+    Client, Event, Limits, Message, OfflineReason, Outcome, Publish, PublishError, Publishing, Qos,
+    State, Store, Subscribing, SyncPolicy, Version,
 };
 
 use crate::broker::{Broker, Kind};
@@ -121,9 +121,12 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that is not started yet. It is told of the broker's own faults by the proxy in front of
-    /// it.
-    fn new(client: Client, proxy: Option<&Arc<Proxy>>, changed: &Arc<Notify>) -> Receiver {
+    /// Subscribes. A receiver is told of the broker's own faults by the proxy in front of it.
+    fn new(
+        client: Client,
+        proxy: Option<&Arc<Proxy>>,
+        changed: &Arc<Notify>,
+    ) -> (Receiver, Subscribing) {
         let seen = Arc::<Mutex<Seen>>::default();
         let (own, proxy, wake) = (seen.clone(), proxy.cloned(), changed.clone());
         let subscribing = client.subscribe("f/#", Qos::ExactlyOnce, move |message: Message| {
@@ -134,12 +137,13 @@ impl Receiver {
             own.lock().unwrap().record(&message, is_brokers_fault);
             wake.notify_one();
         });
-        drop(subscribing);
-        Receiver {
+        let changed = changed.clone();
+        let receiver = Receiver {
             client,
             seen,
-            changed: changed.clone(),
-        }
+            changed,
+        };
+        (receiver, subscribing)
     }
 
     fn distinct(&self) -> usize {
@@ -231,12 +235,15 @@ async fn run(kind: Kind, version: Version, folder: Option<&Path>) {
     }
     let changed = Arc::new(Notify::new());
     let subscriber = persistent(&proxy.url, "subscriber").build().unwrap();
-    let subscriber = Receiver::new(subscriber, Some(&proxy), &changed);
+    // Its session has the subscription already.
+    let (subscriber, _) = Receiver::new(subscriber, Some(&proxy), &changed);
     // No fault strikes this one: what it sees is the order in which the publisher's messages arrive.
     let witness = builder(&broker.mqtt_url())
         .version(version)
         .limits(limits(kind));
-    let witness = Receiver::new(online(witness).await, None, &changed);
+    let (witness, subscribing) = Receiver::new(online(witness).await, None, &changed);
+    within(subscribing).await.unwrap();
+    let mut witness_events = witness.client.events();
     let publisher = persistent(&proxy.url, "publisher").build().unwrap();
     subscriber.client.start();
     publisher.start();
@@ -275,6 +282,16 @@ async fn run(kind: Kind, version: Version, folder: Option<&Path>) {
     tell(&sent, [&subscriber, &witness]);
     println!("  the subscriber subscribed to more and unsubscribed {changes} times");
     print!("  {}", proxy.counts());
+    // It has no session that would outlive its connection.
+    let mut breaks = Vec::new();
+    while let Ok(event) = witness_events.try_recv() {
+        if let Event::State(State::Offline { reason, .. }) = event
+            && reason != OfflineReason::Stopped
+        {
+            breaks.push(reason);
+        }
+    }
+    assert_eq!(breaks, [], "the witness lost its connection");
 
     assert_eq!(sent.other, [], "outcomes other than Delivered");
     assert_eq!((report.queued, report.in_flight), (0, 0));
