@@ -46,6 +46,16 @@ pub(super) const SCRIPTS: &[Row] = &[
         ["3.10.4-3"; 2],
         unsubscribe_in_between,
     ),
+    (
+        "a_member_gets_shared_messages_at_its_qos",
+        ["4.8.2-3", ""],
+        shared_qos,
+    ),
+    (
+        "a_shared_message_that_is_rejected_is_done",
+        ["4.8.2-6", ""],
+        shared_rejection,
+    ),
 ];
 
 fn many_filters(w: &mut World) -> Result<(), Stop> {
@@ -201,6 +211,46 @@ fn unsubscribe_in_between(w: &mut World) -> Result<(), Stop> {
         ["3.10.4-3"; 2],
         release.id == message.id,
         release.describe(),
+    );
+    Ok(())
+}
+
+fn shared_qos(w: &mut World) -> Result<(), Stop> {
+    let topic = w.name("shared");
+    let mut members = Vec::new();
+    for qos in 0..=2 {
+        let filter = format!("$share/{}{qos}/{topic}", w.name("group"));
+        members.push((w.subscriber(&format!("member{qos}"), &filter, qos)?, qos));
+    }
+    let mut sender = w.client("sender")?;
+    sender.send(&w.message(4, &topic, 1, "x"));
+    sender.expect(wire::PUBREC)?;
+    sender.send(&wire::ack(wire::PUBREL, 1, 0));
+    for (member, qos) in &mut members {
+        let message = w.receive(member)?;
+        w.check(["4.8.2-3", ""], message.qos() == *qos, message.describe());
+    }
+    Ok(())
+}
+
+fn shared_rejection(w: &mut World) -> Result<(), Stop> {
+    let topic = w.name("rejected");
+    let filter = format!("$share/{}/{topic}", w.name("group"));
+    let mut first = w.subscriber("first", &filter, 1)?;
+    let mut sender = w.client("sender")?;
+    w.publish(&mut sender, false, &topic, "rejected")?;
+    let message = first.expect(PUBLISH)?;
+    let mut second = w.subscriber("second", &filter, 1)?;
+    first.send(&wire::ack(wire::PUBACK, message.id, 0x80));
+    w.fence(&mut first)?;
+    first.send(&wire::disconnect(w.version, 0, &[]));
+    first.until_closed()?;
+    w.publish(&mut sender, false, &topic, "next")?;
+    let message = w.receive(&mut second)?;
+    w.check(
+        ["4.8.2-6", ""],
+        message.payload == b"next",
+        message.describe(),
     );
     Ok(())
 }
