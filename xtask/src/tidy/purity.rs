@@ -191,6 +191,7 @@ mod tests {
                 ("crates/wigwag-engine/clippy.toml", &full),
                 ("crates/wigwag-proto/clippy.toml", &full),
                 ("crates/wigwag-scram/clippy.toml", &full),
+                ("crates/wigwag-access/clippy.toml", &full),
                 ("crates/wigwag-engine/src/a.rs", line),
             ])
         };
