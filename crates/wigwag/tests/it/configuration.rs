@@ -306,7 +306,7 @@ fn a_supervisor_is_told_when_the_broker_is_ready() {
     let port = free_port();
     write(
         &file,
-        &format!("listener {port}\nallow_anonymous true\nuser root\n"),
+        &format!("listener {port} localhost\nallow_anonymous true\nuser root\n"),
     );
     let mut command = command(Kind::Wigwag);
     let _process = Process::start(command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path));

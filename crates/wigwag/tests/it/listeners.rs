@@ -140,7 +140,7 @@ fn messages_pass_between_all_kinds_of_listeners(kind: Kind) {
     let [tcp, tls, mutual] = [(); 3].map(|()| free_port());
     let text = format!(
         "listener {tcp} 127.0.0.1\n\
-         listener {tls}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\ntls_version tlsv1.2\n\
+         listener {tls} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\ntls_version tlsv1.2\n\
          listener {mutual} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n\
          cafile DIR/ca.crt\nrequire_certificate true\n\
          listener 0 DIR/socket\n"
@@ -204,8 +204,8 @@ fn a_client_certificate_is_a_user_name(kind: Kind) {
     let [identity, subject] = [(); 2].map(|()| free_port());
     let tls = "certfile DIR/server.crt\nkeyfile DIR/server.key\ncafile DIR/ca.crt\nrequire_certificate true\n";
     let text = format!(
-        "listener {identity}\n{tls}use_identity_as_username true\n\
-         listener {subject}\n{tls}use_subject_as_username true\n"
+        "listener {identity} localhost\n{tls}use_identity_as_username true\n\
+         listener {subject} localhost\n{tls}use_subject_as_username true\n"
     );
     let text = configuration(&folder, &text);
     let broker = Configured::start(kind, folder, &text);
@@ -237,8 +237,8 @@ fn a_client_without_a_certificate_is_refused(kind: Kind) {
     let [required, named] = [(); 2].map(|()| free_port());
     let tls = "certfile DIR/server.crt\nkeyfile DIR/server.key\ncafile DIR/ca.crt\n";
     let text = format!(
-        "listener {required}\n{tls}crlfile DIR/list.crl\nrequire_certificate true\n\
-         listener {named}\n{tls}use_identity_as_username true\n"
+        "listener {required} localhost\n{tls}crlfile DIR/list.crl\nrequire_certificate true\n\
+         listener {named} localhost\n{tls}use_identity_as_username true\n"
     );
     let text = configuration(&folder, &text);
     let broker = Configured::start(kind, folder, &text);
@@ -289,7 +289,8 @@ fn a_renewed_certificate_is_shown_after_a_reload(kind: Kind) {
     let ca = Authority::new(folder.path());
     ca.issue(folder.path(), "server", 1);
     let port = free_port();
-    let listener = format!("listener {port}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
+    let listener =
+        format!("listener {port} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
     let text = configuration(&folder, &listener);
     let broker = Configured::start(kind, folder, &text);
     // A connection that is there stays.
@@ -321,7 +322,8 @@ fn a_reload_that_fails_leaves_everything_as_it_was() {
     let ca = Authority::new(folder.path());
     ca.issue(folder.path(), "server", 1);
     let port = free_port();
-    let listener = format!("listener {port}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
+    let listener =
+        format!("listener {port} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
     let text = configuration(&folder, &listener);
     let broker = Configured::start(Kind::Wigwag, folder, &text);
     let failed = |what: &str| {
@@ -431,7 +433,7 @@ fn messages_pass_over_secure_websocket() {
     let text = configuration(
         &folder,
         &format!(
-            "listener {port}\nprotocol websockets\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n"
+            "listener {port} localhost\nprotocol websockets\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n"
         ),
     );
     let broker = Configured::start(Kind::Wigwag, folder, &text);
@@ -453,7 +455,8 @@ fn a_slow_handshake_holds_up_nobody() {
     let ca = Authority::new(folder.path());
     ca.issue(folder.path(), "server", 1);
     let port = free_port();
-    let listener = format!("listener {port}\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
+    let listener =
+        format!("listener {port} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
     let text = configuration(&folder, &listener);
     let broker = Configured::start(Kind::Wigwag, folder, &text);
     // More than there are shards, each with the beginning of a handshake and no more.
