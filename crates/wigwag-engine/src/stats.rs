@@ -99,7 +99,7 @@ pub struct NodeStats {
     pub retained_payload_bytes: u64,
 }
 
-/// Why connections end, in one word each; [`Stats::closed`] counts them in this order.
+/// Why connections end, in one word each, in the order of the counts in [`Stats`].
 pub const CLOSE_CAUSES: [&str; 11] = [
     "lost",
     "disconnect",
