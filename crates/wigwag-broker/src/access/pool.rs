@@ -21,10 +21,11 @@ use super::policy::Shared;
 use super::tables::Judgement;
 
 /// Passwords that wait to be checked.
-const JOBS_MAX: usize = 1_000;
+const JOBS_MAX: usize = 5_000;
 
-/// Those of them that may come from one address. Clients behind one router come from one address too.
-const JOBS_PER_ADDRESS_MAX: usize = 250;
+/// Those of them that may come from one address once half of the places are taken. A whole fleet may come from
+/// one address, that of its router, so until then nobody is held to a share.
+const JOBS_PER_ADDRESS_MAX: usize = 500;
 
 /// Who has waited longer than this has given up, or soon will.
 const WAIT_MAX: Duration = Duration::from_secs(8);
@@ -105,7 +106,7 @@ impl Pool {
     pub(super) fn submit(&self, job: Job) {
         let mut queue = self.inner.lock();
         let from_there = address(&job.identity).map_or(0, |address| queue.count(address));
-        if queue.jobs.len() >= JOBS_MAX || from_there >= JOBS_PER_ADDRESS_MAX {
+        if !has_place(queue.jobs.len(), from_there) {
             drop(queue);
             return refuse(job.reply, ReasonCode::ServerBusy);
         }
@@ -243,6 +244,11 @@ impl Queue {
     }
 }
 
+/// Whether one more may wait, with so many of all and so many of its address waiting.
+const fn has_place(waiting: usize, from_there: usize) -> bool {
+    waiting < JOBS_MAX / 2 || waiting < JOBS_MAX && from_there < JOBS_PER_ADDRESS_MAX
+}
+
 fn address(identity: &Identity) -> Option<IpAddr> {
     identity.address.map(|address| address.ip())
 }
@@ -274,6 +280,14 @@ impl Ord for Late {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_address_cannot_take_every_place() {
+        assert!(has_place(JOBS_MAX / 2 - 1, JOBS_MAX / 2 - 1));
+        assert!(!has_place(JOBS_MAX / 2, JOBS_MAX / 2));
+        assert!(has_place(JOBS_MAX - 1, 0));
+        assert!(!has_place(JOBS_MAX, 0));
+    }
 
     #[test]
     fn wrong_passwords_from_one_address_are_answered_later_and_later() {
