@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use wigwag_access::control::{BROKER_TOPIC, DYNSEC_TOPIC, ListenerInfo, Plugin};
+use wigwag_access::control::{DYNSEC_TOPIC, ListenerInfo, Plugin};
 use wigwag_access::dynsec::Rights;
 use wigwag_engine::auth::{AuthRequest, AuthStep, Verdict};
 use wigwag_engine::policy::{Identity, Policy};
@@ -94,11 +94,7 @@ impl Prepared {
             name: "dynamic-security",
             control_endpoints: vec![DYNSEC_TOPIC],
         });
-        let own = Plugin {
-            name: "broker",
-            control_endpoints: vec![BROKER_TOPIC],
-        };
-        dynsec.chain([own]).collect()
+        dynsec.collect()
     }
 }
 
