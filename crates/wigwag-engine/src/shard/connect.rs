@@ -227,7 +227,7 @@ impl Shard {
         let (high, low) = (half(0), half(1));
         // Version 4 and variant 1, as the standard of UUIDs writes them.
         format!(
-            "{prefix}{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            "{prefix}{:08X}-{:04X}-4{:03X}-{:04X}-{:012X}",
             high >> 32,
             high >> 16 & 0xFFFF,
             high & 0xFFF,
