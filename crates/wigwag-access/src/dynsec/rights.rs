@@ -103,7 +103,10 @@ impl State {
             anonymous: anonymous
                 .map(|group| self.rights_of(group.roles.names()).collect())
                 .unwrap_or_default(),
-            hash: self.clients.values().find_map(|client| client.password.clone()),
+            hash: self
+                .clients
+                .values()
+                .find_map(|client| client.password.clone()),
         }
     }
 
