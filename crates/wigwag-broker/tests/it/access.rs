@@ -255,7 +255,7 @@ async fn mosquitto_ctrl_prints_the_same_of_both_brokers() {
         );
     }
     let broker = start(with_dynsec(&ours)).expect("started");
-    let plugin = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so";
+    let plugin = foreign::dynsec_plugin();
     let options = format!(
         "plugin {plugin}\nplugin_opt_config_file {}\n",
         theirs.display()
@@ -399,7 +399,7 @@ async fn mosquittos_plugin_reads_what_we_have_written() {
         ctrl(tcp(&broker), command).await;
     }
     broker.shutdown().await;
-    let plugin = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so";
+    let plugin = foreign::dynsec_plugin();
     let options = format!(
         "plugin {plugin}\nplugin_opt_config_file {}\n",
         file.display()

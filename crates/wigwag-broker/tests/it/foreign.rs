@@ -60,6 +60,12 @@ impl Drop for Mosquitto {
     }
 }
 
+/// Where Debian has Mosquitto's plugin for dynamic security.
+pub(crate) fn dynsec_plugin() -> String {
+    let arch = std::env::consts::ARCH;
+    format!("/usr/lib/{arch}-linux-gnu/mosquitto_dynamic_security.so")
+}
+
 /// Runs a tool and returns what it printed.
 pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let output = system(program)
