@@ -18,6 +18,7 @@ use crate::access::{
     AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
 };
 use crate::conf::Config;
+use crate::conf::config::Protocol;
 use crate::desk::{Desk, OpenDesk, Order};
 use crate::entrance::House;
 use crate::http::{self, About, HttpListener, ListenerNotice};
@@ -265,7 +266,7 @@ impl Builder {
             .enable_all()
             .build()?;
         let about = Arc::new(About {
-            listeners: broker.listeners.iter().map(ListenerNotice::from).collect(),
+            listeners: notices(&broker, &self.http),
         });
         let (sys_interval, still_running) = (self.sys_interval, running.clone());
         let (watching, stop_watching) = (Arc::clone(&observer), stopping.clone());
@@ -306,6 +307,33 @@ fn open_key_log(path: &Path) -> Result<Arc<KeyLogFile>, StartError> {
         source,
     })?;
     Ok(Arc::new(file))
+}
+
+/// What the HTTP API tells of all listeners.
+fn notices(broker: &Broker, http: &[HttpListener]) -> Vec<ListenerNotice> {
+    let said = &broker.start.listeners;
+    let mqtt = broker
+        .listeners
+        .iter()
+        .map(|bound| ListenerNotice::mqtt(bound, said.get(usize::from(bound.number))));
+    let served = broker.http_addrs.iter().zip(http);
+    let api = served.filter(|(_, listener)| listener.serves_api());
+    let http = api.map(|(addr, listener)| {
+        let config = broker.start.config.as_ref();
+        let said = config
+            .zip(listener.said_index())
+            .and_then(|(config, index)| {
+                let mut http =
+                    (config.listeners.iter()).filter(|said| said.protocol == Protocol::HttpApi);
+                http.nth(usize::from(index))
+            });
+        let allow_anonymous = match said {
+            Some(said) => said.security.allow_anonymous,
+            None => !listener.is_guarded(),
+        };
+        ListenerNotice::http(addr.port(), allow_anonymous)
+    });
+    mqtt.chain(http).collect()
 }
 
 fn bind_http(addr: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {

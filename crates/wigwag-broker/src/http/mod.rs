@@ -136,6 +136,14 @@ impl HttpListener {
         self.said
     }
 
+    pub(crate) const fn is_guarded(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    pub(crate) const fn serves_api(&self) -> bool {
+        matches!(self.serves, Serves::Api(_))
+    }
+
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }

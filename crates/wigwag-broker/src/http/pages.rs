@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
 
-use crate::listener::{Address, BoundListener, Transport};
+use crate::listener::{Address, BoundListener, Listener, Transport};
 use crate::metrics::{self, Format};
 use crate::observer::Observer;
 
@@ -45,8 +45,10 @@ pub(crate) enum Place {
     Path(String),
 }
 
-impl From<&BoundListener> for ListenerNotice {
-    fn from(bound: &BoundListener) -> ListenerNotice {
+impl ListenerNotice {
+    /// Of a listener for MQTT, and what was said of it.
+    pub(crate) fn mqtt(bound: &BoundListener, said: Option<&Listener>) -> ListenerNotice {
+        let said = said.map(|listener| &listener.said);
         ListenerNotice {
             place: match &bound.address {
                 Address::Tcp(addr) => Place::Port(addr.port()),
@@ -57,8 +59,21 @@ impl From<&BoundListener> for ListenerNotice {
                 Transport::WebSocket => "websockets",
             },
             tls: bound.is_tls,
+            mtls: said
+                .and_then(|said| said.tls.as_ref())
+                .is_some_and(|tls| tls.require_certificate),
+            allow_anonymous: said.is_some_and(|said| said.security.allow_anonymous),
+        }
+    }
+
+    /// Of a place where this API is served.
+    pub(crate) const fn http(port: u16, allow_anonymous: bool) -> ListenerNotice {
+        ListenerNotice {
+            place: Place::Port(port),
+            protocol: "httpapi",
+            tls: false,
             mtls: false,
-            allow_anonymous: true,
+            allow_anonymous,
         }
     }
 }

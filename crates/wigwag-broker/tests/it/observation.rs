@@ -138,7 +138,13 @@ async fn the_api_answers_as_mosquittos_does() {
         (&mqtt["protocol"], &mqtt["tls"]),
         (&"mqtt".into(), &false.into())
     );
+    assert_eq!(mqtt["allow_anonymous"], true);
     assert_eq!(listeners["listeners"][1]["protocol"], "websockets");
+    let own = &listeners["listeners"][2];
+    assert_eq!(
+        (&own["protocol"], &own["port"]),
+        (&"httpapi".into(), &api.port().into())
+    );
 
     for (path, status) in [
         ("/healthz", 200),
