@@ -95,9 +95,8 @@ impl Share {
         } else {
             self.turn.load(Ordering::Relaxed)
         };
-        let (before, from) = self.members.split_at(turn.checked_rem(self.members.len())?);
         let mut best: Option<(&ShareMember, Ready)> = None;
-        for member in from.iter().chain(before) {
+        for member in self.from(turn) {
             let Some(ready) = wanted.admits(member) else {
                 continue;
             };
@@ -110,6 +109,18 @@ impl Share {
         }
         best.map(|(member, _)| member)
     }
+
+    /// The members of a shard, from the one whose turn it is.
+    pub(crate) fn members_in(&self, shard: ShardId) -> impl Iterator<Item = &ShareMember> {
+        self.from(self.turn.load(Ordering::Relaxed))
+            .filter(move |member| member.shard == shard)
+    }
+
+    fn from(&self, turn: usize) -> impl Iterator<Item = &ShareMember> {
+        let first = turn.checked_rem(self.members.len()).unwrap_or(0);
+        let (before, from) = self.members.split_at(first);
+        from.iter().chain(before)
+    }
 }
 
 /// Who may be chosen.
@@ -121,19 +132,22 @@ pub(crate) struct Wanted<'a> {
     pub(crate) tried: &'a Tried,
 }
 
-/// The members that a message has come to already.
+/// The members who were asked already whether they could have a message, in order.
+///
+/// A shard asks all its members at once: if each passed the message on to the next one, a large group would
+/// cost the square of its size.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
     /// Those who are gone or may not have it.
-    pub(crate) unable: Vec<Target>,
+    unable: Vec<Target>,
     /// Those with whom it would have had to wait.
-    pub(crate) busy: Vec<Target>,
+    busy: Vec<Target>,
     /// Nobody else is left, so it waits wherever it can.
     pub(crate) may_wait: bool,
 }
 
 impl Tried {
-    /// Whether this is the first member.
+    /// Whether nobody has been asked.
     pub(crate) fn is_none(&self) -> bool {
         self.unable.is_empty() && self.busy.is_empty()
     }
@@ -142,14 +156,23 @@ impl Tried {
         (self.unable.len() + self.busy.len()) * size_of::<Target>()
     }
 
+    /// These members of a shard have been asked.
+    pub(crate) fn add(&mut self, unable: Vec<Target>, busy: Vec<Target>) {
+        for (all, more) in [(&mut self.unable, unable), (&mut self.busy, busy)] {
+            all.extend(more);
+            all.sort_unstable();
+        }
+    }
+
     fn excludes(&self, target: Target) -> bool {
-        self.unable.contains(&target) || (!self.may_wait && self.busy.contains(&target))
+        let is_among = |all: &[Target]| all.binary_search(&target).is_ok();
+        is_among(&self.unable) || (!self.may_wait && is_among(&self.busy))
     }
 }
 
 impl Wanted<'_> {
     /// How ready the member is, if it may be chosen.
-    fn admits(&self, member: &ShareMember) -> Option<Ready> {
+    pub(crate) fn admits(&self, member: &ShareMember) -> Option<Ready> {
         let receiver = member.receiver()?;
         let target = Target {
             shard: member.shard,

@@ -10,6 +10,7 @@ use super::{Receiver, Shard};
 use crate::event::DropReason;
 use crate::message::Message;
 use crate::peer::{Backlog, Letter};
+use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
 use crate::share::{Ready, Share, Tried, Wanted};
 
@@ -21,6 +22,17 @@ enum Obstacle {
     NotAuthorised,
     /// It would have to wait.
     Waits,
+}
+
+/// What the members of a shard say to a message.
+struct Asked<'a> {
+    unable: Vec<Target>,
+    busy: Vec<Target>,
+    /// The first that can have it at once.
+    at_once: Option<&'a Receiver>,
+    /// With whom it waits if nobody has time: the one whose turn it was, or else the readiest.
+    waiting: Option<(&'a Receiver, Ready)>,
+    is_denied: bool,
 }
 
 impl Shard {
@@ -72,41 +84,122 @@ impl Shard {
         now: Time,
         carried: &mut Carried<'_>,
         receiver: &Receiver,
+        tried: Tried,
+    ) {
+        match self.obstacle(carried, receiver) {
+            None => self.deliver_here(now, carried, receiver),
+            Some(Obstacle::Waits) if tried.may_wait => self.deliver_here(now, carried, receiver),
+            Some(obstacle) => self.look_further(now, carried, receiver, &obstacle, tried),
+        }
+    }
+
+    fn deliver_here(&mut self, now: Time, carried: &mut Carried<'_>, receiver: &Receiver) {
+        let retain = carried.view.retain && receiver.retain_as_published;
+        self.deliver(now, carried, receiver, retain);
+        self.tell_readiness(receiver.session);
+    }
+
+    /// The member cannot have the message at once: asks the others of this shard, then those of the other
+    /// shards. Each shard looks at its members once, however many they are.
+    fn look_further(
+        &mut self,
+        now: Time,
+        carried: &mut Carried<'_>,
+        receiver: &Receiver,
+        obstacle: &Obstacle,
         mut tried: Tried,
     ) {
         let Some(filter) = receiver.share() else {
             return;
         };
-        let here = self.target(receiver.session);
-        match self.obstacle(carried, receiver) {
-            None => {}
-            Some(Obstacle::Waits) if tried.may_wait => {}
-            Some(Obstacle::Waits) => {
-                self.tell_readiness(receiver.session);
-                tried.busy.push(here);
-                let passed_on = self.pass_on(now, carried.share(), filter, Ready::Now, tried);
-                if passed_on.is_ok() {
-                    return;
+        let share = self.share_of(filter);
+        let asked = self.ask_members(carried, share.as_ref(), receiver, obstacle);
+        let waiting = asked.waiting.map(|(receiver, _)| receiver);
+        if let Some(receiver) = asked.at_once.or(waiting.filter(|_| tried.may_wait)) {
+            return self.deliver_here(now, carried, receiver);
+        }
+        // Nobody of this shard is chosen again.
+        tried.add(asked.unable, asked.busy);
+        let mut pass_on = |ready, tried| match &share {
+            Some(share) => self.deliver_to_one(now, carried, share, ready, tried),
+            None => Err(tried),
+        };
+        let passed_on = if waiting.is_some() {
+            pass_on(Ready::Now, tried)
+        } else {
+            pass_on(Ready::Away, tried).or_else(|mut tried| {
+                tried.may_wait = true;
+                pass_on(Ready::Away, tried)
+            })
+        };
+        match (passed_on, waiting) {
+            (Ok(()), _) => {}
+            (Err(_), Some(receiver)) => self.deliver_here(now, carried, receiver),
+            (Err(_), None) if asked.is_denied => self.events.dropped(DropReason::NotAuthorised),
+            (Err(_), None) => {}
+        }
+    }
+
+    /// Asks the members of this shard, after one that cannot have the message at once.
+    fn ask_members<'a>(
+        &self,
+        carried: &Carried<'_>,
+        share: Option<&'a Share>,
+        first: &'a Receiver,
+        obstacle: &Obstacle,
+    ) -> Asked<'a> {
+        let wanted = Wanted {
+            qos: carried.view.qos,
+            ready: Ready::Away,
+            tried: &Tried::default(),
+        };
+        let here = self.target(first.session);
+        let (unable, busy) = match obstacle {
+            Obstacle::Waits => (Vec::new(), vec![here]),
+            Obstacle::Gone | Obstacle::NotAuthorised => (vec![here], Vec::new()),
+        };
+        let mut asked = Asked {
+            unable,
+            busy,
+            at_once: None,
+            waiting: matches!(obstacle, Obstacle::Waits).then_some((first, Ready::Now)),
+            is_denied: matches!(obstacle, Obstacle::NotAuthorised),
+        };
+        for member in share
+            .into_iter()
+            .flat_map(|share| share.members_in(self.id))
+        {
+            let Some(receiver) = member.receiver() else {
+                continue;
+            };
+            let here = self.target(receiver.session);
+            match self.obstacle(carried, receiver) {
+                None => {
+                    asked.at_once = Some(receiver);
+                    return asked;
                 }
-            }
-            Some(obstacle) => {
-                tried.unable.push(here);
-                let message = carried.share();
-                let passed_on = self
-                    .pass_on(now, message, filter, Ready::Away, tried)
-                    .or_else(|mut tried| {
-                        tried.may_wait = true;
-                        self.pass_on(now, message, filter, Ready::Away, tried)
-                    });
-                if passed_on.is_err() && matches!(obstacle, Obstacle::NotAuthorised) {
-                    self.events.dropped(DropReason::NotAuthorised);
+                Some(Obstacle::Waits) => {
+                    asked.busy.push(here);
+                    self.tell_readiness(receiver.session);
+                    if let Some(ready) = wanted.admits(member)
+                        && asked.waiting.is_none_or(|(_, so_far)| ready > so_far)
+                    {
+                        asked.waiting = Some((receiver, ready));
+                    }
                 }
-                return;
+                Some(obstacle) => {
+                    asked.unable.push(here);
+                    asked.is_denied |= matches!(obstacle, Obstacle::NotAuthorised);
+                }
             }
         }
-        let retain = carried.view.retain && receiver.retain_as_published;
-        self.deliver(now, carried, receiver, retain);
-        self.tell_readiness(receiver.session);
+        asked
+    }
+
+    /// The group of a shared subscription, as it is at this moment.
+    fn share_of(&self, filter: &str) -> Option<Share> {
+        let filter = TopicFilter::new(filter).expect("it was granted as one");
+        self.node.routes.snapshot().group(filter).map(Share::new)
     }
 
     fn obstacle(&self, carried: &Carried<'_>, receiver: &Receiver) -> Option<Obstacle> {
@@ -125,21 +218,13 @@ impl Shard {
         (self.readiness(session) != Ready::Now).then_some(Obstacle::Waits)
     }
 
-    /// Gives a message to another member that is at least `ready`; `tried` comes back if there is none.
-    fn pass_on(
-        &mut self,
-        now: Time,
-        message: &Arc<Message>,
-        filter: &str,
-        ready: Ready,
-        tried: Tried,
-    ) -> Result<(), Tried> {
-        let filter = TopicFilter::new(filter).expect("it was granted as one");
-        let share = self.node.routes.snapshot().group(filter).map(Share::new);
-        let Some(share) = share else {
-            return Err(tried);
-        };
-        self.deliver_to_one(now, &mut Carried::of(message), &share, ready, tried)
+    /// Gives a message to a member of the group that is at least `ready`; false if there is none.
+    fn pass_on(&mut self, now: Time, message: &Arc<Message>, filter: &str, ready: Ready) -> bool {
+        self.share_of(filter).is_some_and(|share| {
+            let carried = &mut Carried::of(message);
+            self.deliver_to_one(now, carried, &share, ready, Tried::default())
+                .is_ok()
+        })
     }
 
     /// What a session that is over leaves to others: what was shared and not acknowledged, and what waited.
@@ -169,7 +254,7 @@ impl Shard {
         let Some(filter) = share else { return };
         self.writer.begin();
         // With the last member goes what nobody has done.
-        let _ = self.pass_on(now, message, filter, Ready::Away, Tried::default());
+        let _ = self.pass_on(now, message, filter, Ready::Away);
     }
 
     /// What waits for a client that has gone is given to those of its groups who are there. What it has in
@@ -183,18 +268,12 @@ impl Shard {
             return;
         }
         let queued: Vec<Outgoing> = session.queue.take().collect();
-        let here = self.target(key);
         let mut left = Vec::new();
         for outgoing in queued {
             self.writer.begin();
-            let passed_on = outgoing.share().is_some_and(|filter| {
-                let tried = Tried {
-                    busy: vec![here],
-                    ..Tried::default()
-                };
-                self.pass_on(now, &outgoing.message, filter, Ready::Busy, tried)
-                    .is_ok()
-            });
+            let passed_on = outgoing
+                .share()
+                .is_some_and(|filter| self.pass_on(now, &outgoing.message, filter, Ready::Busy));
             if !passed_on {
                 left.push(outgoing);
             }

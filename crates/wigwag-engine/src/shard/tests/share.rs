@@ -380,3 +380,36 @@ proptest! {
         prop_assert_eq!(numbers, (0..published).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_crowd_that_may_not_have_a_message_costs_no_stack() {
+    /// Nobody called `m…` may receive anything.
+    struct NotForTheCrowd;
+
+    impl Policy for NotForTheCrowd {
+        fn may_publish(&self, _: &Identity, _: TopicName<'_>) -> bool {
+            true
+        }
+        fn may_subscribe(&self, _: &Identity, _: TopicFilter<'_>) -> bool {
+            true
+        }
+        fn may_receive(&self, who: &Identity, _: TopicName<'_>) -> bool {
+            !who.client_id.starts_with('m')
+        }
+    }
+
+    for shards in [1, 2] {
+        let world = World::with_policy(shards, &Default::default(), || Box::new(NotForTheCrowd));
+        let join = |id: &str, at: u16| {
+            let member = world.connect(usize::from(at % shards), id);
+            member.subscribe("$share/g/t", Q1);
+            member
+        };
+        let _crowd: Vec<Client> = (0..2_000).map(|n| join(&format!("m{n}"), n)).collect();
+        let publisher = world.connect(0, "pub");
+        publisher.publish("t", "for nobody", Q1);
+        let entitled = join("entitled", 0);
+        publisher.publish("t", "for one", Q1);
+        assert_eq!(entitled.received(), ["t for one q1"], "{shards} shards");
+    }
+}
