@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
+use wigwag_access::control::DYNSEC_TOPIC;
 use wigwag_access::dynsec::{Operation, Rights};
 use wigwag_access::password::PasswordHash;
 use wigwag_access::rules::Who;
@@ -106,6 +107,10 @@ impl ShardPolicy {
         let mut tables = self.tables.borrow_mut();
         match tables.load().right_sources(identity.listener.number) {
             None => false,
+            // Who came in where it is not asked is a stranger to it.
+            Some(sources) if is_dynamic_securitys(&operation) && !tables::ask_dynsec(sources) => {
+                false
+            }
             Some([]) => true,
             Some(sources) => {
                 let mut rights = self.rights.borrow_mut();
@@ -152,6 +157,15 @@ impl Policy for ShardPolicy {
 
     fn may_receive(&self, who: &Identity, topic: TopicName<'_>) -> bool {
         self.allows(who, Operation::Receive(topic.as_str()))
+    }
+}
+
+/// Whether the operation is about requests to dynamic security or its replies.
+fn is_dynamic_securitys(operation: &Operation<'_>) -> bool {
+    match operation {
+        Operation::Publish(topic) | Operation::Receive(topic) => topic.starts_with(DYNSEC_TOPIC),
+        // A filter says little of the topics behind it; each message is asked for.
+        Operation::Subscribe(_) | Operation::Unsubscribe(_) => false,
     }
 }
 

@@ -173,6 +173,12 @@ pub(super) fn allow(
     decided.unwrap_or(false)
 }
 
+/// Whether dynamic security is among those who are asked.
+pub(super) fn ask_dynsec(sources: &[RightSource]) -> bool {
+    let mut sources = sources.iter();
+    sources.any(|source| matches!(source, RightSource::DynamicSecurity))
+}
+
 impl Judgement {
     fn check(hash: &Arc<PasswordHash>) -> Judgement {
         Judgement::Check {

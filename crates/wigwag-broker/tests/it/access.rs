@@ -241,6 +241,36 @@ async fn ctrl(addr: SocketAddr, args: &str) -> (String, String) {
 }
 
 #[tokio::test]
+async fn a_listener_without_dynamic_security_does_not_change_it() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("dynsec.json");
+    let mut settings = with_dynsec(&file);
+    settings.listeners.push(Security {
+        allow_anonymous: true,
+        sources: Vec::new(),
+    });
+    let broker = builder(settings)
+        .listener(Listener::websocket(ANY_PORT))
+        .start()
+        .expect("started");
+    let before = fs::read(&file).expect("there");
+    let open = addr(&broker, Transport::WebSocket);
+    let mut anybody = Client::connect_websocket(open, "anybody").await;
+    let command =
+        br#"{"commands":[{"command":"createClient","username":"eve","password":"evepw"}]}"#;
+    let topic = "$CONTROL/dynamic-security/v1";
+    anybody.publish(topic, command, Qos::AtLeastOnce).await;
+    // One request is answered after the other.
+    ctrl(tcp(&broker), "listClients").await;
+    assert!(log_in(tcp(&broker), "eve", "evepw").await.is_err());
+    assert!(
+        fs::read(&file).expect("there") == before,
+        "nothing has changed"
+    );
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn mosquitto_ctrl_prints_the_same_of_both_brokers() {
     let folder = TempDir::new().expect("a folder");
     let (ours, theirs) = (
