@@ -132,19 +132,25 @@ fn matched<'a>(
     wanted: &'a [Listener],
 ) -> Result<Vec<&'a Listener>, ReloadError> {
     let is_same = |a: &Listener, b: &Listener| place(&a.said.bind) == place(&b.said.bind);
-    let of = |listener: &Listener, others: &'a [Listener]| {
-        others.iter().find(|other| is_same(listener, other))
+    let count = |listener: &Listener, others: &[Listener]| {
+        let same = others.iter().filter(|other| is_same(listener, other));
+        same.count()
     };
     let missing = |listener: &Listener| ReloadError::Listeners(listener.said.bind.to_string());
-    if let Some(added) = wanted
-        .iter()
-        .find(|wanted| !present.iter().any(|present| is_same(present, wanted)))
-    {
-        return Err(missing(added));
+    let mut all = wanted.iter().chain(present);
+    if let Some(odd) = all.find(|listener| count(listener, present) != count(listener, wanted)) {
+        return Err(missing(odd));
     }
-    let found = present
-        .iter()
-        .map(|listener| of(listener, wanted).ok_or_else(|| missing(listener)));
+    let found = present.iter().map(|listener| {
+        let mut same = wanted.iter().filter(|other| is_same(listener, other));
+        if count(listener, present) == 1 {
+            same.next()
+        } else {
+            // Those of one port differ in interface or family, and must not get each other's rules.
+            same.find(|other| other.said.bind == listener.said.bind)
+        }
+        .ok_or_else(|| missing(listener))
+    });
     found.collect()
 }
 
@@ -179,6 +185,32 @@ mod tests {
     #[test]
     fn listeners_keep_their_numbers_when_the_file_has_another_order() {
         assert_eq!(ports(&[1, 2, 3], &[3, 1, 2]), Ok(vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn listeners_of_one_port_are_told_apart_by_what_else_they_are_bound_to() {
+        let on = |interface: &str| {
+            let mut bind = Bind::tcp(None, 1883);
+            if let Bind::Tcp { interface: to, .. } = &mut bind {
+                *to = Some(interface.to_owned());
+            }
+            Listener::from(Said::new(bind))
+        };
+        let interfaces = |present: &[Listener], wanted: &[Listener]| -> Result<Vec<_>, String> {
+            let found = matched(present, wanted).map_err(|error| error.to_string())?;
+            Ok(found.iter().map(|found| found.said.bind.clone()).collect())
+        };
+        let (inside, outside) = (on("eth0"), on("eth1"));
+        let binds = vec![inside.said.bind.clone(), outside.said.bind.clone()];
+        let present = [inside.clone(), outside.clone()];
+        let swapped = [outside.clone(), inside.clone()];
+        assert_eq!(interfaces(&present, &swapped), Ok(binds));
+        let error = interfaces(&present, &[inside.clone(), on("eth2")]);
+        assert!(error.expect_err("another").contains("needs a restart"));
+        let error = interfaces(&present[..1], &present);
+        assert!(error.expect_err("one more").contains("needs a restart"));
+        // The only one of its port is the same one; that its interface waits is said.
+        assert!(interfaces(&present[..1], &[outside]).is_ok());
     }
 
     #[test]
