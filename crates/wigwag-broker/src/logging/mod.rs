@@ -193,13 +193,14 @@ impl Log {
         if !self.wants(log_type) {
             return;
         }
+        let text = as_one_line(text.to_string());
         let Some(writer) = &self.0.writer else {
             return trace(log_type, &text);
         };
         let line = Line {
             at: SystemTime::now(),
             log_type,
-            text: text.to_string(),
+            text,
         };
         match writer.orders.try_send(Order::Write(line)) {
             Ok(()) => self.tell_losses(writer),
@@ -295,6 +296,25 @@ fn mask(options: &Logging) -> u16 {
     options.types.iter().map(|&log_type| bit(log_type)).sum()
 }
 
+/// What clients and topics are called is theirs to choose: it must neither begin a line of its own nor steer a
+/// terminal.
+fn as_one_line(text: String) -> String {
+    // Mosquitto sets the topics of a packet off with a tab.
+    let is_unsafe = |char: char| char.is_control() && char != '\t';
+    if !text.contains(is_unsafe) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        if is_unsafe(char) {
+            line.extend(char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    line
+}
+
 /// How a type is called in the system log, in topics and by `tracing`.
 fn is_traced(log_type: LogType) -> bool {
     use tracing::{Level, enabled};
@@ -348,6 +368,20 @@ mod tests {
         log.write(LogType::Notice, "but this");
         log.flush();
         assert_eq!(fs::read_to_string(&file).expect("read"), "but this\n");
+    }
+
+    #[test]
+    fn nobody_writes_a_line_of_his_own_by_his_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("log");
+        let log = Log::open(&to_file(&file)).expect("opened");
+        let client_id = "eve\n0: Client admin disconnected.\r\u{1b}[2J\u{9b}ü";
+        log.write(LogType::Notice, format_args!("\tClient {client_id}"));
+        log.flush();
+        assert_eq!(
+            fs::read_to_string(&file).expect("read"),
+            "\tClient eve\\n0: Client admin disconnected.\\r\\u{1b}[2J\\u{9b}ü\n"
+        );
     }
 
     #[test]
