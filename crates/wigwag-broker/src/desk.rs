@@ -30,6 +30,8 @@ pub(crate) enum Order {
     Policy,
     /// Tell what has been counted.
     Stats(oneshot::Sender<Box<Stats>>),
+    /// Tell that orders are carried out.
+    Answer(oneshot::Sender<()>),
     /// Tell of single packets, or no more.
     Trace(bool),
 }

@@ -112,7 +112,7 @@ impl Observer {
                 () = sleep(wait) => {}
                 _ = stop.changed() => return,
             }
-            let (reading, _) = self.read().await;
+            let reading = self.read().await;
             let out = self.tree().update(&reading);
             if sys_interval.is_some() {
                 self.publish_all(&out);
@@ -134,8 +134,8 @@ impl Observer {
         *configured = (is_usable, SystemTime::now());
     }
 
-    /// All numbers of this moment, and whether every shard has answered.
-    pub(crate) async fn read(&self) -> (Reading, bool) {
+    /// All numbers of this moment; of a shard that does not answer, its last ones.
+    pub(crate) async fn read(&self) -> Reading {
         let questions = self.mailboxes.iter().map(|mailbox| {
             let (answer, stats) = oneshot::channel();
             mailbox.send_order(Order::Stats(answer));
@@ -143,29 +143,38 @@ impl Observer {
         });
         let answers = join_all(questions).await;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all_answered = true;
         let mut sum = Stats::default();
         for (answer, last) in answers.into_iter().zip(last.iter_mut()) {
-            match answer {
-                Ok(Ok(stats)) => *last = *stats,
-                _ => all_answered = false,
+            if let Ok(Ok(stats)) = answer {
+                *last = *stats;
             }
             sum.add(last);
         }
         drop(last);
-        let reading = Reading {
+        Reading {
             uptime: self.origin.elapsed(),
             stats: sum,
             node: self.node.stats(),
             memory: Process::resident_bytes_now(),
             sockets: self.sockets.load(Ordering::Relaxed),
-        };
-        (reading, all_answered)
+        }
+    }
+
+    /// Whether every shard answers. Counting takes a look at every session, which is too much for a question
+    /// that anybody may ask.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let questions = self.mailboxes.iter().map(|mailbox| {
+            let (answer, answered) = oneshot::channel();
+            mailbox.send_order(Order::Answer(answer));
+            timeout(ANSWER_WITHIN, answered)
+        });
+        let answers = join_all(questions).await;
+        answers.iter().all(|answer| matches!(answer, Ok(Ok(()))))
     }
 
     /// What `/metrics` shows.
     pub(crate) async fn scrape(&self) -> Scrape {
-        let (reading, _) = self.read().await;
+        let reading = self.read().await;
         let (is_usable, read_at) = *self
             .configured
             .lock()

@@ -211,6 +211,7 @@ impl Worker {
             }
             // Whoever does not wait any more needs no answer.
             Order::Stats(answer) => _ = answer.send(Box::new(shard.stats())),
+            Order::Answer(answer) => _ = answer.send(()),
             Order::Trace(is_tracing) => shard.set_tracing(is_tracing),
         }
     }

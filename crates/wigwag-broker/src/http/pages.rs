@@ -99,8 +99,7 @@ pub(super) fn api() -> Router<Source> {
 
 /// Ready is a broker whose every shard answers.
 async fn ready(State(source): State<Source>) -> Response {
-    let (_, all_answered) = source.observer.read().await;
-    if all_answered {
+    if source.observer.is_ready().await {
         return "ok\n".into_response();
     }
     let why = "a shard does not answer\n";
@@ -128,7 +127,7 @@ async fn show_metrics(
             }
         }
         Some("mosquitto") => {
-            let (reading, _) = source.observer.read().await;
+            let reading = source.observer.read().await;
             let text = metrics::write_mosquitto(&reading, &source.observer.tree());
             ([(CONTENT_TYPE, metrics::TEXT)], text).into_response()
         }
@@ -141,7 +140,7 @@ async fn show_metrics(
 
 /// The numbers of `$SYS`, without aliases, loads and version.
 async fn systree(State(source): State<Source>) -> Response {
-    let (reading, _) = source.observer.read().await;
+    let reading = source.observer.read().await;
     let mut tree: Map<String, Value> = {
         let tree = source.observer.tree();
         let values = tree.values(&reading);
