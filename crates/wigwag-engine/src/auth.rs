@@ -15,7 +15,7 @@ use crate::policy::Identity;
 use crate::shard::ConnectionKey;
 
 /// What a CONNECT presents, borrowed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Attempt<'a> {
     /// Who the client says it is. Its user name is the certificate's, if that gives it one.
     pub identity: &'a Identity,
@@ -27,6 +27,17 @@ pub struct Attempt<'a> {
     pub method: Option<&'a str>,
     /// The Authentication Data.
     pub data: Option<&'a [u8]>,
+}
+
+/// Without what must not be in a log.
+impl fmt::Debug for Attempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("identity", self.identity)
+            .field("is_certified", &self.is_certified)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a policy says to an [`Attempt`].
