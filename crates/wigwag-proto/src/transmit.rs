@@ -93,6 +93,10 @@ impl OutBuf {
         let result = write(tail).inspect_err(|_| tail.truncate(before));
         let added = tail.len() - before;
         self.len += added;
+        if self.is_empty() {
+            // A piece that nothing has been put into is not in use.
+            self.advance(0);
+        }
         result
     }
 
@@ -226,6 +230,11 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(drain(&mut buffer, 10), b"a");
+
+        buffer.lend(Vec::with_capacity(PIECE_LEN));
+        let failed = buffer.append(|_| Err(EncodeError::FieldTooLong(70_000)));
+        assert!(failed.is_err() && buffer.is_empty());
+        assert!(buffer.reclaim().is_some(), "nothing waits in it");
     }
 
     #[test]
