@@ -22,6 +22,10 @@ use crate::{Granted, Outcome, SubscribeError, UnsubscribeError};
 /// the two, the client goes on reading only because it waits for an acknowledgement.
 const OVERRUN: usize = 16;
 
+/// Acknowledgements that may wait to be written, so that a server that sends and never reads cannot fill the
+/// memory. The Receive Maximum keeps a server of MQTT 5 far below it.
+const ACKS_UNWRITTEN_MAX: usize = 256 * 1024;
+
 /// Why the connection has to end, and what the server is told.
 pub(super) struct Violation {
     code: ReasonCode,
@@ -104,6 +108,12 @@ impl<R> Core<R> {
         let Some(found) = found else {
             return Ok(0);
         };
+        if self.acks_unwritten > ACKS_UNWRITTEN_MAX {
+            return Err(Violation::new(
+                ReasonCode::QuotaExceeded,
+                format!("{ACKS_UNWRITTEN_MAX} acknowledgements wait for the server to read them"),
+            ));
+        }
         let len = found.len;
         self.handle_frame(now, found)?;
         Ok(len)
@@ -321,6 +331,7 @@ impl<R> Core<R> {
         } else {
             ReasonCode::PacketIdentifierNotFound
         };
+        self.acks_unwritten += 1;
         self.send_stored(&Packet::PubComp(PublishAck::new(packet_id, reason)));
     }
 
@@ -390,6 +401,7 @@ impl<R> Core<R> {
             Err(_) if !accepted => return,
             Err(_) => ReasonCode::PacketIdentifierNotFound,
         };
+        self.acks_unwritten += 1;
         self.send_stored(&Packet::PubRel(PublishAck::new(ack.packet_id, reason)));
     }
 

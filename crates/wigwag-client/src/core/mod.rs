@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wigwag_proto::alias::InboundAliases;
+use wigwag_proto::codec::VAR_INT_MAX;
 use wigwag_proto::inbound::Inbound;
 use wigwag_proto::inflight::Inflight;
 use wigwag_proto::packet::{self, Packet, SubscriptionOptions};
@@ -61,6 +62,10 @@ use subscriptions::Subscriptions;
 
 /// Bytes that the Topic Names behind the server's aliases may have.
 const ALIAS_BYTES_MAX: usize = 64 * 1024;
+
+/// The size of the largest packet that there can be: a first byte, the longest Remaining Length, and what
+/// that announces.
+const PACKET_SIZE_MAX: u32 = 1 + 4 + VAR_INT_MAX;
 
 /// The time that the last packet of a connection has to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -147,6 +152,8 @@ pub(crate) struct Core<R> {
     skip: usize,
     out: Outbox,
     outbound_aliases: OutboundAliases,
+    /// Acknowledgements that may still wait to be written.
+    acks_unwritten: usize,
 
     outputs: VecDeque<Output<R>>,
     matched: Vec<Key>,
@@ -219,7 +226,8 @@ impl ServerOffer {
                 Some(false) => Qos::AtMostOnce,
             },
             retain_available: properties.retain_available().unwrap_or(true),
-            packet_size_max: properties.maximum_packet_size().unwrap_or(u32::MAX),
+            packet_size_max: (properties.maximum_packet_size())
+                .map_or(PACKET_SIZE_MAX, |max| max.min(PACKET_SIZE_MAX)),
             topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
             wildcards: properties.wildcard_subscription_available().unwrap_or(true),
             shared: properties.shared_subscription_available().unwrap_or(true),
@@ -269,6 +277,7 @@ impl<R> Core<R> {
             skip: 0,
             out: Outbox::default(),
             outbound_aliases: OutboundAliases::default(),
+            acks_unwritten: 0,
             outputs: VecDeque::new(),
             matched: Vec::new(),
             unsettled: None,
@@ -734,6 +743,7 @@ impl<R> Core<R> {
     fn leave_connection(&mut self) {
         self.push(Output::Close);
         self.out.clear();
+        self.acks_unwritten = 0;
         self.skip = 0;
         self.aliases = InboundAliases::new(self.config.limits.topic_alias_maximum, ALIAS_BYTES_MAX);
         self.arrivals.leave_connection();

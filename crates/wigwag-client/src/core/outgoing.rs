@@ -186,6 +186,9 @@ impl<R> Core<R> {
 
     /// Sends whatever may be sent: acknowledgements, what the last connection left, requests, messages.
     pub(super) fn fill(&mut self, now: Time) {
+        if self.out.len() < HIGH_WATER {
+            self.acks_unwritten = 0;
+        }
         self.send_acks();
         self.resend(now);
         self.send_requests();
@@ -205,6 +208,7 @@ impl<R> Core<R> {
                 self.inbound.release(packet_id);
             }
             let ack = PublishAck::new(packet_id, reason);
+            self.acks_unwritten += 1;
             if qos == Qos::ExactlyOnce {
                 if !reason.is_error() {
                     self.journal.put_received(packet_id);

@@ -264,7 +264,10 @@ impl Subscriptions {
                 keys.truncate(matching);
                 return topic;
             };
-            keys.push(key);
+            // An identifier names one subscription, however often the server repeats it.
+            if !keys.iter().skip(matching).any(|own| *own == key) {
+                keys.push(key);
+            }
         }
         if keys.len() > matching {
             keys.drain(..matching);
@@ -299,6 +302,8 @@ mod tests {
         assert_eq!(matching(&mut subscriptions, "a/b", &[]), [1, 2]);
         assert_eq!(matching(&mut subscriptions, "a/b", &[id(2)]), [1, 2]);
         assert_eq!(matching(&mut subscriptions, "a/b", &[id(0), 7]), [1, 2]);
+        let often = [id(1), id(1), id(0), id(1)];
+        assert_eq!(matching(&mut subscriptions, "a/b", &often), [2, 1]);
     }
 
     #[test]

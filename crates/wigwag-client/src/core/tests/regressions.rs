@@ -155,3 +155,52 @@ fn a_receive_maximum_of_1_and_20_is_kept_when_it_changes_with_each_connection() 
     let expect: Vec<_> = (0..MESSAGES).map(|receipt| (receipt, DELIVERED)).collect();
     assert_eq!(published, expect);
 }
+
+#[test]
+fn a_packet_that_no_server_can_take_introduces_no_topic_alias() {
+    let mut world = World::new(builder());
+    world.connect(false, &[Property::TopicAliasMaximum(4)]);
+    let topic = "a/long/topic";
+    let payload = vec![0; VAR_INT_MAX as usize];
+    world.publish(1, Publish::new(topic, payload));
+    world.publish(2, Publish::new(topic, "small"));
+    assert_eq!(world.sent(), ["PUBLISH a/long/topic"]);
+    let results = world.published();
+    let refused = Err(PublishError::PacketTooLarge {
+        size: 268_435_455 + 5 + 2 + topic.len() + 1,
+        max: 268_435_460,
+    });
+    assert_eq!(results, [(1, refused), (2, DELIVERED)]);
+}
+
+#[test]
+fn a_server_that_does_not_read_its_acknowledgements_cannot_fill_the_memory() {
+    let mut world = World::online(builder());
+    let mut bytes = Vec::new();
+    for _ in 0..10_000 {
+        let release = Packet::PubRel(ack(1));
+        encode(&release, world.version, &mut bytes).expect("valid");
+    }
+    let mut received = 0;
+    while !world.core.is_closing() {
+        world.receive_bytes(&bytes);
+        received += bytes.len();
+        assert!(received < 8 * 1024 * 1024, "nothing stops it");
+    }
+    assert_eq!(world.sent().pop().as_deref(), Some("DISCONNECT 0x97"));
+}
+
+#[test]
+fn a_server_that_reads_its_acknowledgements_may_cause_any_number() {
+    let mut world = World::online(builder());
+    let mut bytes = Vec::new();
+    for _ in 0..10_000 {
+        let release = Packet::PubRel(ack(1));
+        encode(&release, world.version, &mut bytes).expect("valid");
+    }
+    for _ in 0..50 {
+        world.receive_bytes(&bytes);
+        assert!(!world.sent_bytes().is_empty());
+    }
+    assert!(world.core.state().is_online() && !world.core.is_closing());
+}
