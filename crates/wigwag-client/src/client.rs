@@ -262,8 +262,7 @@ impl Client {
                 hand_over(&shared, message, room);
             }
             let number = number.await.map_err(|_| PublishError::Stopped)??;
-            let receipt = shared.ledger.receipt(ReceiptId::new(number));
-            receipt.ok_or(PublishError::Stopped)
+            Ok(shared.ledger.receipt_for(ReceiptId::new(number)))
         })
     }
 
@@ -536,11 +535,13 @@ impl Shared {
     /// Waits for room; others give way if that is the policy.
     async fn wait_for_room(&self, message: &Outgoing) -> Result<Place, PublishError> {
         let bytes = bytes_for(&self.room, message)?;
-        if self.queue_overflow == QueueOverflow::DropOldest {
+        // Before the others are asked to give way: nobody else is to get what they leave.
+        let taking = self.room.take(bytes);
+        if self.queue_overflow == QueueOverflow::DropOldest && !taking.has_place() {
             let bytes = bytes as usize;
             let _ = self.commands.send(Command::MakeRoom { bytes });
         }
-        Ok(self.room.take(bytes).await)
+        Ok(taking.await)
     }
 }
 

@@ -197,19 +197,22 @@ impl Ledger {
 
     pub(crate) fn receipt(self: &Arc<Self>, id: ReceiptId) -> Option<Receipt> {
         let is_known = self.lines().receipts.contains_key(&id.0);
-        is_known.then(|| Receipt {
+        is_known.then(|| self.receipt_for(id))
+    }
+
+    /// The receipt of a message that has been taken over, even if so many outcomes have followed its own
+    /// that it is forgotten.
+    pub(crate) fn receipt_for(self: &Arc<Self>, id: ReceiptId) -> Receipt {
+        Receipt {
             id,
             ledger: self.clone(),
-        })
+        }
     }
 
     pub(crate) fn receipts(self: &Arc<Self>) -> Vec<Receipt> {
         let ids: Vec<u64> = self.lines().receipts.keys().copied().collect();
         ids.into_iter()
-            .map(|id| Receipt {
-                id: ReceiptId(id),
-                ledger: self.clone(),
-            })
+            .map(|id| self.receipt_for(ReceiptId(id)))
             .collect()
     }
 }

@@ -159,6 +159,13 @@ pub(crate) struct Taking {
     is_over: bool,
 }
 
+impl Taking {
+    /// Whether the turn has come.
+    pub(crate) fn has_place(&self) -> bool {
+        self.room.0.lock().position(self.number).is_none()
+    }
+}
+
 impl Future for Taking {
     type Output = Place;
 
@@ -166,7 +173,10 @@ impl Future for Taking {
         let mut queue = self.room.0.lock();
         let at = queue.position(self.number);
         if let Some(own) = at.and_then(|at| queue.waiting.get_mut(at)) {
-            own.waker = Some(cx.waker().clone());
+            let earlier = own.waker.replace(cx.waker().clone());
+            drop(queue);
+            // Outside of the lock: with its last waker a task may go that waits here, too.
+            drop(earlier);
             return Poll::Pending;
         }
         drop(queue);

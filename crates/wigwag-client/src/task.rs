@@ -237,7 +237,9 @@ impl Task {
             self.core.transmit().lend(spare);
         }
         let poll = self.poll_turns(cx);
-        if let Some(spare) = self.core.transmit().reclaim() {
+        if let Some(mut spare) = self.core.transmit().reclaim() {
+            // A large packet may have made it grow.
+            spare.shrink_to(SPARE_LEN);
             SPARE.set(spare);
         }
         self.show_metrics();
