@@ -396,10 +396,9 @@ fn a_load_balancer_tells_where_its_client_is() {
     let connected = |port: u16, header: &[u8]| {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(BOUND)).unwrap();
-        stream.write_all(header).unwrap();
-        stream
-            .write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a")
-            .unwrap();
+        // In one piece: the broker may close at the header, before a second piece is written.
+        let connect = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a";
+        stream.write_all(&[header, connect].concat()).unwrap();
         let mut answer = [0; 4];
         let read = stream.read_exact(&mut answer);
         read.is_ok().then_some(answer)
