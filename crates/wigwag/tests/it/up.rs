@@ -34,6 +34,30 @@ fn start_up(args: &[&str]) -> (Process, Ports) {
     (process, ports)
 }
 
+/// Whether the CONNACK for an MQTT 5 client announces this Receive Maximum.
+fn announces(port: u16, receive_maximum: u16) -> bool {
+    let mut wire = Wire::open(port);
+    wire.send(&Connect::clean(5).bytes());
+    let (_, body) = wire.receive().unwrap();
+    let [high, low] = receive_maximum.to_be_bytes();
+    body.windows(3).any(|part| part == [0x21, high, low])
+}
+
+#[test]
+fn limits_are_mosquittos_only_for_who_starts_it_as_mosquitto() {
+    let (_up, ports) = start_up(&ANY_PORTS);
+    assert!(announces(ports.of("mqtt://"), 1_000));
+    let mut alone = tools::wigwag();
+    let alone = Process::start(alone.arg("broker").args(&ANY_PORTS[..4]));
+    assert!(announces(Ports::await_ready(&alone).of("mqtt://"), 1_000));
+    let port = free_port();
+    let mut like_mosquitto = tools::wigwag();
+    like_mosquitto.args(["broker", "-v", "-p", &port.to_string()]);
+    let like_mosquitto = Process::start(&mut like_mosquitto);
+    like_mosquitto.await_line("that it runs", |line| line.ends_with(" running"));
+    assert!(announces(port, 20));
+}
+
 /// A raw MQTT 5 client that is subscribed to `filter` at QoS 0.
 fn subscribed(port: u16, filter: &str) -> Wire {
     let mut wire = Wire::connected(port, &Connect::clean(5));
