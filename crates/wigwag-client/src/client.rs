@@ -107,7 +107,7 @@ impl Client {
             ledger: ledger.clone(),
             board: board.clone(),
         };
-        let task = Box::new(Task::new(core, channels, fallback, saver));
+        let task = Box::new(Task::new(core, channels, room.clone(), fallback, saver));
         Client {
             shared: Arc::new(Shared {
                 commands,
@@ -535,11 +535,10 @@ impl Shared {
     /// Waits for room; others give way if that is the policy.
     async fn wait_for_room(&self, message: &Outgoing) -> Result<Place, PublishError> {
         let bytes = bytes_for(&self.room, message)?;
-        // Before the others are asked to give way: nobody else is to get what they leave.
+        // Before the others are asked to give way: they do so only for a message that waits.
         let taking = self.room.take(bytes);
-        if self.queue_overflow == QueueOverflow::DropOldest && !taking.has_place() {
-            let bytes = bytes as usize;
-            let _ = self.commands.send(Command::MakeRoom { bytes });
+        if self.queue_overflow == QueueOverflow::DropOldest {
+            let _ = self.commands.send(Command::MakeRoom);
         }
         Ok(taking.await)
     }

@@ -65,9 +65,14 @@ impl Room {
         self.0.messages_max as usize - left as usize
     }
 
+    /// Whether somebody waits for room.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.waiting.load(SeqCst) > 0
+    }
+
     /// A place for a message, if there is room at once and nobody waits for it.
     pub(crate) fn take_now(&self, bytes: u32) -> Option<Place> {
-        let is_free = self.0.waiting.load(SeqCst) == 0 && self.0.take(bytes);
+        let is_free = !self.is_wanted() && self.0.take(bytes);
         is_free.then(|| self.place(bytes))
     }
 
@@ -157,13 +162,6 @@ pub(crate) struct Taking {
     bytes: u32,
     /// A place has been handed out.
     is_over: bool,
-}
-
-impl Taking {
-    /// Whether the turn has come.
-    pub(crate) fn has_place(&self) -> bool {
-        self.room.0.lock().position(self.number).is_none()
-    }
 }
 
 impl Future for Taking {

@@ -21,6 +21,7 @@ use wigwag_store::Batch;
 
 use crate::ack::{Finished, Verdict};
 use crate::authentication::{Exchange, ReauthenticateError, Step};
+use crate::config::QueueOverflow;
 use crate::connect::Dialled;
 use crate::core::{Core, FALLBACK, HIGH_WATER, Key, Output, Token};
 use crate::lane::{Handler, Lane, Sink};
@@ -28,7 +29,7 @@ use crate::mailbox::{self, Receiver, Sender};
 use crate::message::{Message, Outgoing};
 use crate::metrics::{Board, Metrics};
 use crate::receipt::Ledger;
-use crate::room::Place;
+use crate::room::{Place, Room};
 use crate::state::{Event, OfflineReason, State};
 use crate::store::Saver;
 use crate::stream::Buffer;
@@ -84,10 +85,8 @@ pub(crate) enum Command {
         key: Arc<OnceLock<Key>>,
         buffer: Arc<Buffer>,
     },
-    /// Lets queued messages give way to one of this size.
-    MakeRoom {
-        bytes: usize,
-    },
+    /// A message waits for room: lets queued ones give way to it.
+    MakeRoom,
     Unsubscribe {
         filter: Arc<str>,
         answer: oneshot::Sender<Result<(), UnsubscribeError>>,
@@ -125,6 +124,8 @@ type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, OfflineReason>> + Se
 pub(crate) struct Task {
     core: Core<Receipt>,
     channels: Channels,
+    /// Of the outgoing queue.
+    room: Room,
     origin: Instant,
     /// When the turn of the loop began.
     now: Time,
@@ -162,6 +163,7 @@ impl Task {
     pub(crate) fn new(
         core: Core<Receipt>,
         channels: Channels,
+        room: Room,
         fallback: Option<Arc<dyn Handler>>,
         saver: Option<Saver>,
     ) -> Task {
@@ -174,6 +176,7 @@ impl Task {
             now: Time::ZERO,
             core,
             channels,
+            room,
             timer: None,
             dialling: None,
             exchange: Exchange::None,
@@ -299,8 +302,12 @@ impl Task {
     fn command(&mut self, command: Command) {
         let now = self.now;
         match command {
-            Command::Publish { message, receipt } => self.publish(now, message, receipt),
-            Command::MakeRoom { bytes } => self.core.make_room(bytes),
+            Command::Publish { message, receipt } => {
+                self.publish(now, message, receipt);
+                // It may have been on its way here when others were asked to give way.
+                self.make_room();
+            }
+            Command::MakeRoom => self.make_room(),
             Command::Subscribe {
                 filter,
                 options,
@@ -362,6 +369,20 @@ impl Task {
                 self.channels.ledger.open(number, None);
                 self.admitting.insert(number, admitted);
             }
+        }
+    }
+
+    /// Lets queued messages give way for as long as others wait for room, if that is the policy.
+    ///
+    /// Who waits is counted here, not who has asked: what one message has left may have been taken by
+    /// another that did not have to wait.
+    fn make_room(&mut self) {
+        if self.core.config().queue_overflow != QueueOverflow::DropOldest {
+            return;
+        }
+        while self.room.is_wanted() && self.core.displace_oldest() {
+            // A message gives its room back with its receipt.
+            self.run_outputs();
         }
     }
 

@@ -547,7 +547,7 @@ fn numbers_are_never_given_out_twice() {
         for _ in 0..3 {
             let number = core.enqueue(Time::ZERO, outgoing(Publish::new("a", "")), 0);
             assert!(numbers.insert(number.expect("accepted")));
-            core.make_room(0);
+            core.displace_oldest();
             settle(&mut core, &mut disk);
         }
     }

@@ -364,20 +364,16 @@ impl<R> Core<R> {
         }
     }
 
-    /// Lets the messages that have waited longest give way until there are `bytes` of room more, and room
-    /// for one message. What is in flight stays.
-    pub(crate) fn make_room(&mut self, bytes: usize) {
+    /// Lets the message that has waited longest give way, if one waits. What is in flight stays.
+    pub(crate) fn displace_oldest(&mut self) -> bool {
         // What can be sent need not give way.
         self.catch_up();
-        let mut freed = 0;
-        while let Some(queued) = self.queue.pop_front() {
-            freed += queued.message.size();
-            self.conclude(queued, Err(PublishError::Displaced));
-            if freed >= bytes {
-                break;
-            }
-        }
+        let Some(queued) = self.queue.pop_front() else {
+            return false;
+        };
+        self.conclude(queued, Err(PublishError::Displaced));
         self.flush_journal();
+        true
     }
 
     /// Wants a subscription, from the next possible moment on and in every session.

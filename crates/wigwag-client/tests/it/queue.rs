@@ -58,6 +58,24 @@ async fn a_full_queue_rejects_or_lets_the_oldest_give_way() {
     assert_eq!(outcomes, [displaced.clone(), displaced, None, None]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_make_room_for_each_other_and_none_waits_for_ever() {
+    let client = client(4, QueueOverflow::DropOldest);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..5_000 {
+                    client.enqueue(message("")).await.expect("room");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        within(task).await.expect("no panic");
+    }
+}
+
 #[tokio::test]
 async fn a_receipt_needs_an_acknowledgement() {
     let client = client(1, QueueOverflow::Wait);
