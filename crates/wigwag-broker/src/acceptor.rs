@@ -98,13 +98,17 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
                 };
                 log_connection(log, from, bound.address.port().unwrap_or(0));
                 let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
-                if let Some(worker) = workers.get(next) {
-                    worker.send_arrival(Arrival {
-                        socket,
-                        guest,
-                        at: Instant::now(),
-                    });
-                }
+                let (before, after) = workers.split_at(next);
+                let arrival = Arrival {
+                    socket,
+                    guest,
+                    at: Instant::now(),
+                };
+                // To the first from there that is not gone; without any, the connection is closed.
+                let mut workers = after.iter().chain(before);
+                let _ = workers.try_fold(arrival, |arrival, worker| {
+                    worker.send_arrival(arrival).err()
+                });
             }
             // The peer was gone before it was its turn.
             Err(error) if is_of_one_connection(&error) => {}

@@ -33,18 +33,32 @@ pub(crate) struct Inbox {
     pub(crate) stop: bool,
     /// Connections of other workers that wait until the mailbox is no longer congested.
     held_back: Vec<Waker>,
+    /// Nobody empties it any more: what comes is dropped.
+    is_closed: bool,
 }
 
 impl Mailbox {
-    pub(crate) fn send_arrival(&self, arrival: Arrival) {
-        self.lock().arrivals.push(arrival);
+    /// The arrival comes back if the worker is gone.
+    pub(crate) fn send_arrival(&self, arrival: Arrival) -> Result<(), Arrival> {
+        let mut inbox = self.lock();
+        if inbox.is_closed {
+            return Err(arrival);
+        }
+        inbox.arrivals.push(arrival);
+        drop(inbox);
         self.owner.wake();
+        Ok(())
     }
 
     pub(crate) fn send_envelopes(&self, envelopes: Vec<Envelope>) {
         let bytes = envelopes.iter().map(Envelope::size).sum();
+        let mut inbox = self.lock();
+        if inbox.is_closed {
+            return;
+        }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.lock().envelopes.extend(envelopes);
+        inbox.envelopes.extend(envelopes);
+        drop(inbox);
         self.owner.wake();
     }
 
@@ -54,8 +68,24 @@ impl Mailbox {
 
     /// Orders that are carried out in one turn.
     pub(crate) fn send_orders(&self, orders: impl IntoIterator<Item = Order>) {
-        self.lock().orders.extend(orders);
+        let mut inbox = self.lock();
+        if inbox.is_closed {
+            return;
+        }
+        inbox.orders.extend(orders);
+        drop(inbox);
         self.owner.wake();
+    }
+
+    /// The worker is gone: what has come is dropped, and so is what will come.
+    pub(crate) fn close(&self) {
+        let closed = Inbox {
+            is_closed: true,
+            ..Inbox::default()
+        };
+        let mut left = std::mem::replace(&mut *self.lock(), closed);
+        self.bytes.store(0, Ordering::Relaxed);
+        left.release();
     }
 
     pub(crate) fn stop(&self) {
@@ -104,5 +134,31 @@ impl Inbox {
     /// Lets those who were held back go on.
     pub(crate) fn release(&mut self) {
         self.held_back.drain(..).for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_for_a_worker_that_is_gone() {
+        let mailbox = Mailbox::default();
+        let ask = || {
+            let (answer, answered) = oneshot::channel();
+            mailbox.send_order(Order::Answer(answer));
+            answered
+        };
+        let mut before = ask();
+        assert_eq!(before.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        mailbox.close();
+        for mut answered in [before, ask()] {
+            assert_eq!(
+                answered.try_recv(),
+                Err(oneshot::error::TryRecvError::Closed)
+            );
+        }
     }
 }

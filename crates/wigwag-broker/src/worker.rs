@@ -21,12 +21,12 @@ use slotmap::SecondaryMap;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tokio::time::{Sleep, sleep_until, timeout_at};
-use tracing::error;
 use wigwag_engine::policy::AllowAll;
 use wigwag_engine::{ConnectionKey, Ending, Event, Node, Peer, Settings, Shard, ShardId, Time};
 use wigwag_net::{Pump, Stream};
 
 use crate::acceptor::Arrival;
+use crate::conf::config::LogType;
 use crate::desk::{Desk, Order, Orders};
 use crate::entrance::Guest;
 use crate::logging::{Log, log_event, log_refusal};
@@ -121,9 +121,14 @@ impl Worker {
         let worker = Rc::new(self);
         let tasks = LocalSet::new();
         // As a task among the others, it has its turn behind those that were ready before it.
-        let housekeeper = tasks.spawn_local(worker.keep_house());
+        let housekeeper = tasks.spawn_local(Rc::clone(&worker).keep_house());
         if let Err(error) = tasks.block_on(runtime, housekeeper) {
-            error!(%error, "a shard has failed; its clients are disconnected");
+            let what =
+                format_args!("Error: A shard has failed, its clients are disconnected: {error}.");
+            worker.log.write(LogType::Error, what);
+        }
+        if let Some(mailbox) = worker.mailboxes.get(usize::from(worker.id.0)) {
+            mailbox.close();
         }
     }
 
