@@ -348,7 +348,12 @@ impl<R> Core<R> {
     /// Skips a message of `size` bytes as soon as its topic and Packet Identifier are there, and
     /// acknowledges it.
     fn handle_oversized(&mut self, bytes: &[u8], size: u64) -> Result<usize, Violation> {
-        let Some(head) = OversizedHead::read(bytes) else {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let packet = bytes.get(..size).unwrap_or(bytes);
+        let Some(head) = OversizedHead::read(packet) else {
+            if packet.len() == size {
+                return Err(DecodeError::Truncated.into());
+            }
             return Ok(0);
         };
         let name = std::str::from_utf8(head.topic).map_err(|_| DecodeError::Utf8)?;
@@ -364,7 +369,6 @@ impl<R> Core<R> {
             (2, Some(id)) => self.arrivals.arrive_again(id),
             _ => return Err(DecodeError::PacketIdZero.into()),
         }
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
         let topic = topic.as_str().into();
         self.push(Output::Event(Event::Oversized { topic, size }));
         self.skip = size.saturating_sub(head.len);

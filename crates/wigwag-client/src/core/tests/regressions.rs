@@ -204,3 +204,20 @@ fn a_server_that_reads_its_acknowledgements_may_cause_any_number() {
     }
     assert!(world.core.state().is_online() && !world.core.is_closing());
 }
+
+#[test]
+fn an_oversized_message_whose_topic_does_not_fit_into_it_is_malformed() {
+    let limits = Limits {
+        packet_size_max: 100,
+        ..Limits::default()
+    };
+    let old = builder().version(Version::V3_1_1).limits(limits);
+    let mut world = World::online(old);
+    let topic_len = [0x01, 0x00];
+    world.receive_bytes(&[&[0x30, 110], &topic_len[..], &[b'a'; 107]].concat());
+    assert!(!world.core.is_closing(), "one byte is missing");
+    world.receive_bytes(&[b'a'; 200]);
+    assert!(world.core.is_closing());
+    let skips = |output: &Output<u32>| matches!(output, Output::Event(Event::Oversized { .. }));
+    assert!(!world.outputs.iter().any(skips), "{:?}", world.outputs);
+}
