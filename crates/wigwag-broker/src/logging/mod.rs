@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::conf::config::{LogType, Logging};
 
@@ -26,6 +26,12 @@ use stamp::Stamp;
 
 /// Lines that wait for their destinations, at most.
 const WAITING_MAX: usize = 8_192;
+
+/// How long to wait for a destination that takes nothing before going on without it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long to wait before looking again whether it does.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Publishes a line: topic and payload.
 pub(crate) type Publish = Box<dyn Fn(&'static str, String) + Send + Sync>;
@@ -53,6 +59,9 @@ pub enum LogError {
         /// What is wrong with it.
         why: String,
     },
+    /// A destination does not take what has been logged so far.
+    #[error("a destination of the log takes nothing")]
+    Stuck,
     /// The thread that writes could not be started.
     #[error("cannot start the thread that writes the log: {0}")]
     Thread(#[source] io::Error),
@@ -77,6 +86,31 @@ struct Inner {
 struct Writer {
     orders: SyncSender<Order>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    patience: Duration,
+}
+
+impl Writer {
+    /// Waits for room, but not for ever; false if there was none.
+    fn send(&self, mut order: Order) -> bool {
+        let until = Instant::now() + self.patience;
+        loop {
+            order = match self.orders.try_send(order) {
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(order)) => order,
+            };
+            if Instant::now() >= until {
+                return false;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Waits until all lines so far have been written; false if they could not be.
+    fn flush(&self) -> bool {
+        let (done, written) = sync_channel(1);
+        self.send(Order::Flush(done)) && written.recv_timeout(self.patience).is_ok()
+    }
 }
 
 /// What the writing thread is to do.
@@ -138,6 +172,7 @@ impl Log {
             writer: Some(Writer {
                 orders,
                 thread: Mutex::new(Some(thread)),
+                patience: PATIENCE,
             }),
             publish,
         })))
@@ -150,21 +185,21 @@ impl Log {
         };
         let stamp = Stamp::new(options)?;
         let destinations = Destinations::open(options, &self.0.publish)?;
+        if !writer.send(Order::Reopen(Some(Box::new((destinations, stamp))))) {
+            return Err(LogError::Stuck);
+        }
         self.0.types.store(mask(options), Ordering::Relaxed);
         self.0
             .connection_messages
             .store(options.connection_messages, Ordering::Relaxed);
-        // A thread that is gone took the program with it.
-        _ = writer
-            .orders
-            .send(Order::Reopen(Some(Box::new((destinations, stamp)))));
         Ok(())
     }
 
     /// Closes the log file and opens it again by its name, after it was moved away.
     pub fn reopen(&self) {
         if let Some(writer) = &self.0.writer {
-            _ = writer.orders.send(Order::Reopen(None));
+            // The file of a destination that is stuck is opened anew another time.
+            _ = writer.send(Order::Reopen(None));
         }
     }
 
@@ -234,13 +269,10 @@ impl Log {
         }
     }
 
-    /// Waits until all lines so far have been written.
+    /// Waits until all lines so far have been written, or some seconds if a destination takes none.
     pub fn flush(&self) {
         if let Some(writer) = &self.0.writer {
-            let (done, written) = sync_channel(1);
-            if writer.orders.send(Order::Flush(done)).is_ok() {
-                _ = written.recv();
-            }
+            _ = writer.flush();
         }
     }
 
@@ -252,19 +284,20 @@ impl Log {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(writer) = &self.writer {
-            _ = writer.orders.send(Order::End);
-            let thread = writer
-                .thread
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            // Not when the last clone is the writing thread's own.
-            if let Some(thread) = thread
-                && thread.thread().id() != thread::current().id()
-            {
-                _ = thread.join();
-            }
+        let Some(writer) = &self.writer else { return };
+        let thread = writer
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(thread) = thread else { return };
+        // The last clone may be the writing thread's own: it ends when nobody can send to it. So does one that
+        // is stuck, if not with the program.
+        if thread.thread().id() != thread::current().id()
+            && writer.flush()
+            && writer.send(Order::End)
+        {
+            _ = thread.join();
         }
     }
 }
@@ -423,6 +456,33 @@ mod tests {
             fs::read_to_string(&file).expect("read").lines().count(),
             1_000
         );
+    }
+
+    #[test]
+    fn a_destination_that_takes_nothing_does_not_keep_the_program_from_ending() {
+        let (orders, _nobody_reads) = sync_channel(2);
+        let log = Log(Arc::new(Inner {
+            types: AtomicU16::new(u16::MAX),
+            connection_messages: AtomicBool::new(true),
+            untold: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            writer: Some(Writer {
+                orders,
+                thread: Mutex::default(),
+                patience: Duration::from_millis(1),
+            }),
+            publish: Arc::default(),
+        }));
+        for line in 0..3 {
+            log.write(LogType::Notice, line);
+        }
+        assert_eq!(log.lost(), 1);
+        log.flush();
+        log.reopen();
+        let dir = tempfile::tempdir().expect("a folder");
+        let refused = log.reload(&to_file(&dir.path().join("log")));
+        assert!(matches!(refused, Err(LogError::Stuck)));
+        drop(log);
     }
 
     #[test]
