@@ -4,6 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::conf::config::LogType;
 use crate::entrance::{Entrance, Guest, Socket};
-use crate::listener::{Address, BoundListener};
+use crate::listener::BoundListener;
 use crate::logging::{Log, log_connection};
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
@@ -35,7 +37,20 @@ pub(crate) struct Door {
 pub(crate) enum Listening {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener),
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a Unix socket: it goes when nobody listens on it any more, also if nobody ever did.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(crate) struct SocketFile(pub(crate) PathBuf);
+
+#[cfg(unix)]
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have removed it already.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Somebody who has come in.
@@ -50,7 +65,10 @@ pub(crate) struct Arrival {
 enum Acceptor {
     Tcp(tokio::net::TcpListener),
     #[cfg(unix)]
-    Unix(tokio::net::UnixListener),
+    Unix {
+        listener: tokio::net::UnixListener,
+        _file: SocketFile,
+    },
 }
 
 /// Who hears of connections.
@@ -76,7 +94,6 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
         bound,
         entrance,
     } = door;
-    let _socket = SocketFile(&bound.address);
     let Hearers {
         workers,
         observer,
@@ -121,25 +138,16 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
     }
 }
 
-/// The file of a Unix socket goes when nobody listens on it any more.
-struct SocketFile<'a>(&'a Address);
-
-impl Drop for SocketFile<'_> {
-    fn drop(&mut self) {
-        if let Address::Unix(path) = self.0 {
-            // Somebody may have removed it already.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 impl Acceptor {
     fn new(listening: Listening) -> io::Result<Acceptor> {
         match listening {
             Listening::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Acceptor::Tcp),
             #[cfg(unix)]
-            Listening::Unix(socket) => {
-                tokio::net::UnixListener::from_std(socket).map(Acceptor::Unix)
+            Listening::Unix(socket, file) => {
+                tokio::net::UnixListener::from_std(socket).map(|listener| Acceptor::Unix {
+                    listener,
+                    _file: file,
+                })
             }
         }
     }
@@ -152,7 +160,7 @@ impl Acceptor {
                 Ok((Socket::Tcp(socket.into_std()?), Some(from)))
             }
             #[cfg(unix)]
-            Acceptor::Unix(listener) => {
+            Acceptor::Unix { listener, .. } => {
                 let (socket, _) = listener.accept().await?;
                 Ok((Socket::Unix(socket.into_std()?), None))
             }

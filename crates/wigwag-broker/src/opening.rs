@@ -8,6 +8,8 @@ use wigwag_engine::Limits;
 use wigwag_net::accept::{self, Rules as WebSocketRules};
 use wigwag_net::tls::KeyLogFile;
 
+#[cfg(unix)]
+use crate::acceptor::SocketFile;
 use crate::acceptor::{Door, Listening};
 use crate::certificates::{self, CertificateError};
 use crate::conf::config::{Bind, CertificateName, Domain, Listener as Said, LogType, Protocol};
@@ -106,7 +108,8 @@ fn listen(bind: &Bind, log: &Log) -> Result<Vec<(Listening, Address)>, StartErro
                 source,
             };
             let socket = accept::listen_unix(path).map_err(failed)?;
-            Ok(vec![(Listening::Unix(socket), Address::Unix(path.clone()))])
+            let listening = Listening::Unix(socket, SocketFile(path.clone()));
+            Ok(vec![(listening, Address::Unix(path.clone()))])
         }
         #[cfg(not(unix))]
         Bind::Unix(path) => Err(StartError::Listen {
