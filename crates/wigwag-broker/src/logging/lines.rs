@@ -181,7 +181,7 @@ fn traced(log: &Log, who: Who<'_>, way: Way, packet: &Traced) {
             packet_id,
             reason,
         } => {
-            let (name, code) = (name(*packet_type), *reason as u8);
+            let (name, code) = (packet_type.name(), *reason as u8);
             match (way, packet_type) {
                 (Way::Received, PacketType::PubAck | PacketType::PubComp) => {
                     debug(name, format_args!(" (Mid: {packet_id}, RC:{code})"));
@@ -214,7 +214,7 @@ fn traced(log: &Log, who: Who<'_>, way: Way, packet: &Traced) {
         }
         Traced::Disconnect(_) => debug("DISCONNECT", format_args!("")),
         Traced::Auth(reason) => debug("AUTH", format_args!(" (rc{})", *reason as u8)),
-        Traced::Bare(packet_type) => debug(name(*packet_type), format_args!("")),
+        Traced::Bare(packet_type) => debug(packet_type.name(), format_args!("")),
         _ => {}
     }
 }
@@ -256,26 +256,6 @@ fn granted(reason: ReasonCode) -> Option<Qos> {
         ReasonCode::GrantedQos1 => Some(Qos::AtLeastOnce),
         ReasonCode::GrantedQos2 => Some(Qos::ExactlyOnce),
         _ => None,
-    }
-}
-
-fn name(packet_type: PacketType) -> &'static str {
-    match packet_type {
-        PacketType::Connect => "CONNECT",
-        PacketType::ConnAck => "CONNACK",
-        PacketType::Publish => "PUBLISH",
-        PacketType::PubAck => "PUBACK",
-        PacketType::PubRec => "PUBREC",
-        PacketType::PubRel => "PUBREL",
-        PacketType::PubComp => "PUBCOMP",
-        PacketType::Subscribe => "SUBSCRIBE",
-        PacketType::SubAck => "SUBACK",
-        PacketType::Unsubscribe => "UNSUBSCRIBE",
-        PacketType::UnsubAck => "UNSUBACK",
-        PacketType::PingReq => "PINGREQ",
-        PacketType::PingResp => "PINGRESP",
-        PacketType::Disconnect => "DISCONNECT",
-        PacketType::Auth => "AUTH",
     }
 }
 

@@ -166,7 +166,7 @@ pub const FAMILIES: &[Family] = &[
                 PACKET_TYPES.map(|packet_type| Sample {
                     labels: vec![
                         ("direction", Cow::Borrowed(direction)),
-                        ("type", Cow::Borrowed(sys::name(packet_type))),
+                        ("type", Cow::Owned(sys::name(packet_type))),
                     ],
                     value: Value::Count(counts.of(packet_type)),
                 })

@@ -208,24 +208,8 @@ pub(crate) const PACKET_TYPES: [PacketType; 15] = [
 ];
 
 /// A type of packet in topics and labels.
-pub(crate) const fn name(packet_type: PacketType) -> &'static str {
-    match packet_type {
-        PacketType::Connect => "connect",
-        PacketType::ConnAck => "connack",
-        PacketType::Publish => "publish",
-        PacketType::PubAck => "puback",
-        PacketType::PubRec => "pubrec",
-        PacketType::PubRel => "pubrel",
-        PacketType::PubComp => "pubcomp",
-        PacketType::Subscribe => "subscribe",
-        PacketType::SubAck => "suback",
-        PacketType::Unsubscribe => "unsubscribe",
-        PacketType::UnsubAck => "unsuback",
-        PacketType::PingReq => "pingreq",
-        PacketType::PingResp => "pingresp",
-        PacketType::Disconnect => "disconnect",
-        PacketType::Auth => "auth",
-    }
+pub(crate) fn name(packet_type: PacketType) -> String {
+    packet_type.name().to_ascii_lowercase()
 }
 
 fn uptime(reading: &Reading) -> Published {
