@@ -86,11 +86,11 @@ impl Client {
         Client::start(&format!("ws://{addr}/mqtt"), Version::V5, client_id, 0).await
     }
 
-    async fn start(url: &str, version: Version, client_id: &str, expiry_secs: u32) -> Client {
-        let stream = dial(&Target::parse(url).expect("a URL"), 1_000_000)
-            .await
-            .expect("connected");
-        let mut client = Client {
+    /// A connection on which nothing has been sent.
+    async fn dial(url: &str, version: Version) -> Client {
+        let target = Target::parse(url).expect("a URL");
+        let stream = dial(&target, 1_000_000).await.expect("connected");
+        Client {
             pump: Pump::new(stream),
             version,
             received: VecDeque::new(),
@@ -98,7 +98,11 @@ impl Client {
             next_id: 1,
             session_present: false,
             reasons: Vec::new(),
-        };
+        }
+    }
+
+    async fn start(url: &str, version: Version, client_id: &str, expiry_secs: u32) -> Client {
+        let mut client = Client::dial(url, version).await;
         let properties = PropertiesBuf::new()
             .with(Property::SessionExpiryInterval(expiry_secs))
             .expect("short");
@@ -137,17 +141,7 @@ impl Client {
         version: Version,
         login: Login<'_>,
     ) -> Result<Client, ReasonCode> {
-        let target = Target::parse(&format!("mqtt://{addr}")).expect("a URL");
-        let stream = dial(&target, 1_000_000).await.expect("connected");
-        let mut client = Client {
-            pump: Pump::new(stream),
-            version,
-            received: VecDeque::new(),
-            scratch: vec![0; 16 * 1024],
-            next_id: 1,
-            session_present: false,
-            reasons: Vec::new(),
-        };
+        let mut client = Client::dial(&format!("mqtt://{addr}"), version).await;
         client
             .send(&Packet::Connect(Connect {
                 version,

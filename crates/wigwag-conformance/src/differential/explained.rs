@@ -39,11 +39,7 @@ pub static ALL: &[Explanation] = &[
         name: "PUBREC that says nobody listens",
         reason: "0x10 is allowed in PUBREC as in PUBACK; Mosquitto routes when PUBREL comes and cannot know yet",
         effect: Effect::TakeOut(|_, ours, _| {
-            change(ours, |line| {
-                if line.starts_with("PUBREC") {
-                    *line = line.replace("code 0x10", "code 0x00");
-                }
-            });
+            forget_that_nobody_listens(ours, "PUBREC");
         }),
     },
     Explanation {
@@ -53,11 +49,7 @@ pub static ALL: &[Explanation] = &[
             let mut filters = context.filters(context.client());
             if filters.any(|(_, options)| options & 4 != 0) {
                 for seen in [ours, theirs] {
-                    change(seen, |line| {
-                        if line.starts_with("PUBACK") {
-                            *line = line.replace("code 0x10", "code 0x00");
-                        }
-                    });
+                    forget_that_nobody_listens(seen, "PUBACK");
                 }
             }
         }),
@@ -252,6 +244,14 @@ fn remove(seen: &mut Seen, is_meant: impl Fn(&str) -> bool) {
 
 fn change(seen: &mut Seen, change: impl Fn(&mut String)) {
     seen.iter_mut().flatten().for_each(change);
+}
+
+fn forget_that_nobody_listens(seen: &mut Seen, packet: &str) {
+    change(seen, |line| {
+        if line.starts_with(packet) {
+            *line = line.replace("code 0x10", "code 0x00");
+        }
+    });
 }
 
 fn has_line(seen: &Seen, wanted: &str) -> bool {

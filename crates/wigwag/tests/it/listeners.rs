@@ -132,6 +132,19 @@ fn publishes(way: &[String], topic: &str) -> bool {
     client("mosquitto_pub", &arguments).await_exit().success()
 }
 
+/// A broker with one listener for TLS, of which the configuration says `more`; with the port and the text of the file.
+fn start_with_tls(kind: Kind, more: &str) -> (Configured, u16, String) {
+    let folder = tempdir().unwrap();
+    Authority::new(folder.path()).issue(folder.path(), "server", 1);
+    let port = free_port();
+    let listener = format!(
+        "listener {port} localhost\n{more}certfile DIR/server.crt\nkeyfile DIR/server.key\n"
+    );
+    let text = configuration(&folder, &listener);
+    let broker = Configured::start(kind, folder, &text);
+    (broker, port, text)
+}
+
 fn messages_pass_between_all_kinds_of_listeners(kind: Kind) {
     let folder = tempdir().unwrap();
     let ca = Authority::new(folder.path());
@@ -285,14 +298,7 @@ fn connections_are_bounded(kind: Kind) {
 }
 
 fn a_renewed_certificate_is_shown_after_a_reload(kind: Kind) {
-    let folder = tempdir().unwrap();
-    let ca = Authority::new(folder.path());
-    ca.issue(folder.path(), "server", 1);
-    let port = free_port();
-    let listener =
-        format!("listener {port} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
-    let text = configuration(&folder, &listener);
-    let broker = Configured::start(kind, folder, &text);
+    let (broker, port, _) = start_with_tls(kind, "");
     // A connection that is there stays.
     let mut way = over_tls(&broker.folder, port);
     way.extend(["-d", "-t", "a", "-C", "1"].map(str::to_owned));
@@ -318,14 +324,7 @@ fn a_renewed_certificate_is_shown_after_a_reload(kind: Kind) {
 
 #[test]
 fn a_reload_that_fails_leaves_everything_as_it_was() {
-    let folder = tempdir().unwrap();
-    let ca = Authority::new(folder.path());
-    ca.issue(folder.path(), "server", 1);
-    let port = free_port();
-    let listener =
-        format!("listener {port} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
-    let text = configuration(&folder, &listener);
-    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let (broker, port, text) = start_with_tls(Kind::Wigwag, "");
     let failed = |what: &str| {
         broker.process.signal("HUP");
         broker.process.await_line(what, |line| line.contains(what));
@@ -425,17 +424,7 @@ fn a_load_balancer_tells_where_its_client_is() {
 
 #[test]
 fn messages_pass_over_secure_websocket() {
-    let folder = tempdir().unwrap();
-    let ca = Authority::new(folder.path());
-    ca.issue(folder.path(), "server", 1);
-    let port = free_port();
-    let text = configuration(
-        &folder,
-        &format!(
-            "listener {port} localhost\nprotocol websockets\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n"
-        ),
-    );
-    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let (broker, port, _) = start_with_tls(Kind::Wigwag, "protocol websockets\n");
     let pem = std::fs::read(broker.folder.path().join("ca.crt")).unwrap();
     our_client::block_on(async {
         let url = format!("wss://localhost:{port}/mqtt");
@@ -450,14 +439,7 @@ fn messages_pass_over_secure_websocket() {
 
 #[test]
 fn a_slow_handshake_holds_up_nobody() {
-    let folder = tempdir().unwrap();
-    let ca = Authority::new(folder.path());
-    ca.issue(folder.path(), "server", 1);
-    let port = free_port();
-    let listener =
-        format!("listener {port} localhost\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n");
-    let text = configuration(&folder, &listener);
-    let broker = Configured::start(Kind::Wigwag, folder, &text);
+    let (broker, port, _) = start_with_tls(Kind::Wigwag, "");
     // More than there are shards, each with the beginning of a handshake and no more.
     let stalled: Vec<TcpStream> = (0..64)
         .map(|_| {
