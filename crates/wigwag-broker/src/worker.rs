@@ -49,7 +49,6 @@ pub(crate) struct Worker {
     id: ShardId,
     origin: Instant,
     shards: u16,
-    settings: RefCell<Settings>,
     mailboxes: Arc<[Mailbox]>,
     desk: Arc<dyn Desk>,
     log: Log,
@@ -104,8 +103,7 @@ impl Worker {
             origin,
             shards,
             mailboxes,
-            shard: RefCell::new(Shard::new(id, node, settings.clone(), policy)),
-            settings: RefCell::new(settings),
+            shard: RefCell::new(Shard::new(id, node, settings, policy)),
             desk,
             log,
             links: RefCell::new(SecondaryMap::new()),
@@ -205,10 +203,7 @@ impl Worker {
             Order::Verdict(connection, verdict) => shard.handle_verdict(now, connection, verdict),
             Order::Kick(kick) => shard.handle_kick(now, &kick),
             Order::Publish(message) => shard.handle_injected(now, message.view()),
-            Order::Settings(settings) => {
-                shard.handle_settings((*settings).clone());
-                self.settings.replace(*settings);
-            }
+            Order::Settings(settings) => shard.handle_settings(*settings),
             Order::Policy => {
                 if let Some(policy) = self.desk.policy(self.id) {
                     shard.handle_policy(policy);
@@ -335,7 +330,7 @@ impl Worker {
     /// All that comes before the engine counts as the beginning of the connection, and has its time.
     async fn let_in(&self, at: Instant, stream: Stream, guest: &Guest) -> Option<(Stream, Peer)> {
         let from = stream.peer_addr().ok();
-        let until = at + self.settings.borrow().limits.connect_timeout;
+        let until = at + self.shard.borrow().settings().limits.connect_timeout;
         match timeout_at(until.into(), guest.rules.apply(stream)).await {
             Ok(Ok(let_in)) => Some(let_in),
             Ok(Err(error)) => {

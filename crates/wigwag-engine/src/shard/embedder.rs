@@ -34,6 +34,11 @@ impl Shard {
         self.settings = settings;
     }
 
+    /// The settings that hold now.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Takes another policy, which decides from here on.
     pub fn handle_policy(&mut self, policy: Box<dyn Policy>) {
         self.policy = policy;
