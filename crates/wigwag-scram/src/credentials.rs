@@ -2,16 +2,25 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq as _;
+
+use crate::SCRAM_SHA_256;
 use crate::error::Error;
 use crate::keys::{Key, SaltedPassword, hash, hmac};
-use crate::message::prepare_password;
+use crate::message::{encode, prepare_password};
 
 /// Bytes of a salt that this crate makes.
 pub const SALT_LEN: usize = 16;
 
 /// What a server keeps of a password. Nobody can log in with it, but whoever steals it can try passwords,
 /// and can pose as the server.
+///
+/// As text it is what RFC 5803 and PostgreSQL store: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`, all but
+/// the iterations in Base64. `Display` writes it and `FromStr` reads it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     pub(crate) salt: Vec<u8>,
@@ -55,6 +64,17 @@ impl Credentials {
         }
     }
 
+    /// Whether this is the password. It is hashed for that, which takes its time.
+    pub fn verify(&self, password: &str) -> bool {
+        // What SASLprep does not allow was never made into credentials.
+        let Ok(password) = prepare_password(password) else {
+            return false;
+        };
+        let salted = SaltedPassword::new(&password, &self.salt, self.iterations.get());
+        let stored_key = hash(&salted.client_key());
+        stored_key.ct_eq(&self.stored_key).into()
+    }
+
     /// The salt.
     pub fn salt(&self) -> &[u8] {
         &self.salt
@@ -73,6 +93,50 @@ impl Credentials {
     /// The ServerKey.
     pub const fn server_key(&self) -> &[u8; 32] {
         &self.server_key
+    }
+}
+
+impl FromStr for Credentials {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Credentials, Error> {
+        const FORM: &str = "they are written SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY";
+        let parts = text
+            .strip_prefix(SCRAM_SHA_256)
+            .and_then(|rest| rest.strip_prefix('$')?.split_once('$'))
+            .and_then(|(costs, keys)| Some((costs.split_once(':')?, keys.split_once(':')?)));
+        let ((iterations, salt), (stored_key, server_key)) = parts.ok_or(Error::Stored(FORM))?;
+        let iterations = iterations
+            .parse()
+            .map_err(|_| Error::Stored("the iterations are not a positive number"))?;
+        let salt = STANDARD
+            .decode(salt)
+            .map_err(|_| Error::Stored("the salt is not base64"))?;
+        if salt.is_empty() {
+            return Err(Error::Stored("the salt is empty"));
+        }
+        let key = |text: &str, what| {
+            let bytes = STANDARD.decode(text).ok();
+            let key = bytes.and_then(|bytes| Key::try_from(bytes).ok());
+            key.ok_or(Error::Stored(what))
+        };
+        Ok(Credentials {
+            salt,
+            iterations,
+            stored_key: key(stored_key, "the StoredKey is not 32 bytes in base64")?,
+            server_key: key(server_key, "the ServerKey is not 32 bytes in base64")?,
+        })
+    }
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (salt, stored_key) = (encode(&self.salt), encode(&self.stored_key));
+        let (iterations, server_key) = (self.iterations, encode(&self.server_key));
+        write!(
+            f,
+            "{SCRAM_SHA_256}${iterations}:{salt}${stored_key}:{server_key}"
+        )
     }
 }
 

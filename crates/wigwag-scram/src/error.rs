@@ -40,6 +40,9 @@ pub enum Error {
          Unicode 3.2, or mixes directions of writing"
     )]
     Password,
+    /// The text is not what a server stores of a password.
+    #[error("these are no stored credentials: {0}")]
+    Stored(&'static str),
     /// The text is no nonce.
     #[error("a nonce is one or more printable ASCII characters without a comma")]
     Nonce,

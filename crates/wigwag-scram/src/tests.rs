@@ -74,6 +74,39 @@ fn stored_credentials_are_all_that_a_server_needs() {
     assert_eq!(stored, made);
 }
 
+/// Made with hashlib and hmac of Python.
+const STORED: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
+#[test]
+fn credentials_are_stored_as_others_store_them() {
+    assert_eq!(credentials().to_string(), STORED);
+    assert_eq!(STORED.parse(), Ok(credentials()));
+    let check = |text: String, error: &str| {
+        let wrong = text.parse::<Credentials>().expect_err(&text).to_string();
+        assert!(wrong.contains(error), "{text}: {wrong}");
+    };
+    check(String::new(), "they are written");
+    check(STORED.replace("256$", "512$"), "they are written");
+    check(STORED.replace("=:w", "=w"), "they are written");
+    check(STORED.replace("4096", "0"), "not a positive number");
+    check(STORED.replace("4096", "-1"), "not a positive number");
+    check(STORED.replace("W22Z", "W22"), "salt is not base64");
+    check(
+        STORED.replace("W22ZaJ0SNY7soEsUEjb6gQ==", ""),
+        "salt is empty",
+    );
+    check(STORED.replace("WG5d", ""), "StoredKey is not 32 bytes");
+    check(STORED.replace("wfPL", "wfP*"), "ServerKey is not 32 bytes");
+}
+
+#[test]
+fn a_password_can_be_checked_without_an_exchange() {
+    assert!(credentials().verify("pencil"));
+    for wrong in ["", "pencils", "Pencil", "\u{7}"] {
+        assert!(!credentials().verify(wrong), "{wrong}");
+    }
+}
+
 #[test]
 fn a_wrong_password_is_not_proved() {
     let server = challenge(CLIENT_FIRST, true);
@@ -259,6 +292,8 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         "=2C",
         "user",
         "4096",
+        "SCRAM-SHA-256$",
+        ":",
         "AAAA",
         "biws",
         "rOprNGfwEbeRWgbNEkqO",
@@ -277,6 +312,7 @@ proptest! {
         let _ = Request::read(&bytes);
         let _ = client("pencil").iterations(1..=4_096).handle_server_first(&bytes);
         let _ = challenge(CLIENT_FIRST, true).handle_client_final(&bytes);
+        let _ = String::from_utf8_lossy(&bytes).parse::<Credentials>();
     }
 
     #[test]
