@@ -20,3 +20,4 @@ mod json;
 mod problem;
 
 pub use problem::{Problem, Problems};
+pub use wigwag_scram as scram;

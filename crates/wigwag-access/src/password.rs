@@ -1,4 +1,4 @@
-//! Password hashes as Mosquitto writes them: `$6$`, `$7$` and `$argon2id$`.
+//! Password hashes as Mosquitto writes them, `$6$`, `$7$` and `$argon2id$`, and credentials for SCRAM-SHA-256.
 //!
 //! Making one and checking one takes as long as its costs say; whoever has other things to do does it on
 //! another thread. Salts come from the caller.
@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha512};
 use subtle::ConstantTimeEq as _;
+use wigwag_scram::{Credentials, SCRAM_SHA_256};
 
 /// The length of the hash in every scheme, in bytes.
 const KEY_LEN: usize = 64;
@@ -25,6 +26,9 @@ const ITERATIONS_MAX: u32 = 10_000_000;
 const ARGON2_MEMORY_KIB_MAX: u32 = 1024 * 1024;
 const ARGON2_PASSES_MAX: u32 = 100;
 const ARGON2_LANES_MAX: u32 = 64;
+
+/// RFC 7677 asks for at least so many iterations, and clients take no fewer.
+const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 
 /// How a password is hashed, with its costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +76,6 @@ impl Scheme {
         passes: 1,
         lanes: 1,
     });
-
-    /// The memory that one check takes, in bytes.
-    pub const fn memory(self) -> usize {
-        match self {
-            Scheme::Sha512 | Scheme::Pbkdf2(_) => 0,
-            Scheme::Argon2id(costs) => costs.memory_kib as usize * 1024,
-        }
-    }
 }
 
 /// Why a text is no password hash.
@@ -87,7 +83,9 @@ impl Scheme {
 #[non_exhaustive]
 pub enum HashError {
     /// It begins like none that is known.
-    #[error("a password hash begins with $6$, $7$ or $argon2id$, and this does not")]
+    #[error(
+        "a password hash begins with $6$, $7$, $argon2id$ or SCRAM-SHA-256$, and this does not"
+    )]
     Scheme,
     /// It has not the parts that it should.
     #[error("a password hash of this kind is written {0}")]
@@ -117,48 +115,73 @@ pub enum HashError {
         /// The most.
         max: u32,
     },
+    /// It is for SCRAM, and no credentials.
+    #[error(transparent)]
+    Scram(wigwag_scram::Error),
 }
 
 /// A hashed password. Its `Display` is the text that stands in files.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
-    scheme: Scheme,
-    salt: Box<[u8]>,
-    key: Box<[u8]>,
+pub struct PasswordHash(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// What password and salt give.
+    Key {
+        scheme: Scheme,
+        salt: Box<[u8]>,
+        key: Box<[u8]>,
+    },
+    Scram(Box<Credentials>),
 }
 
 impl PasswordHash {
     /// Hashes a password.
     pub fn make(scheme: Scheme, password: &[u8], salt: &Salt) -> PasswordHash {
         let key = derive(scheme, password, salt, KEY_LEN);
-        PasswordHash {
+        PasswordHash(Kind::Key {
             scheme,
             salt: salt.as_slice().into(),
             key: key.expect("costs and the length of the salt are in range by their types"),
-        }
+        })
     }
 
     /// Whether this is the password.
     pub fn verify(&self, password: &[u8]) -> bool {
-        derive(self.scheme, password, &self.salt, self.key.len())
-            .is_some_and(|key| key.ct_eq(&self.key).into())
+        match &self.0 {
+            Kind::Key { scheme, salt, key } => derive(*scheme, password, salt, key.len())
+                .is_some_and(|derived| derived.ct_eq(key).into()),
+            Kind::Scram(credentials) => {
+                str::from_utf8(password).is_ok_and(|password| credentials.verify(password))
+            }
+        }
     }
 
-    /// How it was hashed.
-    pub const fn scheme(&self) -> Scheme {
-        self.scheme
+    /// What SCRAM-SHA-256 needs to know of the password, if it is kept in that way.
+    pub fn scram(&self) -> Option<&Credentials> {
+        match &self.0 {
+            Kind::Scram(credentials) => Some(credentials),
+            Kind::Key { .. } => None,
+        }
     }
 
     /// Salt and key of a `$7$` hash in Base64, with its rounds.
     pub(crate) fn pbkdf2_parts(&self) -> Option<(NonZeroU32, String, String)> {
-        match self.scheme {
-            Scheme::Pbkdf2(rounds) => Some((
-                rounds,
-                STANDARD.encode(&self.salt),
-                STANDARD.encode(&self.key),
-            )),
-            Scheme::Sha512 | Scheme::Argon2id(_) => None,
+        match &self.0 {
+            Kind::Key {
+                scheme: Scheme::Pbkdf2(rounds),
+                salt,
+                key,
+            } => Some((*rounds, STANDARD.encode(salt), STANDARD.encode(key))),
+            Kind::Key { .. } | Kind::Scram(_) => None,
         }
+    }
+}
+
+/// Credentials are made with [`Credentials::derive`].
+impl From<Credentials> for PasswordHash {
+    fn from(credentials: Credentials) -> PasswordHash {
+        PasswordHash(Kind::Scram(Box::new(credentials)))
     }
 }
 
@@ -210,11 +233,13 @@ impl FromStr for PasswordHash {
             if !(16..=64).contains(&key.len()) {
                 return Err(wrong_length("hash", &key, "16 to 64"));
             }
-            Ok(PasswordHash {
+            Ok(PasswordHash(Kind::Key {
                 scheme: Scheme::Argon2id(argon2_costs(costs, FORM)?),
                 salt,
                 key,
-            })
+            }))
+        } else if is_scram(text) {
+            scram_hash(text)
         } else {
             Err(HashError::Scheme)
         }
@@ -234,6 +259,26 @@ impl PasswordHash {
     }
 }
 
+/// Whether the text begins as credentials for SCRAM do.
+pub(crate) fn is_scram(text: &str) -> bool {
+    (text.strip_prefix(SCRAM_SHA_256)).is_some_and(|rest| rest.starts_with('$'))
+}
+
+fn scram_hash(text: &str) -> Result<PasswordHash, HashError> {
+    let credentials: Credentials = text.parse().map_err(HashError::Scram)?;
+    let iterations = credentials.iterations().to_string();
+    in_range(
+        "iterations",
+        &iterations,
+        SCRAM_ITERATIONS_MIN,
+        ITERATIONS_MAX,
+    )?;
+    if credentials.salt().len() > 64 {
+        return Err(wrong_length("salt", credentials.salt(), "1 to 64"));
+    }
+    Ok(credentials.into())
+}
+
 fn parts<'a, const N: usize>(text: &'a str, form: &'static str) -> Result<[&'a str; N], HashError> {
     let parts: Vec<&str> = text.split('$').collect();
     parts.try_into().map_err(|_| HashError::Form(form))
@@ -248,7 +293,7 @@ fn sha512_hash(scheme: Scheme, salt: &str, key: &str) -> Result<PasswordHash, Ha
     if key.len() != KEY_LEN {
         return Err(wrong_length("hash", &key, "64"));
     }
-    Ok(PasswordHash { scheme, salt, key })
+    Ok(PasswordHash(Kind::Key { scheme, salt, key }))
 }
 
 fn argon2_costs(text: &str, form: &'static str) -> Result<Argon2Costs, HashError> {
@@ -299,7 +344,11 @@ fn wrong_length(what: &'static str, part: &[u8], allowed: &'static str) -> HashE
 
 impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let engine = match self.scheme {
+        let (scheme, salt, key) = match &self.0 {
+            Kind::Key { scheme, salt, key } => (*scheme, salt, key),
+            Kind::Scram(credentials) => return credentials.fmt(f),
+        };
+        let engine = match scheme {
             Scheme::Sha512 => {
                 f.write_str("$6$")?;
                 STANDARD
@@ -317,7 +366,7 @@ impl fmt::Display for PasswordHash {
                 STANDARD_NO_PAD
             }
         };
-        let (salt, key) = (engine.encode(&self.salt), engine.encode(&self.key));
+        let (salt, key) = (engine.encode(salt), engine.encode(key));
         write!(f, "{salt}${key}")
     }
 }
@@ -325,7 +374,10 @@ impl fmt::Display for PasswordHash {
 /// Without salt and key: a hash in a log is a hash that can be tried.
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PasswordHash({:?})", self.scheme)
+        match &self.0 {
+            Kind::Key { scheme, .. } => write!(f, "PasswordHash({scheme:?})"),
+            Kind::Scram(credentials) => write!(f, "PasswordHash({credentials:?})"),
+        }
     }
 }
 
@@ -367,7 +419,7 @@ mod tests {
         }
     }
 
-    /// Made by `mosquitto_passwd` of 2.0.11, and by the command line tool of argon2's authors.
+    /// Made by `mosquitto_passwd` of 2.0.11, with hashlib of Python, and by the command line tool of argon2's authors.
     #[test]
     fn hashes_of_others_are_checked() {
         let check = |text: &str, password: &str| {
@@ -385,6 +437,10 @@ mod tests {
             "pass word",
         );
         check(
+            "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+            "pencil",
+        );
+        check(
             "$argon2id$v=19$m=64,t=2,p=1$c2l4dGVlbiBieXRlIHNsdA$s/EIYjK5M3R70QLT6b9Pqxj4oqK9oPJrPBrT6x7q9bQUcLHamq3NbHn6zZxI6uo9UKHTYtjPKAWpCv/Yq5miUA",
             "pass word",
         );
@@ -397,7 +453,7 @@ mod tests {
             assert!(error.contains(expect), "{text}: {error}");
         };
         let (salt, key) = (STANDARD.encode(SALT), STANDARD.encode([0; 64]));
-        check("", "begins with $6$, $7$ or $argon2id$");
+        check("", "begins with $6$, $7$, $argon2id$ or SCRAM-SHA-256$");
         check("secret", "begins with");
         check("$1$a$b", "begins with");
         check("$6$", "written $6$SALT$HASH");
@@ -431,13 +487,24 @@ mod tests {
             &format!("$argon2id$v=19$m=8,t=1,p=2$AAAAAAAAAAA${key}"),
             "m = \"8\"; allowed are 16",
         );
+        let scram = |iterations: u32, salt: &str| {
+            let key = STANDARD.encode([0; 32]);
+            format!("SCRAM-SHA-256${iterations}:{salt}${key}:{key}")
+        };
+        check("SCRAM-SHA-256$4096", "are written SCRAM-SHA-256$ITERATIONS");
+        check(
+            &scram(4_095, &salt),
+            "\"4095\"; allowed are 4096 to 10000000",
+        );
+        let long = STANDARD.encode([0; 65]);
+        check(&scram(4_096, &long), "has 65 bytes; allowed are 1 to 64");
         let big = format!("$argon2id$v=19$m=99999999,t=1,p=1$AAAAAAAAAAA${key}");
         check(&big, "allowed are 1 to 1048576");
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in r"(\$(6|7|argon2id)\$)?[$=,a-zA-Z0-9+/]{0,80}") {
+        fn no_text_makes_it_panic(text in r"(\$(6|7|argon2id)\$|SCRAM-SHA-256\$)?[$=:,a-zA-Z0-9+/]{0,80}") {
             _ = text.parse::<PasswordHash>();
         }
     }

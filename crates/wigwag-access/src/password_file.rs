@@ -1,11 +1,13 @@
-//! Password files: one `user:hash` a line, as `mosquitto_passwd` writes them.
+//! Password files: one `user:hash` a line, as `mosquitto_passwd` writes them; credentials for SCRAM are hashes too.
 //!
 //! Reading finds everything that is wrong at once; editing leaves every other line as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::password::PasswordHash;
+use wigwag_scram::{Credentials, prepare_user_name};
+
+use crate::password::{PasswordHash, is_scram};
 use crate::problem::{Problems, lines};
 
 /// The longest user name of MQTT in bytes.
@@ -57,6 +59,9 @@ impl PasswordFile {
             }
             match hash.parse::<PasswordHash>() {
                 Ok(hash) => {
+                    if let Some(what) = hash.scram().and_then(|_| unprepared(user)) {
+                        problems.add(number, what);
+                    }
                     users.insert(Box::from(user), Arc::new(hash));
                 }
                 Err(error) => problems.add(number, format!("user {user:?}: {error}")),
@@ -78,6 +83,11 @@ impl PasswordFile {
     /// Somebody's hash, to spend as much time on who is not there as on who is.
     pub fn any_hash(&self) -> Option<&Arc<PasswordHash>> {
         self.users.values().next()
+    }
+
+    /// What is kept for logging in with SCRAM-SHA-256.
+    pub fn scram(&self) -> impl Iterator<Item = &Credentials> {
+        self.users.values().filter_map(|hash| hash.scram())
     }
 
     /// How many users there are.
@@ -142,9 +152,25 @@ fn entry(line: &str) -> Option<(&str, &str)> {
         return None;
     }
     let (user, rest) = line.split_once(':')?;
-    // Whatever follows a second colon is not read.
-    let hash = rest.split_once(':').map_or(rest, |(hash, _)| hash);
+    let rest = rest.trim();
+    // Whatever follows a second colon is not read; credentials for SCRAM have two of their own.
+    let colons = if is_scram(rest) { 2 } else { 0 };
+    let hash = match rest.match_indices(':').nth(colons) {
+        Some((end, _)) => rest.split_at(end).0,
+        None => rest,
+    };
     Some((user.trim(), hash.trim()))
+}
+
+/// Why a user cannot log in with SCRAM under this name: both ends compare names as SASLprep makes them.
+fn unprepared(user: &str) -> Option<String> {
+    match prepare_user_name(user) {
+        Ok(prepared) if prepared == user => None,
+        Ok(prepared) => Some(format!(
+            "user {user:?}: with SCRAM this name has to be written {prepared:?}, as SASLprep makes it"
+        )),
+        Err(error) => Some(format!("user {user:?}: {error}")),
+    }
 }
 
 fn check_user(user: &str) -> Result<(), UserError> {
@@ -163,6 +189,8 @@ fn check_user(user: &str) -> Result<(), UserError> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -184,6 +212,38 @@ mod tests {
         assert!(file.hash("alice").expect("there").verify(b"a"));
         assert!(file.hash("bob").expect("there").verify(b"b"));
         assert!(file.hash("carol").is_none());
+    }
+
+    fn scram(password: &str) -> PasswordHash {
+        let iterations = NonZeroU32::new(4_096).expect("not zero");
+        let credentials = Credentials::derive(password, [7; 16], iterations);
+        credentials.expect("allowed").into()
+    }
+
+    #[test]
+    fn credentials_for_scram_stand_beside_hashes() {
+        let text = format!("alice:{}\nbob:{}\ncarol:{0}:more\n", scram("a"), hash("b"));
+        let file = PasswordFile::parse(text.as_bytes()).expect("valid");
+        assert_eq!(file.scram().count(), 2);
+        for user in ["alice", "carol"] {
+            assert_eq!(**file.hash(user).expect("there"), scram("a"));
+            assert!(file.hash(user).expect("there").verify(b"a"));
+            assert!(!file.hash(user).expect("there").verify(b"\xff"));
+        }
+        let replaced = with_user(&text, "alice", &scram("b")).expect("a valid name");
+        let file = PasswordFile::parse(replaced.as_bytes()).expect("valid");
+        assert!(file.hash("alice").expect("there").verify(b"b"));
+        assert_eq!(with_plain_hashed(&text, hash), text);
+    }
+
+    #[test]
+    fn a_name_that_scram_would_change_is_reported() {
+        let text = format!("I\u{AD}X:{0}\n\u{627}1:{0}\n", scram("a"));
+        let problems = PasswordFile::parse(text.as_bytes()).expect_err("invalid");
+        let text = problems.to_string();
+        for expect in ["line 1: user", "written \"IX\"", "line 2: user", "SASLprep"] {
+            assert!(text.contains(expect), "{expect}: {text}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ const PURE_WHY: &str = "the pure crates read no clock, draw no randomness and do
 const ARROWS: &[(&str, &[&str])] = &[
     ("wigwag-proto", &[]),
     ("wigwag-engine", &["wigwag-proto"]),
-    ("wigwag-access", &["wigwag-proto"]),
+    ("wigwag-access", &["wigwag-proto", "wigwag-scram"]),
     ("wigwag-net", &["wigwag-proto"]),
     ("wigwag-store", &[]),
     ("wigwag-scram", &[]),

@@ -14,7 +14,7 @@ use super::state::{
 };
 use crate::control::{self, Command, Refusal, Reply, Response};
 use crate::json::Json;
-use crate::password::{PasswordHash, Salt, Scheme};
+use crate::password::{PasswordHash, Salt, Scheme, is_scram};
 use crate::rules::Who;
 
 /// What a request needs from outside.
@@ -769,7 +769,14 @@ impl Run<'_> {
         Ok(Some(ranking))
     }
 
+    /// Hashes a password. Credentials for SCRAM are kept as they come: who sends them has made them of the
+    /// password, and keeps that to himself.
     fn hash(&mut self, password: &str) -> Arc<PasswordHash> {
+        if is_scram(password)
+            && let Ok(credentials) = password.parse()
+        {
+            return Arc::new(credentials);
+        }
         let salt = (self.environment.salt)();
         let hash = PasswordHash::make(self.environment.scheme, password.as_bytes(), &salt);
         Arc::new(hash)

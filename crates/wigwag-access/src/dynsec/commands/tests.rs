@@ -83,6 +83,24 @@ fn kicks(state: &mut State, command: &str, expect: &[&str]) {
 }
 
 #[test]
+fn credentials_for_scram_are_kept_as_they_come() {
+    const STORED: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+    let state = &mut world();
+    let command =
+        format!(r#"{{"command":"setClientPassword","username":"bob","password":"{STORED}"}}"#);
+    assert!(one(state, &command).is_change());
+    let document = state.document();
+    assert!(document.contains(STORED), "{document}");
+    let (mut read, _) = State::load(document.as_bytes()).expect("what was written");
+    let rights = read.rights();
+    let Login::Password(hash) = rights.login("bob", "any") else {
+        unreachable!("bob has a password")
+    };
+    assert!(hash.scram().is_some());
+    assert!(hash.verify(b"pencil") && !hash.verify(STORED.as_bytes()));
+}
+
+#[test]
 fn what_is_asked_is_answered_as_mosquitto_does() {
     let state = &mut world();
     check(
