@@ -160,8 +160,8 @@ impl Observer {
         }
     }
 
-    /// Whether every shard answers. Counting takes a look at every session, which is too much for a question
-    /// that anybody may ask.
+    /// Whether every shard answers. Counting takes more than that, which is too much for a question that anybody
+    /// may ask.
     pub(crate) async fn is_ready(&self) -> bool {
         let questions = self.mailboxes.iter().map(|mailbox| {
             let (answer, answered) = oneshot::channel();

@@ -282,7 +282,10 @@ impl Worker {
             match link.pump.borrow_mut().poll_transmit(&mut cx, out) {
                 Poll::Ready(Ok(())) => shard.handle_drained(now, key),
                 Poll::Ready(Err(_)) => link.state.set(LinkState::Broken),
-                Poll::Pending => link.state.set(LinkState::Blocked),
+                Poll::Pending => {
+                    link.state.set(LinkState::Blocked);
+                    shard.handle_blocked(key);
+                }
             }
         }
         if link.state.get() != LinkState::Idle || shard.ending(key).is_some() {
@@ -343,7 +346,7 @@ impl Worker {
 
     /// Gives a connection to the engine and starts its task.
     fn open(self: &Rc<Worker>, at: Instant, stream: Stream, peer: Peer, guest: Guest) {
-        if self.stopping.get() {
+        if self.stopping.get() || guest.is_too_late() {
             return;
         }
         let address = peer.address;

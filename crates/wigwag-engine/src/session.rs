@@ -19,7 +19,7 @@ use crate::peer::Backlog;
 use crate::policy::Identity;
 use crate::retained::Cursor;
 use crate::routes::{Change, Grant, Member, Target};
-use crate::shard::{ConnectionKey, Terms};
+use crate::shard::{ConnectionKey, Counted, Terms};
 use crate::share::Readiness;
 use crate::stats::Waiting;
 use crate::timers::Alarm;
@@ -59,6 +59,8 @@ pub(crate) struct Local {
     /// While the last shard may still have messages for the session: what came here directly, and must
     /// come after them.
     pub(crate) arriving: Option<Backlog>,
+    /// What the sums of the shard hold of it.
+    pub(crate) counted: Counted,
     /// The shard that has claimed the session before it had arrived in full.
     pub(crate) release_to: Option<ShardId>,
 }

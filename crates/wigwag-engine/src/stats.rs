@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use wigwag_proto::ReasonCode;
-use wigwag_proto::packet::{PacketType, Qos};
+use wigwag_proto::packet::{Connect, PacketType, Qos};
 
+use crate::auth::Verdict;
 use crate::event::{CloseReason, DropReason};
 
 /// Counters and gauges of one shard, or the sum of several.
@@ -32,10 +33,10 @@ pub struct Stats {
     pub payload_bytes_sent: u64,
     /// Messages that found nobody who wanted them.
     pub unwanted: u64,
-    /// Messages that a client was not allowed to publish.
-    pub publish_denied: u64,
-    /// Subscriptions that were not allowed.
-    pub subscribe_denied: u64,
+    /// What the policy was asked about single topics and filters, in the order of [`ACTIONS`].
+    pub checks: [Outcomes; ACTIONS.len()],
+    /// Who wanted to be let in, by what they presented, in the order of [`CREDENTIALS`].
+    pub logins: [Outcomes; CREDENTIALS.len()],
     /// Messages that somebody wanted and did not get, in the order of [`DropReason::ALL`].
     pub dropped: [u64; DropReason::ALL.len()],
     /// Connections that were opened.
@@ -61,6 +62,8 @@ pub struct Stats {
     pub sessions_connected: u64,
     /// What waits in queues and in flight, each message once for each session.
     pub waiting: Waiting,
+    /// Connections whose peers have not taken all that was written to them.
+    pub slow_consumers: u64,
     /// Packets in out-buffers: those put in since each was last written in full.
     pub out_packets: u64,
     /// Bytes in out-buffers.
@@ -82,6 +85,62 @@ pub struct Waiting {
     pub bytes: u64,
     /// Bytes of the payloads alone.
     pub payload_bytes: u64,
+}
+
+/// How often the answer was yes, and how often no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Outcomes {
+    pub allowed: u64,
+    pub denied: u64,
+}
+
+impl Outcomes {
+    fn count(&mut self, is_allowed: bool) {
+        if is_allowed {
+            self.allowed += 1;
+        } else {
+            self.denied += 1;
+        }
+    }
+}
+
+/// What a policy is asked for, in one word each, in the order of the counts in [`Stats`].
+pub const ACTIONS: [&str; 4] = ["publish", "receive", "subscribe", "unsubscribe"];
+
+/// The place of an action in [`ACTIONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Publish,
+    Receive,
+    Subscribe,
+    Unsubscribe,
+}
+
+/// What clients present to be let in, in one word each, in the order of the counts in [`Stats`].
+pub const CREDENTIALS: [&str; 4] = ["anonymous", "password", "certificate", "enhanced"];
+
+/// The place of what a client presents in [`CREDENTIALS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presented {
+    Anonymous,
+    Password,
+    Certificate,
+    Enhanced,
+}
+
+impl Presented {
+    pub(crate) fn of(connect: &Connect<'_>, is_certified: bool) -> Presented {
+        if connect.properties.authentication_method().is_some() {
+            Presented::Enhanced
+        } else if is_certified {
+            Presented::Certificate
+        } else if connect.user_name.is_some() || connect.password.is_some() {
+            Presented::Password
+        } else {
+            Presented::Anonymous
+        }
+    }
 }
 
 /// What the shards of a node share, in numbers.
@@ -177,6 +236,28 @@ impl Stats {
         self.closed[cause(reason)] += 1;
     }
 
+    /// The policy was asked.
+    pub(crate) fn checked(&mut self, action: Action, is_allowed: bool) {
+        self.checks[action as usize].count(is_allowed);
+    }
+
+    /// The policy was asked for each of these answers, as far as it was asked at all.
+    pub(crate) fn checked_all(&mut self, action: Action, reasons: &[ReasonCode]) {
+        for reason in reasons {
+            self.checked(action, *reason != ReasonCode::NotAuthorized);
+        }
+    }
+
+    /// Somebody has been let in or not; one who has to say more will be judged again.
+    pub(crate) fn judged(&mut self, presented: Presented, verdict: &Verdict) {
+        let logins = &mut self.logins[presented as usize];
+        match verdict {
+            Verdict::Allow { .. } => logins.count(true),
+            Verdict::Refuse(_) => logins.count(false),
+            Verdict::Continue { .. } => {}
+        }
+    }
+
     pub(crate) fn connack(&mut self, reason: ReasonCode) {
         *self.connacks.entry(reason).or_default() += 1;
     }
@@ -198,6 +279,12 @@ impl Stats {
             *self.connacks.entry(reason).or_default() += count;
         }
         self.waiting.add(&other.waiting);
+        let checks = self.checks.iter_mut().zip(other.checks);
+        let logins = self.logins.iter_mut().zip(other.logins);
+        for (sum, outcomes) in checks.chain(logins) {
+            sum.allowed += outcomes.allowed;
+            sum.denied += outcomes.denied;
+        }
         let pairs = [
             (&mut self.bytes_received, other.bytes_received),
             (&mut self.bytes_sent, other.bytes_sent),
@@ -207,8 +294,6 @@ impl Stats {
             ),
             (&mut self.payload_bytes_sent, other.payload_bytes_sent),
             (&mut self.unwanted, other.unwanted),
-            (&mut self.publish_denied, other.publish_denied),
-            (&mut self.subscribe_denied, other.subscribe_denied),
             (&mut self.opened, other.opened),
             (&mut self.sessions_created, other.sessions_created),
             (&mut self.sessions_resumed, other.sessions_resumed),
@@ -217,6 +302,7 @@ impl Stats {
             (&mut self.connections, other.connections),
             (&mut self.sessions, other.sessions),
             (&mut self.sessions_connected, other.sessions_connected),
+            (&mut self.slow_consumers, other.slow_consumers),
             (&mut self.out_packets, other.out_packets),
             (&mut self.out_bytes, other.out_bytes),
         ];

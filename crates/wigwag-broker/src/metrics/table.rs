@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use wigwag_engine::DropReason;
-use wigwag_engine::stats::CLOSE_CAUSES;
+use wigwag_engine::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes};
 
 use super::Scrape;
 use crate::sys::{self, PACKET_TYPES};
@@ -232,18 +232,21 @@ pub const FAMILIES: &[Family] = &[
         },
     ),
     counter(
-        "wigwag_access_denied",
-        "Publishes and subscriptions that clients had no right to",
-        &["action"],
+        "wigwag_auth",
+        "Clients that wanted to be let in, by what they presented and whether they were (allowed, denied)",
+        &["method", "result"],
         |scrape| {
-            let stats = &scrape.reading.stats;
-            by(
-                "action",
-                [
-                    ("publish", stats.publish_denied),
-                    ("subscribe", stats.subscribe_denied),
-                ],
-            )
+            let results = ["allowed", "denied"];
+            outcomes("method", CREDENTIALS, results, scrape.reading.stats.logins)
+        },
+    ),
+    counter(
+        "wigwag_acl_checks",
+        "Topics and filters that the access rules were asked for, by what was to be done and the answer",
+        &["action", "result"],
+        |scrape| {
+            let results = ["allow", "deny"];
+            outcomes("action", ACTIONS, results, scrape.reading.stats.checks)
         },
     ),
     gauge(
@@ -275,6 +278,12 @@ pub const FAMILIES: &[Family] = &[
         "Bytes that wait to be written to connections",
         &[],
         |scrape| one(scrape.reading.stats.out_bytes),
+    ),
+    gauge(
+        "wigwag_slow_consumers",
+        "Connections whose clients have not taken all that was written to them",
+        &[],
+        |scrape| one(scrape.reading.stats.slow_consumers),
     ),
     gauge(
         "wigwag_subscriptions",
@@ -407,6 +416,31 @@ fn by(label: &'static str, counts: impl IntoIterator<Item = (&'static str, u64)>
     counts
         .into_iter()
         .map(|(value, count)| labelled(label, value, count))
+        .collect()
+}
+
+/// Two samples for each of the values of a label.
+fn outcomes<const N: usize>(
+    label: &'static str,
+    values: [&'static str; N],
+    results: [&'static str; 2],
+    counts: [Outcomes; N],
+) -> Vec<Sample> {
+    let pairs = values.into_iter().zip(counts);
+    pairs
+        .flat_map(|(value, outcomes)| {
+            let counts = [outcomes.allowed, outcomes.denied];
+            results
+                .into_iter()
+                .zip(counts)
+                .map(move |(result, count)| Sample {
+                    labels: vec![
+                        (label, Cow::Borrowed(value)),
+                        ("result", Cow::Borrowed(result)),
+                    ],
+                    value: Value::Count(count),
+                })
+        })
         .collect()
 }
 

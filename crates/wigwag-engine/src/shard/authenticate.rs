@@ -9,6 +9,7 @@ use super::{ConnectionKey, Phase, Shard};
 use crate::auth::{Answer, Attempt, AuthRequest, AuthStep, Exchange, Verdict};
 use crate::event::CloseReason;
 use crate::session::SessionKey;
+use crate::stats::Presented;
 
 /// The enhanced authentication of a connection.
 #[derive(Debug)]
@@ -112,6 +113,7 @@ impl Shard {
         mut introduction: Introduction,
         verdict: Verdict,
     ) {
+        self.stats.judged(introduction.presented(), &verdict);
         match verdict {
             Verdict::Allow { user_name, data } => {
                 let connection = self.connections.get(key);
@@ -145,6 +147,7 @@ impl Shard {
         session: SessionKey,
         verdict: Verdict,
     ) {
+        self.stats.judged(Presented::Enhanced, &verdict);
         match verdict {
             Verdict::Allow { user_name, data } => {
                 if let Some(session) = self.sessions.get_mut(session) {

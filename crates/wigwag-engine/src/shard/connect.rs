@@ -7,7 +7,7 @@ use bytes::Bytes;
 use wigwag_proto::packet::{ConnAck, Connect, Disconnect, Version};
 use wigwag_proto::{Packet, PropertiesBuf, Property, Qos, ReasonCode, Time, TopicName};
 
-use super::{ConnectionKey, Phase, Shard};
+use super::{ConnectionKey, Granted, Phase, Shard};
 use crate::aliases::OutboundAliases;
 use crate::event::{CloseReason, Event};
 use crate::listener::{ListenerSettings, Peer};
@@ -17,6 +17,7 @@ use crate::node::{Epoch, Hasher};
 use crate::peer::{AwaitedBy, Letter};
 use crate::policy::Identity;
 use crate::session::{Session, SessionKey, SessionWill};
+use crate::stats::{Action, Presented};
 use crate::timers::Timer;
 
 /// Bytes of a CONNACK before its properties, which have a length of at most two bytes.
@@ -26,6 +27,7 @@ const CONNACK_HEADER_LEN: usize = 7;
 #[derive(Debug)]
 pub(crate) struct Introduction {
     identity: Identity,
+    presented: Presented,
     assigned: bool,
     clean_start: bool,
     wished_expiry_secs: u32,
@@ -40,6 +42,11 @@ pub(crate) struct Introduction {
 impl Introduction {
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What the client has shown to be let in.
+    pub(super) fn presented(&self) -> Presented {
+        self.presented
     }
 
     /// The client is who it says, or who the verdict says.
@@ -117,6 +124,7 @@ impl Shard {
             Err(reason) => return self.refuse(now, key, reason, connect.client_id),
         };
         let introduction = Introduction {
+            presented: Presented::of(connect, is_certified),
             identity: Identity {
                 client_id,
                 user_name,
@@ -407,6 +415,7 @@ impl Shard {
         };
         let version = connection.receiving.version;
         connection.phase = Phase::Online(session_key);
+        connection.granted = Granted::from(&self.settings);
         connection.silence_max = silence_max;
         match silence_max {
             Some(silence_max) => self.set_connection_timer(key, now + silence_max),
@@ -560,6 +569,7 @@ impl Shard {
             return;
         };
         session.local.connection = None;
+        self.census.recount(session);
         let expiry_secs = session.expiry_secs;
         if expiry_secs == 0 {
             return self.end_session(now, key);
@@ -600,7 +610,9 @@ impl Shard {
             return;
         };
         let mut message = will.message.view();
-        if !self.policy.may_publish(&session.identity, message.topic) {
+        let is_allowed = self.policy.may_publish(&session.identity, message.topic);
+        self.stats.checked(Action::Publish, is_allowed);
+        if !is_allowed {
             return;
         }
         message.expires_at = will
@@ -620,6 +632,7 @@ impl Shard {
         let Some(mut session) = self.sessions.remove(key) else {
             return;
         };
+        self.census.forget(&session.local.counted);
         self.timers
             .cancel(&mut session.local.expiry_alarm, Timer::SessionExpiry(key));
         self.timers

@@ -6,6 +6,7 @@
 //! what the embedder asks for besides, and `peers` what concerns other shards.
 
 mod authenticate;
+mod census;
 mod connect;
 mod embedder;
 mod hold_back;
@@ -42,14 +43,16 @@ use crate::policy::Policy;
 use crate::routes::Target;
 use crate::session::{Session, SessionKey};
 use crate::settings::Settings;
-use crate::stats::{Stats, Waiting};
+use crate::stats::Stats;
 use crate::timers::{Alarm, Timer, Timers};
 use crate::trace::Way;
 
 use authenticate::Authentication;
+use census::Census;
 use connect::Introduction;
 use hold_back::{HoldingBack, Naps};
 
+pub(crate) use census::Counted;
 pub(crate) use connect::Pending;
 pub use embedder::Claimed;
 pub use receivers::Receiver;
@@ -81,6 +84,7 @@ pub struct Shard {
     /// Whether events tell of single packets.
     pub(crate) is_tracing: bool,
     stats: Stats,
+    census: Census,
     touched: Vec<ConnectionKey>,
     outboxes: Vec<Vec<Envelope>>,
     auth_requests: VecDeque<AuthRequest>,
@@ -103,6 +107,7 @@ struct Connection {
     /// Of an enhanced authentication.
     authentication: Option<Box<Authentication>>,
     receiving: Receiving,
+    granted: Granted,
     /// Whether it has neither a mount point nor outbound aliases.
     is_plain: bool,
     out: OutBuf,
@@ -116,6 +121,8 @@ struct Connection {
     naps: Option<Box<Naps>>,
     /// Whether it is in the list of connections that have something to write.
     touched: bool,
+    /// Whether its peer has not taken all that was written.
+    is_slow: bool,
     /// Whether it is not read until its out-buffer has been written.
     is_held_back: bool,
     last_packet: Time,
@@ -125,6 +132,25 @@ struct Connection {
     aliases: InboundAliases,
     /// Those that the broker sets, if the client accepts any.
     outbound_aliases: Option<Box<OutboundAliases>>,
+}
+
+/// What CONNACK has told a client that it may do. It holds for as long as the connection lives, whatever the
+/// settings say meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Granted {
+    packet_size_max: u32,
+    receive_maximum: u16,
+    retain_available: bool,
+}
+
+impl From<&Settings> for Granted {
+    fn from(settings: &Settings) -> Granted {
+        Granted {
+            packet_size_max: settings.limits.packet_size_max,
+            receive_maximum: settings.limits.receive_maximum,
+            retain_available: settings.retain_available,
+        }
+    }
 }
 
 /// How a connection is to be ended.
@@ -171,6 +197,7 @@ impl Shard {
             events: Events::default(),
             is_tracing: false,
             stats: Stats::default(),
+            census: Census::default(),
             touched: Vec::new(),
             outboxes: (0..node.shards).map(|_| Vec::new()).collect(),
             auth_requests: VecDeque::new(),
@@ -200,12 +227,14 @@ impl Shard {
                 version: Version::V5,
                 packet_size_max: u32::MAX,
             },
+            granted: Granted::from(&self.settings),
             out: OutBuf::new(),
             out_packets: 0,
             appended: 0,
             holding_back: None,
             naps: None,
             touched: false,
+            is_slow: false,
             is_held_back: false,
             last_packet: now,
             silence_max: None,
@@ -234,7 +263,7 @@ impl Shard {
                     self.settings.limits.connect_packet_size_max
                 }
                 Phase::Online(_) if connection.is_held_back || connection.is_napping() => break,
-                Phase::Online(_) => self.settings.limits.packet_size_max,
+                Phase::Online(_) => connection.granted.packet_size_max,
                 Phase::AwaitVerdict(_) | Phase::AwaitSession(_) => break,
                 Phase::Closing | Phase::Over => return bytes.len(),
             };
@@ -281,6 +310,12 @@ impl Shard {
                 Phase::Online(_) => !connection.is_held_back && !connection.is_napping(),
                 Phase::AwaitConnect | Phase::AwaitAuth(..) | Phase::Closing | Phase::Over => true,
             })
+    }
+
+    /// Whether the client was told that it may have messages retained.
+    fn grants_retain(&self, key: ConnectionKey) -> bool {
+        let connection = self.connections.get(key);
+        connection.is_some_and(|connection| connection.granted.retain_available)
     }
 
     fn handle_packet(&mut self, now: Time, key: ConnectionKey, packet: Packet<'_>) {
@@ -344,6 +379,9 @@ impl Shard {
     pub fn handle_closed(&mut self, now: Time, key: ConnectionKey) {
         self.close(now, key, CloseReason::Lost, None);
         if let Some(mut connection) = self.connections.remove(key) {
+            if connection.is_slow {
+                self.census.forget_slow(key);
+            }
             self.timers
                 .cancel(&mut connection.alarm, Timer::Connection(key));
             if let Some(naps) = &mut connection.naps {
@@ -359,6 +397,9 @@ impl Shard {
         };
         connection.out_packets = 0;
         connection.holding_back = None;
+        if std::mem::take(&mut connection.is_slow) {
+            self.census.forget_slow(key);
+        }
         let Phase::Online(session) = connection.phase else {
             return;
         };
@@ -464,33 +505,6 @@ impl Shard {
     /// Connections that the shard has.
     pub fn connections(&self) -> usize {
         self.connections.len()
-    }
-
-    /// What the shard has counted, and what it has now. This looks at every session and connection.
-    pub fn stats(&self) -> Stats {
-        let mut waiting = Waiting::default();
-        let mut sessions_connected = 0;
-        for session in self.sessions.values() {
-            waiting.add(&session.waiting());
-            sessions_connected += u64::from(session.local.connection.is_some());
-        }
-        let outs = self.connections.values().filter(|c| !c.out.is_empty());
-        let (out_packets, out_bytes) = outs.fold((0, 0), |(packets, bytes), connection| {
-            (
-                packets + u64::from(connection.out_packets),
-                bytes + connection.out.len() as u64,
-            )
-        });
-        Stats {
-            dropped: self.events.dropped_in_all(),
-            connections: self.connections.len() as u64,
-            sessions: self.sessions.len() as u64,
-            sessions_connected,
-            waiting,
-            out_packets,
-            out_bytes,
-            ..self.stats.clone()
-        }
     }
 
     /// Takes what waits for another shard; deliver it there in this order, and before the out-buffers are

@@ -87,6 +87,7 @@ impl Shard {
         self.clients.remove(&client_id);
         let session = self.sessions.remove(key).map(|mut session| {
             let mut local = std::mem::take(&mut session.local);
+            self.census.forget(&local.counted);
             self.timers
                 .cancel(&mut local.expiry_alarm, Timer::SessionExpiry(key));
             self.timers.cancel(&mut local.will_alarm, Timer::Will(key));
@@ -149,6 +150,7 @@ impl Shard {
         };
         let client_id = session.identity.client_id.clone();
         let key = self.sessions.insert(session);
+        self.recount(key);
         self.clients.insert(client_id, key);
         let to = self.target(key);
         if let Some(session) = self.sessions.get_mut(key) {

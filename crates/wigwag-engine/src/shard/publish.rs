@@ -21,6 +21,7 @@ use crate::retained::Cursor;
 use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
 use crate::share::{Ready, Tried};
+use crate::stats::Action;
 use crate::timers::Timer;
 use crate::trace::{Traced, Way};
 
@@ -139,7 +140,7 @@ impl Shard {
             return self.close(now, key, what, Some(ReasonCode::QosNotSupported));
         }
         // [MQTT-3.2.2-14]
-        if message.retain && !self.settings.retain_available {
+        if message.retain && !self.grants_retain(key) {
             let what = CloseReason::Protocol("a PUBLISH with RETAIN, which is not available");
             return self.close(now, key, what, Some(ReasonCode::RetainNotSupported));
         }
@@ -179,8 +180,11 @@ impl Shard {
                     &Packet::PubRec(PublishAck::new(packet_id, ReasonCode::Success)),
                 );
             }
+            let connection = self.connections.get(key);
+            let unreleased_max =
+                connection.map_or(0, |connection| connection.granted.receive_maximum);
             // [MQTT-3.3.4-7]; clients that overstep a little are common, and forgiven.
-            if session.inbound.len() >= 2 * usize::from(self.settings.limits.receive_maximum) {
+            if session.inbound.len() >= 2 * usize::from(unreleased_max) {
                 let what = CloseReason::Quota(
                     "more unreleased QoS 2 messages than the Receive Maximum allows",
                 );
@@ -188,6 +192,7 @@ impl Shard {
             }
         }
         let is_allowed = self.policy.may_publish(&session.identity, message.topic);
+        self.stats.checked(Action::Publish, is_allowed);
         if self.is_tracing {
             let traced = Traced::publish(publish, message.topic, !is_allowed);
             self.push_traced(key, Some(session_key), Way::Received, traced);
@@ -195,7 +200,6 @@ impl Shard {
         let reason = if message.payload.len() > self.settings.limits.payload_size_max {
             ReasonCode::QuotaExceeded
         } else if !is_allowed {
-            self.stats.publish_denied += 1;
             ReasonCode::NotAuthorized
         } else if self.settings.claims(message.topic) {
             if let Some(session) = self.sessions.get(session_key) {
@@ -385,7 +389,9 @@ impl Shard {
         });
         match (waits, outgoing) {
             (true, Some(outgoing)) => {
-                if !session.queue.push(outgoing, limits) {
+                if session.queue.push(outgoing, limits) {
+                    self.census.recount(session);
+                } else {
                     self.events.dropped(DropReason::QueueFull);
                 }
             }
@@ -396,6 +402,9 @@ impl Shard {
                 let Some(guarantee) = take_into_flight(session, qos, outgoing) else {
                     return;
                 };
+                if qos > Qos::AtMostOnce {
+                    self.census.recount(session);
+                }
                 let delivery = Delivery {
                     message: carried.view,
                     shared: carried.shared.as_deref().map(Message::payload),
@@ -422,16 +431,17 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(connection_key) else {
             return;
         };
-        let written =
-            Authorised::check(delivery, &*self.policy, &session.identity).and_then(|delivery| {
-                let listener = &connection.listener;
-                let special = (!connection.is_plain).then(|| Special {
-                    mount_point: listener.mount_point.as_deref(),
-                    aliases: connection.outbound_aliases.as_deref_mut(),
-                });
-                let (receiving, out) = (connection.receiving, &mut connection.out);
-                self.writer.write(&delivery, receiving, special, now, out)
+        let checked = Authorised::check(delivery, &*self.policy, &session.identity);
+        self.stats.checked(Action::Receive, checked.is_ok());
+        let written = checked.and_then(|delivery| {
+            let listener = &connection.listener;
+            let special = (!connection.is_plain).then(|| Special {
+                mount_point: listener.mount_point.as_deref(),
+                aliases: connection.outbound_aliases.as_deref_mut(),
             });
+            let (receiving, out) = (connection.receiving, &mut connection.out);
+            self.writer.write(&delivery, receiving, special, now, out)
+        });
         match written {
             Ok(size) => {
                 connection.out_packets += 1;
@@ -459,6 +469,7 @@ impl Shard {
                     guarantee => {
                         if let Some(packet_id) = guarantee.packet_id() {
                             session.flight.cancel(packet_id);
+                            self.census.recount(session);
                         }
                     }
                 }
@@ -470,6 +481,7 @@ impl Shard {
     /// on the last connection, what is queued, then retained messages for new subscriptions.
     pub(super) fn send_waiting(&mut self, now: Time, key: SessionKey) {
         self.send_all_waiting(now, key);
+        self.recount(key);
         self.tell_readiness(key);
     }
 
@@ -597,7 +609,11 @@ impl Shard {
             return;
         };
         // An acknowledgement of something unknown is a leftover of an earlier connection.
-        if session.flight.handle_puback(packet_id) && session.may_go_on() {
+        if !session.flight.handle_puback(packet_id) {
+            return;
+        }
+        self.census.recount(session);
+        if session.may_go_on() {
             self.send_waiting(now, key);
         }
     }
@@ -612,10 +628,10 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let reason = match session
-            .flight
-            .handle_pubrec(ack.packet_id, !ack.reason.is_error())
-        {
+        let is_accepted = !ack.reason.is_error();
+        let receipt = session.flight.handle_pubrec(ack.packet_id, is_accepted);
+        self.census.recount(session);
+        let reason = match receipt {
             Ok(Receipt::Accepted) => ReasonCode::Success,
             Ok(Receipt::Rejected) => return self.send_waiting(now, key),
             Err(_) if ack.reason.is_error() => return,
@@ -631,7 +647,11 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        if session.flight.handle_pubcomp(packet_id) && session.may_go_on() {
+        if !session.flight.handle_pubcomp(packet_id) {
+            return;
+        }
+        self.census.recount(session);
+        if session.may_go_on() {
             self.send_waiting(now, key);
         }
     }

@@ -284,6 +284,7 @@ impl Shard {
         for outgoing in left {
             session.queue.push(outgoing, &self.settings.limits);
         }
+        self.census.recount(session);
     }
 
     /// Lets the groups of a session know whether it can take messages.

@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::retained::Cursor;
 use crate::routes::Grant;
 use crate::session::{Replay, Session, SessionKey};
+use crate::stats::Action;
 use crate::trace::{Traced, Way};
 
 impl Shard {
@@ -74,8 +75,7 @@ impl Shard {
                 Err(reason) => reason,
             })
             .collect();
-        let denied = |reason: &&ReasonCode| **reason == ReasonCode::NotAuthorized;
-        self.stats.subscribe_denied += reasons.iter().filter(denied).count() as u64;
+        self.stats.checked_all(Action::Subscribe, &reasons);
         if self.is_tracing {
             let traced = Traced::subscribe(packet, &reasons);
             let client_id = Some(session.identity.client_id.clone());
@@ -184,7 +184,8 @@ impl Shard {
                 removed.push(filter);
                 ReasonCode::Success
             })
-            .collect();
+            .collect::<Vec<_>>();
+        self.stats.checked_all(Action::Unsubscribe, &reasons);
         if !removed.is_empty() {
             self.node.routes.change(|change| {
                 removed

@@ -1,12 +1,14 @@
 //! Counters: what two shards counted together; and the tracing of single packets.
 
-use wigwag_proto::ReasonCode;
 use wigwag_proto::packet::PacketType;
+use wigwag_proto::{ReasonCode, TopicFilter, TopicName};
 
-use super::world::{Hello, Publication, Q0, Q1, World};
+use super::world::{Hello, Publication, Q0, Q1, Wanted, World};
+use crate::auth::{Answer, Attempt};
 use crate::event::{DropReason, Event};
 use crate::limits::Limits;
-use crate::stats::{CLOSE_CAUSES, Stats};
+use crate::policy::{Identity, Policy};
+use crate::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes, Stats};
 
 fn stats(world: &World, shards: usize) -> Stats {
     let mut sum = Stats::default();
@@ -98,6 +100,86 @@ fn ends_are_counted_by_their_cause() {
     let stats = stats(&world, 1);
     assert_eq!((stats.sessions_taken_over, stats.sessions_created), (1, 2));
     assert_eq!(stats.closed.iter().sum::<u64>(), stats.opened);
+}
+
+#[test]
+fn who_does_not_read_is_counted_until_it_does() {
+    let world = World::new(1);
+    let reader = world.connect(0, "r");
+    reader.subscribe("t", Q0);
+    reader.stall();
+    reader.publish("t", "hello", Q0);
+    let stalled = stats(&world, 1);
+    assert_eq!((stalled.slow_consumers, stalled.out_packets), (1, 1));
+    assert!(stalled.out_bytes > 5);
+    reader.read_on();
+    let reading = stats(&world, 1);
+    assert_eq!((reading.slow_consumers, reading.out_bytes), (0, 0));
+    reader.stall();
+    reader.publish("t", "hello", Q0);
+    reader.lose();
+    assert_eq!(stats(&world, 1).slow_consumers, 0);
+}
+
+#[test]
+fn what_was_asked_of_the_policy_is_counted_by_its_answer() {
+    let world = World::with_policy(1, &Limits::default(), || Box::new(Strict));
+    let outcomes = |allowed, denied| Outcomes { allowed, denied };
+    let client = world.connect(0, "c");
+    client.subscribe("yes", Q0);
+    client.subscribe_with(&[Wanted::new("no", Q0)]);
+    client.subscribe("unheard", Q0);
+    client.publish("yes", "1", Q0);
+    client.publish("unheard", "2", Q0);
+    client.publish("no", "3", Q0);
+    client.unsubscribe(&["yes", "nothing"]);
+    let stats = stats(&world, 1);
+    let asked: Vec<_> = ACTIONS.into_iter().zip(stats.checks).collect();
+    assert_eq!(
+        asked,
+        [
+            ("publish", outcomes(2, 1)),
+            ("receive", outcomes(1, 1)),
+            ("subscribe", outcomes(2, 1)),
+            ("unsubscribe", outcomes(2, 0)),
+        ]
+    );
+    world.dial(0, Hello::new("d").user_name("joe").password("x"));
+    let logins = self::stats(&world, 1).logins;
+    let logins: Vec<_> = CREDENTIALS.into_iter().zip(logins).collect();
+    assert_eq!(
+        logins,
+        [
+            ("anonymous", outcomes(1, 0)),
+            ("password", outcomes(0, 1)),
+            ("certificate", outcomes(0, 0)),
+            ("enhanced", outcomes(0, 0)),
+        ]
+    );
+}
+
+/// Lets in who gives no name, and denies what is called so.
+struct Strict;
+
+impl Policy for Strict {
+    fn authenticate(&self, attempt: &Attempt<'_>) -> Answer {
+        match attempt.password {
+            None => Answer::allow(attempt),
+            Some(_) => Answer::refuse(ReasonCode::NotAuthorized),
+        }
+    }
+
+    fn may_publish(&self, _: &Identity, topic: TopicName<'_>) -> bool {
+        topic.as_str() != "no"
+    }
+
+    fn may_subscribe(&self, _: &Identity, filter: TopicFilter<'_>) -> bool {
+        filter.as_str() != "no"
+    }
+
+    fn may_receive(&self, _: &Identity, topic: TopicName<'_>) -> bool {
+        topic.as_str() != "unheard"
+    }
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl World {
     }
 
     /// A connection to a listener.
-    fn open_at(
+    pub(super) fn open_at(
         &self,
         shard: usize,
         version: Version,
@@ -340,8 +340,23 @@ impl Inner {
                 }
             }
             if !is_busy {
-                return;
+                return self.check_sums();
             }
+        }
+    }
+
+    /// Running sums are what a look at everything finds.
+    fn check_sums(&self) {
+        for shard in &self.shards {
+            let stats = shard.stats();
+            assert_eq!(
+                (stats.sessions_connected, stats.waiting),
+                shard.count_sessions(),
+                "running sums of sessions"
+            );
+            let outs = shard.connections.values();
+            let bytes: u64 = outs.map(|connection| connection.out.len() as u64).sum();
+            assert_eq!(stats.out_bytes, bytes, "bytes in out-buffers");
         }
     }
 
@@ -392,6 +407,7 @@ impl Inner {
         {
             if peer.is_stalled {
                 can_close = ending == Some(Ending::Drop);
+                shard.handle_blocked(peer.key);
             } else {
                 let mut slices = [std::io::IoSlice::new(&[]); 64];
                 while !out.is_empty() {
