@@ -21,11 +21,13 @@ const FIELD_LEN_MAX: usize = 65_535;
 pub(crate) struct Config {
     /// Not empty.
     pub(crate) servers: Vec<Target>,
+    pub(crate) prefers_first_server: bool,
     pub(crate) server_references_max: u8,
     pub(crate) dialler: Arc<Dialler>,
     pub(crate) edit_disconnect: Option<EditDisconnect>,
     pub(crate) version: Version,
     pub(crate) fall_back_to_3_1_1: bool,
+    pub(crate) is_bridge: bool,
     pub(crate) client_id: String,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry_secs: u32,
@@ -51,6 +53,7 @@ pub struct Builder {
     pub(crate) way: crate::way::Way,
     version: Version,
     fall_back_to_3_1_1: bool,
+    is_bridge: bool,
     client_id: String,
     clean_start: bool,
     session_expiry: Duration,
@@ -133,6 +136,7 @@ impl Builder {
             way: crate::way::Way::new(address),
             version: Version::V5,
             fall_back_to_3_1_1: false,
+            is_bridge: false,
             client_id: String::new(),
             clean_start: true,
             session_expiry: Duration::ZERO,
@@ -167,6 +171,18 @@ impl Builder {
     /// closes the connection without an answer is not taken for one that wants another version.
     pub fn fall_back_to_3_1_1(mut self) -> Builder {
         self.fall_back_to_3_1_1 = true;
+        self
+    }
+
+    /// Tells an MQTT 3.x server that this client is a bridge from another broker, in the way that Mosquitto
+    /// and other brokers know: by a bit of the protocol level. Such a server does not send the client its
+    /// own messages back, and sends messages with the RETAIN flag that they were published with. In MQTT 5
+    /// [`SubscriptionOptions`](crate::SubscriptionOptions) say both, and nothing is added.
+    ///
+    /// A server that does not know such a protocol level, and says so, is called again without the bit;
+    /// so is one that closes the connection without an answer, every other time.
+    pub fn bridge(mut self) -> Builder {
+        self.is_bridge = true;
         self
     }
 
@@ -339,11 +355,13 @@ impl Builder {
             .ok_or(BuildError::KeepAlive(self.keep_alive))?;
         Ok(Config {
             dialler: Arc::new(self.way.dialler(&servers, self.limits.packet_size_max)?),
+            prefers_first_server: self.way.prefers_first_server,
             server_references_max: self.way.server_references_max,
             edit_disconnect: self.way.edit_disconnect,
             servers,
             version: self.version,
             fall_back_to_3_1_1: self.fall_back_to_3_1_1,
+            is_bridge: self.is_bridge,
             client_id: self.client_id,
             clean_start: self.clean_start,
             session_expiry_secs: u32::try_from(self.session_expiry.as_secs()).unwrap_or(u32::MAX),
@@ -473,6 +491,7 @@ impl Will {
 pub struct Backoff {
     first: Duration,
     max: Duration,
+    least: Duration,
     stable_after: Duration,
 }
 
@@ -482,6 +501,7 @@ impl Default for Backoff {
         Backoff {
             first: Duration::from_secs(1),
             max: Duration::from_secs(60),
+            least: Duration::ZERO,
             stable_after: Duration::from_secs(30),
         }
     }
@@ -502,6 +522,14 @@ impl Backoff {
         self
     }
 
+    /// Sets what no wait is shorter than, whatever the other bounds say. Default: nothing. As long as
+    /// [`Backoff::max`], it makes every wait the same.
+    #[must_use]
+    pub const fn least(mut self, least: Duration) -> Backoff {
+        self.least = least;
+        self
+    }
+
     /// Sets how long a connection must last to be called stable.
     #[must_use]
     pub const fn stable_after(mut self, stable_after: Duration) -> Backoff {
@@ -519,7 +547,8 @@ impl Backoff {
         let doublings = failures.saturating_sub(1).min(31);
         let bound = self.first.saturating_mul(1 << doublings).min(self.max);
         // A tenth of the first wait keeps a lucky draw from becoming a busy loop.
-        bound.mul_f64(random).max(self.first.min(self.max) / 10)
+        let drawn = bound.mul_f64(random).max(self.first.min(self.max) / 10);
+        drawn.max(self.least)
     }
 }
 
@@ -719,5 +748,8 @@ mod tests {
         assert_eq!([1, 2, 3, 7, 100, u32::MAX].map(secs), [1, 2, 4, 60, 60, 60]);
         assert_eq!(backoff.delay(9, 0.0), Duration::from_millis(100));
         assert_eq!(backoff.delay(3, 0.5), Duration::from_secs(2));
+        let at_least = backoff.least(Duration::from_secs(3));
+        assert_eq!(at_least.delay(1, 0.0), Duration::from_secs(3));
+        assert_eq!(at_least.delay(4, 0.75), Duration::from_secs(6));
     }
 }

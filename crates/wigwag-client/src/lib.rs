@@ -43,7 +43,7 @@ pub use wigwag_net::tls::{ClientTls as Tls, TlsError};
 pub use wigwag_net::websocket::HeaderError;
 pub use wigwag_net::{
     Transport,
-    dial::{Target, TargetError},
+    dial::{Target, TargetError, TcpKeepAlive, TcpOptions},
 };
 pub use wigwag_proto::packet::{RetainHandling, SubscriptionOptions};
 pub use wigwag_proto::{Qos, ReasonCode, TopicError, Version};

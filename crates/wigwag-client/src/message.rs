@@ -102,6 +102,30 @@ impl Message {
         self.properties.as_properties().user_properties()
     }
 
+    /// The same message for another server or topic: with the payload, QoS, RETAIN flag and properties that
+    /// it has come with.
+    ///
+    /// RETAIN is as its publisher has set it if the subscription asks for that; see
+    /// [`SubscriptionOptions::retain_as_published`](crate::SubscriptionOptions::retain_as_published).
+    pub fn to_publish(&self, topic: impl Into<Box<str>>) -> Publish {
+        let mut publish = Publish::new(topic, self.payload.clone()).qos(self.qos);
+        publish.retain = self.retain;
+        publish.message_expiry = self.message_expiry();
+        let properties = PublishProperties {
+            text: self.is_text(),
+            content_type: self.content_type().map(str::to_owned),
+            response_topic: self.response_topic().map(str::to_owned),
+            correlation_data: self.correlation_data().map(Bytes::copy_from_slice),
+            user_properties: (self.user_properties())
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        };
+        if properties != PublishProperties::default() {
+            publish.properties = Some(Box::new(properties));
+        }
+        publish
+    }
+
     /// Answers the message on its Response Topic, with its Correlation Data and at its QoS; `None` when
     /// the sender expects no answer.
     pub fn reply(&self, client: &Client, payload: impl Into<Bytes>) -> Option<Publishing> {
@@ -142,7 +166,7 @@ pub struct Publish {
     properties: Option<Box<PublishProperties>>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct PublishProperties {
     text: bool,
     content_type: Option<String>,
@@ -184,6 +208,12 @@ impl Publish {
     /// Lets the server keep the message for future subscribers.
     pub fn retain(mut self) -> Publish {
         self.retain = true;
+        self
+    }
+
+    /// Lets the server forget the message when it has been delivered, which is the default.
+    pub fn not_retained(mut self) -> Publish {
+        self.retain = false;
         self
     }
 
@@ -323,6 +353,46 @@ mod tests {
         let long = "x".repeat(70_000);
         let error = Publish::new("a", "").content_type(long).into_outgoing();
         assert!(matches!(error.err(), Some(PublishError::Property(_))));
+    }
+
+    #[test]
+    fn a_message_goes_on_as_it_has_come() {
+        let there = |outgoing: &Outgoing| {
+            let mut properties = PropertiesBuf::new();
+            let expiry = outgoing.message_expiry_secs.expect("set");
+            properties
+                .push(Property::MessageExpiryInterval(expiry))
+                .expect("short");
+            for property in outgoing.properties.as_properties().iter() {
+                properties.push(property).expect("it was there before");
+            }
+            let publish = packet::Publish {
+                topic: TopicName::new(&outgoing.topic).ok(),
+                payload: &outgoing.payload,
+                retain: outgoing.retain,
+                delivery: packet::Delivery::AtMostOnce,
+                properties: properties.as_properties(),
+            };
+            Message::new("there".into(), &publish)
+        };
+        let full = Publish::new("here", "payload")
+            .retain()
+            .message_expiry(Duration::from_secs(9))
+            .text()
+            .content_type("t")
+            .response_topic("r")
+            .correlation_data("c")
+            .user_property("k", "v")
+            .user_property("k", "w");
+        let first = full.into_outgoing().expect("valid");
+        let second = there(&first).to_publish("on").into_outgoing();
+        let second = second.expect("valid");
+        assert_eq!(&*second.topic, "on");
+        let parts = |outgoing: &Outgoing| {
+            let properties = outgoing.properties.as_properties().as_bytes().to_vec();
+            (outgoing.retain, outgoing.message_expiry_secs, properties)
+        };
+        assert_eq!(parts(&second), parts(&first));
     }
 
     #[test]

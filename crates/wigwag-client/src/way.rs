@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use wigwag_net::Transport;
-use wigwag_net::dial::{Open, Options, Target, TargetError};
+use wigwag_net::dial::{Open, Options, Target, TargetError, TcpOptions};
 
 use crate::authentication::{Authenticator, Maker};
 use crate::config::{BuildError, Builder};
@@ -21,7 +21,9 @@ const FRAME_ROOM: usize = 1024 * 1024;
 /// What has been said about the way to the servers.
 pub(crate) struct Way {
     addresses: Vec<String>,
+    pub(crate) prefers_first_server: bool,
     pub(crate) server_references_max: u8,
+    tcp: TcpOptions,
     #[cfg(feature = "tls")]
     tls: Option<crate::Tls>,
     #[cfg(feature = "proxy")]
@@ -41,7 +43,9 @@ impl Way {
     pub(crate) fn new(address: &str) -> Way {
         Way {
             addresses: vec![address.to_owned()],
+            prefers_first_server: false,
             server_references_max: 3,
+            tcp: TcpOptions::default(),
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "proxy")]
@@ -105,6 +109,7 @@ impl Way {
             }
         }
         options.open.clone_from(&self.open);
+        options.tcp = self.tcp;
         Ok(options)
     }
 }
@@ -117,6 +122,24 @@ impl Builder {
     /// each has failed once. Credentials in an address are used for that server only.
     pub fn server(mut self, address: impl Into<String>) -> Builder {
         self.way.addresses.push(address.into());
+        self
+    }
+
+    /// Begins with the first server again when a connection has ended, in place of the one that comes
+    /// after: for a primary server and others that stand in for it.
+    ///
+    /// A client that is connected to another stays there; [`Client::terminate_connection`] sends it back.
+    ///
+    /// [`Client::terminate_connection`]: crate::Client::terminate_connection
+    pub fn prefer_first_server(mut self) -> Builder {
+        self.way.prefers_first_server = true;
+        self
+    }
+
+    /// Sets what holds for TCP connections. Connections through a proxy and over a
+    /// [`Builder::transport`] go without.
+    pub fn tcp(mut self, options: TcpOptions) -> Builder {
+        self.way.tcp = options;
         self
     }
 

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
 
 #[cfg(feature = "proxy")]
 use crate::proxy::Proxy;
@@ -35,11 +36,90 @@ pub struct Options {
     /// The proxy to go through. Unix sockets and [`Options::open`] go without.
     #[cfg(feature = "proxy")]
     pub proxy: Option<Proxy>,
+    /// What holds for TCP connections, other than those through a proxy.
+    pub tcp: TcpOptions,
     /// What to ask for when opening a WebSocket.
     #[cfg(feature = "ws")]
     pub websocket: crate::websocket::Options,
     /// Opens the transport in place of TCP. TLS and WebSocket are laid over it as the target says.
     pub open: Option<Arc<dyn Open>>,
+}
+
+/// What holds for TCP connections. The default leaves everything to the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpOptions {
+    /// The address of this machine that connections come from. Addresses of the other family are not
+    /// called then.
+    pub bind: Option<IpAddr>,
+    /// Finds dead connections below MQTT.
+    pub keep_alive: Option<TcpKeepAlive>,
+    /// How long what has been sent may stay without TCP's acknowledgement before the connection ends. Linux
+    /// only.
+    pub user_timeout: Option<Duration>,
+}
+
+impl TcpOptions {
+    /// Lets connections come from this address.
+    #[must_use]
+    pub const fn bind(mut self, address: IpAddr) -> TcpOptions {
+        self.bind = Some(address);
+        self
+    }
+
+    /// Switches TCP's own keep alive on.
+    #[must_use]
+    pub const fn keep_alive(mut self, keep_alive: TcpKeepAlive) -> TcpOptions {
+        self.keep_alive = Some(keep_alive);
+        self
+    }
+
+    /// Sets how long TCP's acknowledgements may take.
+    #[must_use]
+    pub const fn user_timeout(mut self, timeout: Duration) -> TcpOptions {
+        self.user_timeout = Some(timeout);
+        self
+    }
+
+    /// Connects to an address; the connection is as it is to be from its first packet on.
+    async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(from) = self.bind {
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        let options = SockRef::from(&socket);
+        if let Some(keep_alive) = self.keep_alive {
+            options.set_tcp_keepalive(&keep_alive.into())?;
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(timeout) = self.user_timeout {
+            options.set_tcp_user_timeout(Some(timeout))?;
+        }
+        socket.connect(addr).await
+    }
+}
+
+/// When TCP asks whether the other side is still there. Systems count in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpKeepAlive {
+    /// The silence before the first question.
+    pub idle: Duration,
+    /// The time between two questions.
+    pub interval: Duration,
+    /// Questions without an answer that end the connection.
+    pub probes: u32,
+}
+
+impl From<TcpKeepAlive> for socket2::TcpKeepalive {
+    fn from(own: TcpKeepAlive) -> socket2::TcpKeepalive {
+        socket2::TcpKeepalive::new()
+            .with_time(own.idle)
+            .with_interval(own.interval)
+            .with_retries(own.probes)
+    }
 }
 
 impl fmt::Debug for Options {
@@ -196,17 +276,25 @@ async fn open(target: &Target, options: &Options) -> Result<Stream, DialError> {
         let tcp = proxy.connect(target).await?;
         return Stream::tcp(tcp).map_err(connect_error);
     }
-    connect_tcp(target.host(), target.port())
+    connect_tcp(target.host(), target.port(), options.tcp)
         .await
         .and_then(Stream::tcp)
         .map_err(connect_error)
 }
 
 /// Connects to whichever address of the host answers first.
-pub(crate) async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+pub(crate) async fn connect_tcp(
+    host: &str,
+    port: u16,
+    options: TcpOptions,
+) -> io::Result<TcpStream> {
+    let fits = |addr: &SocketAddr| {
+        let from = options.bind;
+        from.is_none_or(|from| from.is_ipv4() == addr.is_ipv4())
+    };
     let addrs = tokio::net::lookup_host((host, port)).await?;
-    let addrs = in_turn(addrs.collect());
-    race(addrs, TcpStream::connect, HEAD_START).await
+    let addrs = in_turn(addrs.filter(fits).collect());
+    race(addrs, |addr| options.connect(addr), HEAD_START).await
 }
 
 /// IPv6 and IPv4 in turn, beginning with the family that the system put first; else in its order.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::dial::{DialError, Target, connect_tcp};
+use crate::dial::{DialError, Target, TcpOptions, connect_tcp};
 use crate::target::{Credentials, TargetError, parse_address};
 
 /// The longest head of an HTTP response.
@@ -93,7 +93,7 @@ impl Proxy {
     }
 
     async fn try_connect(&self, target: &Target) -> io::Result<TcpStream> {
-        let mut tcp = connect_tcp(&self.host, self.port).await?;
+        let mut tcp = connect_tcp(&self.host, self.port, TcpOptions::default()).await?;
         tcp.set_nodelay(true)?;
         let asked = match self.kind {
             Kind::Http => self.ask_http(&mut tcp, target).await,

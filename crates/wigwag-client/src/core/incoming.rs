@@ -184,6 +184,13 @@ impl<R> Core<R> {
             if connack.reason == ReasonCode::UnsupportedProtocolVersion && self.may_fall_back() {
                 self.config.version = Version::V3_1_1;
                 self.servers.stay();
+            } else if connack.reason == ReasonCode::UnsupportedProtocolVersion
+                && self.says_bridge
+                && !self.config.version.has_properties()
+            {
+                self.config.is_bridge = false;
+                self.says_bridge = false;
+                self.servers.stay();
             }
             let reason = OfflineReason::Refused {
                 reason: connack.reason,

@@ -119,6 +119,8 @@ pub(crate) struct Core<R> {
     /// Times that every server has failed, since then: what the backoff counts.
     rounds: u32,
     servers: Servers,
+    /// Whether the next CONNECT says that this is a bridge.
+    says_bridge: bool,
     /// The words of the next CONNECT.
     connect: ConnectPacket,
     /// When to stop waiting for what is under way; set by [`Core::disconnect`].
@@ -255,7 +257,12 @@ impl<R> Core<R> {
             },
             failures: 0,
             rounds: 0,
-            servers: Servers::new(config.servers.clone(), config.server_references_max),
+            servers: Servers::new(
+                config.servers.clone(),
+                config.prefers_first_server,
+                config.server_references_max,
+            ),
+            says_bridge: config.is_bridge,
             connect: ConnectPacket::default(),
             drain_until: None,
             client_id: config.client_id.clone(),
@@ -689,13 +696,15 @@ impl<R> Core<R> {
 
     /// The connection, or the attempt to make one, has failed: waits for the next, or gives up.
     fn fail(&mut self, now: Time, reason: OfflineReason) {
-        if let Phase::Online { since } = self.phase
-            && self.config.backoff.is_stable(now - since)
-        {
-            self.failures = 0;
-            self.rounds = 0;
-            self.servers.begin_round();
+        if let Phase::Online { since } = self.phase {
+            if self.config.backoff.is_stable(now - since) {
+                self.failures = 0;
+                self.rounds = 0;
+                self.servers.begin_round();
+            }
+            self.servers.handle_lost();
         }
+        self.rethink_bridge(&reason);
         self.leave_authentication(&reason);
         self.leave_connection();
         if self.is_final(&reason) {
@@ -719,6 +728,14 @@ impl<R> Core<R> {
         });
         self.refuse_queued_qos0();
         self.settle(now);
+    }
+
+    /// A server that closes without a word may not know what a bridge is, or have a reason of its own.
+    fn rethink_bridge(&mut self, reason: &OfflineReason) {
+        let is_silence = matches!(reason, OfflineReason::Closed | OfflineReason::Io(_));
+        if is_silence && matches!(self.phase, Phase::Handshaking { .. }) && self.config.is_bridge {
+            self.says_bridge = !self.says_bridge;
+        }
     }
 
     fn is_final(&self, reason: &OfflineReason) -> bool {

@@ -16,7 +16,7 @@ use wigwag_proto::{
 use super::alias::{OutboundAliases, TopicForm};
 use super::authentication::push_properties;
 use super::subscriptions::{Request, Wanted};
-use super::{Core, Output, ServerOffer};
+use super::{Core, Output, PACKET_SIZE_MAX, ServerOffer};
 use crate::connect::DisconnectPacket;
 use crate::message::Outgoing;
 use crate::state::OfflineReason;
@@ -79,7 +79,10 @@ impl<R> Core<R> {
                 properties.push(Property::SessionExpiryInterval(config.session_expiry_secs))?;
             }
             properties.push(Property::ReceiveMaximum(limits.receive_maximum))?;
-            properties.push(Property::MaximumPacketSize(limits.packet_size_max))?;
+            // Larger packets do not exist.
+            if limits.packet_size_max < PACKET_SIZE_MAX {
+                properties.push(Property::MaximumPacketSize(limits.packet_size_max))?;
+            }
             if limits.topic_alias_maximum > 0 {
                 properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum))?;
             }
@@ -96,7 +99,7 @@ impl<R> Core<R> {
         };
         let connect = Connect {
             version,
-            is_bridge: false,
+            is_bridge: self.says_bridge,
             client_id: &self.client_id,
             clean_start: self.starts_clean(),
             keep_alive_secs: config.keep_alive_secs,

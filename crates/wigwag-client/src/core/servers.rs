@@ -9,6 +9,8 @@ use wigwag_proto::ReasonCode;
 pub(super) struct Servers {
     list: Vec<Target>,
     current: usize,
+    /// A connection that ends is followed by an attempt on the first.
+    prefers_first: bool,
     /// Where a server has sent the client, in place of the current one.
     elsewhere: Option<Target>,
     /// What the next attempt is to be, if that is settled before the current one has ended.
@@ -22,10 +24,11 @@ pub(super) struct Servers {
 
 impl Servers {
     /// Begins with the first of `list`, which is not empty.
-    pub(super) fn new(list: Vec<Target>, redirects_max: u8) -> Servers {
+    pub(super) fn new(list: Vec<Target>, prefers_first: bool, redirects_max: u8) -> Servers {
         Servers {
             list,
             current: 0,
+            prefers_first,
             elsewhere: None,
             settled: false,
             failed: 0,
@@ -44,6 +47,16 @@ impl Servers {
     pub(super) fn begin_round(&mut self) {
         self.failed = 0;
         self.redirects = 0;
+    }
+
+    /// A connection has ended that the server had accepted.
+    pub(super) fn handle_lost(&mut self) {
+        // A server that has sent the client elsewhere, or wants other words, goes before.
+        if self.prefers_first && !self.settled {
+            self.elsewhere = None;
+            // The one before the first.
+            self.current = self.list.len() - 1;
+        }
     }
 
     /// The same server is to be called again, with other words.
@@ -112,7 +125,7 @@ mod tests {
             let address = format!("mqtt://listed{index}");
             Target::parse(&address).expect("valid")
         });
-        Servers::new(list.collect(), 3)
+        Servers::new(list.collect(), false, 3)
     }
 
     fn host(servers: &Servers) -> &str {
@@ -129,6 +142,19 @@ mod tests {
         }
         let round = "listed0 false listed1 false listed2 true";
         assert_eq!(visited.join(" "), [round, round].join(" "));
+    }
+
+    #[test]
+    fn the_first_is_called_when_a_connection_has_ended_if_it_is_preferred() {
+        for (prefers_first, expect) in [(false, "listed2"), (true, "listed0")] {
+            let mut servers = servers(3);
+            servers.prefers_first = prefers_first;
+            assert!(!servers.handle_failed());
+            servers.begin_round();
+            servers.handle_lost();
+            assert!(!servers.handle_failed());
+            assert_eq!(host(&servers), expect);
+        }
     }
 
     #[test]

@@ -1438,6 +1438,38 @@ fn an_old_server_gets_mqtt_3_1_1_if_that_is_allowed() {
     );
 }
 
+/// The protocol level of the next CONNECT, whose connection is left open.
+fn level(world: &mut World) -> u8 {
+    world.open();
+    let bytes = world.sent_bytes();
+    let name = bytes.windows(4).position(|part| part == b"MQTT");
+    bytes[name.expect("a CONNECT") + 4]
+}
+
+#[test]
+fn a_server_that_knows_no_bridges_is_called_by_a_plain_client() {
+    let builder = || Builder::new("mqtt://a").version(Version::V3_1_1).bridge();
+    let mut world = World::new(builder());
+    assert_eq!(level(&mut world), 0x84);
+    world.receive_bytes(&[0x20, 2, 0, 1]);
+    assert_eq!(retry_in(&world), Some(Duration::ZERO));
+    world.wait_for_dial();
+    assert_eq!(level(&mut world), 4);
+    world.receive_bytes(&[0x20, 2, 0, 1]);
+    assert_eq!(retry_in(&world), None, "stopped for good");
+
+    // Silence may have another reason.
+    let mut world = World::new(builder());
+    for expect in [0x84, 4, 0x84] {
+        assert_eq!(level(&mut world), expect);
+        world.core.handle_failed(world.now, OfflineReason::Closed);
+        world.wait_for_dial();
+    }
+
+    let mut world = World::new(Builder::new("mqtt://a").bridge());
+    assert_eq!(level(&mut world), 5, "MQTT 5 has options for it");
+}
+
 #[test]
 fn connect_and_disconnect_leave_as_they_have_been_edited() {
     let builder = Builder::new("mqtt://a").session_expiry(SECOND);

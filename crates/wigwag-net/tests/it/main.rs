@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wigwag_net::accept::{self, AcceptError, accept_websocket};
-use wigwag_net::dial::{DialError, Target, dial};
+use wigwag_net::dial::{DialError, Options, Target, TcpKeepAlive, TcpOptions, dial, dial_with};
 use wigwag_net::{Pump, Stream};
 use wigwag_proto::OutBuf;
 
@@ -332,4 +332,30 @@ async fn a_port_in_use_is_reported_as_such() {
     let (_listener, port) = listener();
     let error = accept::listen(([127, 0, 0, 1], port).into()).expect_err("in use");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn a_connection_comes_from_the_address_that_it_is_to_come_from() {
+    let (listener, port) = listener();
+    let mut options = Options::default();
+    options.tcp = TcpOptions::default()
+        .bind("127.0.0.2".parse().expect("valid"))
+        .keep_alive(TcpKeepAlive {
+            idle: Duration::from_secs(7),
+            interval: Duration::from_secs(3),
+            probes: 2,
+        })
+        .user_timeout(Duration::from_secs(9));
+    let target = Target::parse(&format!("mqtt://127.0.0.1:{port}")).expect("valid");
+    let dialled = within(dial_with(&target, FRAME_SIZE_MAX, &options)).await;
+    let from = dialled.expect("connected").local_addr().expect("TCP");
+    assert_eq!(from.ip().to_string(), "127.0.0.2");
+    assert_eq!(accept_tcp(&listener).await.peer_addr().ok(), Some(from));
+
+    let target = Target::parse(&format!("mqtt://[::1]:{port}")).expect("valid");
+    let error = within(dial_with(&target, FRAME_SIZE_MAX, &options)).await;
+    assert!(
+        matches!(error, Err(DialError::Connect { .. })),
+        "the other family"
+    );
 }
