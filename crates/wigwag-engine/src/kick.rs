@@ -27,6 +27,9 @@ pub enum Who {
     User(Box<str>),
     /// All without a user name.
     Anonymous,
+    /// All that have come in by the listener of this number, those among them that have not said yet who they
+    /// are.
+    Listener(u16),
     /// All that this is true of. It is asked on every shard's thread.
     Matching(Arc<dyn Fn(&Identity) -> bool + Send + Sync>),
 }
@@ -37,6 +40,7 @@ impl Who {
             Who::Client(client_id) => identity.client_id == *client_id,
             Who::User(user_name) => identity.user_name.as_ref() == Some(user_name),
             Who::Anonymous => identity.user_name.is_none(),
+            Who::Listener(number) => identity.listener.number == *number,
             Who::Matching(predicate) => predicate(identity),
         }
     }
@@ -48,6 +52,7 @@ impl fmt::Debug for Who {
             Who::Client(client_id) => write!(f, "Client({client_id:?})"),
             Who::User(user_name) => write!(f, "User({user_name:?})"),
             Who::Anonymous => f.write_str("Anonymous"),
+            Who::Listener(number) => write!(f, "Listener({number})"),
             Who::Matching(_) => f.write_str("Matching"),
         }
     }

@@ -28,7 +28,8 @@ pub struct Claimed {
 }
 
 impl Shard {
-    /// Takes other settings. What has been granted to connections and sessions stays.
+    /// Takes other settings. What has been granted to connections and sessions stays: what CONNACK has told
+    /// a client holds until it connects again.
     pub fn handle_settings(&mut self, settings: Settings) {
         self.cache.set_limits(&settings.limits);
         self.settings = settings;
@@ -87,16 +88,19 @@ impl Shard {
         self.kick_parked(now, kick);
     }
 
-    /// Those who are still waiting for their verdict have shown what may be no longer true.
+    /// Those who are still waiting for their verdict have shown what may be no longer true. By which listener
+    /// it has come is known of every connection.
     fn kick_parked(&mut self, now: Time, kick: &Kick) {
         let parked: Vec<ConnectionKey> = self
             .connections
             .iter()
-            .filter(|(_, connection)| match &connection.phase {
-                Phase::AwaitVerdict(introduction) | Phase::AwaitAuth(introduction, _) => {
-                    kick.who.includes(introduction.identity())
+            .filter(|(_, connection)| match (&connection.phase, &kick.who) {
+                (Phase::Online(_) | Phase::Closing | Phase::Over, _) => false,
+                (_, Who::Listener(number)) => connection.listener.number == *number,
+                (Phase::AwaitVerdict(introduction) | Phase::AwaitAuth(introduction, _), who) => {
+                    who.includes(introduction.identity())
                 }
-                _ => false,
+                (Phase::AwaitConnect | Phase::AwaitSession(_), _) => false,
             })
             .map(|(key, _)| key)
             .collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wigwag_proto::packet::Auth;
+use wigwag_proto::packet::{Auth, Version};
 use wigwag_proto::{
     Packet, Properties, PropertiesBuf, Property, Qos, ReasonCode, TopicFilter, TopicName,
 };
@@ -12,6 +12,7 @@ use super::world::{Client, Heard, Hello, Publication, Q1, World, name};
 use crate::auth::{Answer, Attempt, AuthRequest, AuthStep, Exchange, Verdict};
 use crate::kick::{Kick, Who};
 use crate::limits::Limits;
+use crate::listener::ListenerSettings;
 use crate::message::MessageRef;
 use crate::policy::{Identity, Policy};
 use crate::settings::Settings;
@@ -411,4 +412,80 @@ fn messages_of_claimed_topics_are_the_embedders_alone() {
     let will = Hello::new("w").password("known").user_name("u");
     let will = will.will(Publication::new("$CONTROL/x", "{}"));
     assert_eq!(world.dial(0, will).heard(), ["CONNACK 0x87", "closed"]);
+}
+
+#[test]
+fn a_listener_that_closes_takes_its_connections_with_it() {
+    let world = world(2);
+    let at = |number| {
+        Arc::new(ListenerSettings {
+            number,
+            ..ListenerSettings::default()
+        })
+    };
+    let (closing, other) = (at(1), at(0));
+    let known = |client_id, listener| Hello::new(client_id).password("known").at(listener);
+    let mut stays = world.dial(0, known("stays", &other));
+    stays.expect_accepted();
+    let mut watcher = world.dial(0, known("watcher", &other));
+    watcher.expect_accepted();
+    watcher.subscribe("will", Q1);
+    let will = Publication::new("will", "w");
+    let mut goes = world.dial(1, known("goes", &closing).will(will));
+    goes.expect_accepted();
+    let waits = world.dial(1, Hello::new("waits").at(&closing));
+    let silent = world.open_at(0, Version::V5, &closing, crate::Peer::default());
+    let kick = Kick {
+        who: Who::Listener(1),
+        reason: ReasonCode::AdministrativeAction,
+        with_will: true,
+    };
+    world.embed(0, |shard, now| shard.handle_kick(now, &kick));
+    assert_eq!(goes.heard(), ["DISCONNECT 0x98", "closed"]);
+    assert_eq!(waits.heard(), ["closed"]);
+    assert_eq!(silent.heard(), ["closed"]);
+    assert_eq!(watcher.received(), ["will w"]);
+    assert!(!stays.is_closed());
+}
+
+#[test]
+fn what_connack_has_told_a_client_holds_until_it_connects_again() {
+    let world = World::new(1);
+    let early = world.connect(0, "early");
+    early.stop_acknowledging();
+    let mut less = Settings {
+        retain_available: false,
+        ..Settings::default()
+    };
+    less.limits.packet_size_max = 100;
+    less.limits.receive_maximum = 1;
+    world.embed(0, |shard, _| shard.handle_settings(less));
+    let large = "x".repeat(200);
+    early.publish_with(&Publication::new("a", &large).qos(Qos::AtLeastOnce).retain());
+    assert_eq!(early.heard(), ["PUBACK 1 0x10"]);
+    let publication = Publication::new("a", "b").qos(Qos::ExactlyOnce);
+    (0..3).for_each(|_| _ = early.publish_with(&publication));
+    assert_eq!(
+        early.heard(),
+        ["PUBREC 2 0x10", "PUBREC 3 0x10", "PUBREC 4 0x10"]
+    );
+    let late = || world.connect(0, "late");
+    let client = late();
+    client.publish("a", &large, Qos::AtMostOnce);
+    assert_eq!(client.heard(), ["DISCONNECT 0x95", "closed"]);
+    let client = late();
+    client.publish_with(&Publication::new("a", "b").retain());
+    assert_eq!(client.heard(), ["DISCONNECT 0x9A", "closed"]);
+    let client = late();
+    client.stop_acknowledging();
+    (0..3).for_each(|_| _ = client.publish_with(&publication));
+    assert_eq!(
+        client.heard(),
+        [
+            "PUBREC 1 0x10",
+            "PUBREC 2 0x10",
+            "DISCONNECT 0x93",
+            "closed"
+        ]
+    );
 }
