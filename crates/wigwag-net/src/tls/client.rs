@@ -4,16 +4,18 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, version};
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::checked_alpn;
 use super::error::{CertificateError, TlsError, explain, identity_error, rustls_error};
 use super::pem::{Identity, add_cas, certificates, private_key};
 use super::session::Session;
-use super::verifiers::AcceptAny;
+use super::suites;
+use super::verifiers::{AcceptAny, IgnoreHost};
 use crate::Stream;
 use crate::dial::{DialError, Target};
 
@@ -26,6 +28,10 @@ pub struct ClientTls {
     alpn: Vec<Vec<u8>>,
     server_name: Option<String>,
     accept_any: bool,
+    accept_any_host: bool,
+    tls_1_3_only: bool,
+    cipher_suites: Option<String>,
+    cipher_suites_tls_1_3: Option<String>,
 }
 
 impl ClientTls {
@@ -89,17 +95,61 @@ impl ClientTls {
         self
     }
 
+    /// Accepts a certificate of **any host**, if it is valid otherwise and a trusted CA has signed it. Whoever
+    /// has such a certificate can pretend to be the server.
+    #[must_use]
+    pub fn dangerous_accept_any_host(mut self) -> ClientTls {
+        self.accept_any_host = true;
+        self
+    }
+
+    /// Speaks TLS 1.3 only.
+    #[must_use]
+    pub fn tls_1_3_only(mut self) -> ClientTls {
+        self.tls_1_3_only = true;
+        self
+    }
+
+    /// Speaks these cipher suites of TLS 1.2 only: a list of OpenSSL's names, separated by colons. Those that
+    /// there are not are passed over, as long as one remains.
+    #[must_use]
+    pub fn cipher_suites(mut self, list: impl Into<String>) -> ClientTls {
+        self.cipher_suites = Some(list.into());
+        self
+    }
+
+    /// The same for TLS 1.3.
+    #[must_use]
+    pub fn cipher_suites_tls_1_3(mut self, list: impl Into<String>) -> ClientTls {
+        self.cipher_suites_tls_1_3 = Some(list.into());
+        self
+    }
+
     /// Reads and checks everything that has been given. Reads the system's certificates, if they are
     /// trusted.
     pub fn build(&self) -> Result<Connector, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = self.provider()?;
+        let versions: &[_] = if self.tls_1_3_only {
+            &[&version::TLS13]
+        } else {
+            &[&version::TLS13, &version::TLS12]
+        };
         let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .expect("aws-lc-rs has the suites of TLS 1.2 and 1.3");
+            .with_protocol_versions(versions)
+            .map_err(|_| TlsError::CipherSuites(self.named_suites()))?;
         let builder = if self.accept_any {
             builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
+        } else if self.accept_any_host {
+            let verifier = WebPkiServerVerifier::builder_with_provider(self.roots()?, provider);
+            let verifier = verifier.build().map_err(|error| TlsError::Certificate {
+                what: "CA certificate",
+                reason: error.to_string(),
+            })?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(IgnoreHost(verifier)))
         } else {
             builder.with_root_certificates(self.roots()?)
         };
@@ -127,6 +177,26 @@ impl ClientTls {
             server_name,
             accept_any: self.accept_any,
         })
+    }
+
+    /// The arithmetic, with the suites that have been asked for.
+    fn provider(&self) -> Result<Arc<CryptoProvider>, TlsError> {
+        let tls_1_3 = suites::tls_1_3(self.cipher_suites_tls_1_3.as_deref());
+        let tls_1_2 = suites::tls_1_2(self.cipher_suites.as_deref());
+        let cipher_suites = [tls_1_3.suites, tls_1_2.suites].concat();
+        if cipher_suites.is_empty() {
+            return Err(TlsError::CipherSuites(self.named_suites()));
+        }
+        Ok(Arc::new(CryptoProvider {
+            cipher_suites,
+            ..aws_lc_rs::default_provider()
+        }))
+    }
+
+    fn named_suites(&self) -> String {
+        let lists = [&self.cipher_suites, &self.cipher_suites_tls_1_3];
+        let lists: Vec<&str> = lists.into_iter().flatten().map(String::as_str).collect();
+        lists.join(":")
     }
 
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {

@@ -444,3 +444,51 @@ async fn keys_are_logged_on_demand() {
     let keys = std::fs::read_to_string(file).expect("written");
     assert!(keys.contains("SERVER_TRAFFIC_SECRET_0 "), "{keys}");
 }
+
+#[tokio::test]
+async fn a_certificate_of_another_host_passes_where_hosts_are_not_looked_at() {
+    let ca = Authority::new("ca");
+    let other = ca.server("elsewhere").build().expect("valid");
+    let client = ClientTls::ca_pem(ca.pem()).dangerous_accept_any_host();
+    let (ours, _) = handshake("mqtts", &client, &other).await;
+    ours.expect("connected");
+    // All the rest is.
+    let strange = Authority::new("strange").server("localhost");
+    let (ours, _) = handshake("mqtts", &client, &strange.build().expect("valid")).await;
+    let error = ours.expect_err("nobody trusts that CA").to_string();
+    assert!(error.contains("no trusted CA has signed it"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_speaks_the_versions_and_suites_that_it_is_told() {
+    let ca = Authority::new("ca");
+    let client = || ClientTls::ca_pem(ca.pem());
+    let only_1_3 = ca.server("localhost").tls_1_3_only();
+    let old = ca
+        .server("localhost")
+        .cipher_suites("ECDHE-ECDSA-AES128-GCM-SHA256")
+        .cipher_suites_tls_1_3("none");
+    for (client, server, fits) in [
+        (client().tls_1_3_only(), &only_1_3, true),
+        (client().tls_1_3_only(), &old, false),
+        (client(), &old, true),
+        (
+            client().cipher_suites("ECDHE-ECDSA-AES256-GCM-SHA384"),
+            &old,
+            false,
+        ),
+        (
+            client().cipher_suites_tls_1_3("TLS_AES_128_GCM_SHA256"),
+            &only_1_3,
+            true,
+        ),
+    ] {
+        let (ours, _) = handshake("mqtts", &client, &server.build().expect("valid")).await;
+        assert_eq!(ours.is_ok(), fits, "{ours:?}");
+    }
+    let nothing = client()
+        .cipher_suites("x")
+        .cipher_suites_tls_1_3("y")
+        .build();
+    assert!(matches!(nothing, Err(TlsError::CipherSuites(_))));
+}
