@@ -14,6 +14,7 @@ use wigwag_engine::stats::Stats;
 use wigwag_engine::{Claimed, ConnectionKey, Kick, Settings, ShardId};
 
 use crate::mailbox::Mailbox;
+use crate::stopwatch::Durations;
 
 /// What a shard is told to do.
 #[derive(Debug)]
@@ -29,11 +30,18 @@ pub(crate) enum Order {
     /// Ask the desk for another policy.
     Policy,
     /// Tell what has been counted.
-    Stats(oneshot::Sender<Box<Stats>>),
+    Stats(oneshot::Sender<Box<Counts>>),
     /// Tell that orders are carried out.
     Answer(oneshot::Sender<()>),
     /// Tell of single packets, or no more.
     Trace(bool),
+}
+
+/// What a worker and its shard have counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) stats: Stats,
+    pub(crate) durations: Durations,
 }
 
 /// Sends orders to shards, from any thread.

@@ -37,6 +37,7 @@ mod observer;
 mod opening;
 mod plan;
 mod reload;
+mod stopwatch;
 mod worker;
 
 pub use broker::{Broker, Builder};

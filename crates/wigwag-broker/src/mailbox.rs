@@ -8,10 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use futures_util::task::AtomicWaker;
+use wigwag_engine::Time;
 use wigwag_engine::peer::Envelope;
 
 use crate::acceptor::Arrival;
 use crate::desk::Order;
+use crate::stopwatch::Batch;
 
 /// From this many bytes on, a mailbox is congested.
 const CONGESTED: usize = 16 * 1024 * 1024;
@@ -29,6 +31,8 @@ pub(crate) struct Mailbox {
 pub(crate) struct Inbox {
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) envelopes: Vec<Envelope>,
+    /// The messages among them.
+    pub(crate) batch: Batch,
     pub(crate) orders: Vec<Order>,
     pub(crate) stop: bool,
     /// Connections of other workers that wait until the mailbox is no longer congested.
@@ -50,14 +54,21 @@ impl Mailbox {
         Ok(())
     }
 
-    pub(crate) fn send_envelopes(&self, envelopes: Vec<Envelope>) {
+    /// `since` is when what they bring came to this broker.
+    pub(crate) fn send_envelopes(&self, envelopes: Vec<Envelope>, since: Time) {
         let bytes = envelopes.iter().map(Envelope::size).sum();
+        let messages = envelopes.iter().filter(|envelope| envelope.is_message());
+        let batch = Batch {
+            messages: messages.count() as u64,
+            since: Some(since),
+        };
         let mut inbox = self.lock();
         if inbox.is_closed {
             return;
         }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         inbox.envelopes.extend(envelopes);
+        inbox.batch.add(batch);
         drop(inbox);
         self.owner.wake();
     }

@@ -11,11 +11,10 @@ use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 use wigwag_engine::message::MessageRef;
-use wigwag_engine::stats::Stats;
 use wigwag_engine::{Node, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
-use crate::desk::Order;
+use crate::desk::{Counts, Order};
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
 use crate::metrics::{Process, Scrape};
@@ -40,7 +39,7 @@ pub(crate) struct Observer {
     /// Connections that were accepted.
     sockets: AtomicU64,
     /// What each shard answered last.
-    last: Mutex<Vec<Stats>>,
+    last: Mutex<Vec<Counts>>,
     tree: Mutex<SysTree>,
     log: Log,
     /// Whether the configuration could be used when it was read last, and when that was.
@@ -54,7 +53,7 @@ impl Observer {
         origin: Instant,
         log: Log,
     ) -> Observer {
-        let last = vec![Stats::default(); mailboxes.len()];
+        let last = vec![Counts::default(); mailboxes.len()];
         let started = SystemTime::now();
         Observer {
             mailboxes,
@@ -143,17 +142,19 @@ impl Observer {
         });
         let answers = join_all(questions).await;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sum = Stats::default();
+        let mut sum = Counts::default();
         for (answer, last) in answers.into_iter().zip(last.iter_mut()) {
-            if let Ok(Ok(stats)) = answer {
-                *last = *stats;
+            if let Ok(Ok(counts)) = answer {
+                *last = *counts;
             }
-            sum.add(last);
+            sum.stats.add(&last.stats);
+            sum.durations.add(&last.durations);
         }
         drop(last);
         Reading {
             uptime: self.origin.elapsed(),
-            stats: sum,
+            stats: sum.stats,
+            durations: sum.durations,
             node: self.node.stats(),
             memory: Process::resident_bytes_now(),
             sockets: self.sockets.load(Ordering::Relaxed),

@@ -27,10 +27,11 @@ use wigwag_net::{Pump, Stream};
 
 use crate::acceptor::Arrival;
 use crate::conf::config::LogType;
-use crate::desk::{Desk, Order, Orders};
+use crate::desk::{Counts, Desk, Order, Orders};
 use crate::entrance::Guest;
 use crate::logging::{Log, log_event, log_refusal};
 use crate::mailbox::{Inbox, Mailbox};
+use crate::stopwatch::Stopwatch;
 
 /// Bytes that are read at once, from whichever connection is readable.
 const SCRATCH_LEN: usize = 64 * 1024;
@@ -53,6 +54,7 @@ pub(crate) struct Worker {
     desk: Arc<dyn Desk>,
     log: Log,
     shard: RefCell<Shard>,
+    stopwatch: Stopwatch,
     links: RefCell<SecondaryMap<ConnectionKey, Rc<Link>>>,
     scratch: RefCell<Box<[u8]>>,
     housekeeper: RefCell<Waker>,
@@ -106,6 +108,7 @@ impl Worker {
             shard: RefCell::new(Shard::new(id, node, settings, policy)),
             desk,
             log,
+            stopwatch: Stopwatch::default(),
             links: RefCell::new(SecondaryMap::new()),
             scratch: RefCell::new(vec![0; SCRATCH_LEN].into()),
             housekeeper: RefCell::new(Waker::noop().clone()),
@@ -176,6 +179,7 @@ impl Worker {
         for arrival in mail.arrivals.drain(..) {
             self.take_arrival(arrival);
         }
+        self.stopwatch.begin_mail(mail.batch);
         let now = self.now();
         let mut bytes = 0;
         for envelope in mail.envelopes.drain(..) {
@@ -210,7 +214,13 @@ impl Worker {
                 }
             }
             // Whoever does not wait any more needs no answer.
-            Order::Stats(answer) => _ = answer.send(Box::new(shard.stats())),
+            Order::Stats(answer) => {
+                let counts = Counts {
+                    stats: shard.stats(),
+                    durations: self.stopwatch.durations(),
+                };
+                _ = answer.send(Box::new(counts));
+            }
             Order::Answer(answer) => _ = answer.send(()),
             Order::Trace(is_tracing) => shard.set_tracing(is_tracing),
         }
@@ -233,7 +243,7 @@ impl Worker {
         self.hand_out();
         // Mail before acknowledgements: a publisher that has one may be on another shard with its next
         // message before this one has left.
-        self.post();
+        self.post(self.stopwatch.since().unwrap_or(now));
         // What is touched while this goes on has its turn next.
         let mut touched = Vec::new();
         while let Some(key) = self.shard.borrow_mut().poll_touched() {
@@ -242,6 +252,8 @@ impl Worker {
         for key in touched {
             self.write(now, key);
         }
+        let publishes = self.shard.borrow().publishes_received();
+        self.stopwatch.end(publishes, || self.now());
         let events = self.shard.borrow_mut().poll_events(now);
         events
             .iter()
@@ -249,14 +261,14 @@ impl Worker {
         self.begin_turn_if_due();
     }
 
-    /// Posts what other shards get, as one batch each.
-    fn post(&self) {
+    /// Posts what other shards get, as one batch each, and since when it has been on its way.
+    fn post(&self, since: Time) {
         for to in (0..self.shards).map(ShardId) {
             let outbox = self.shard.borrow_mut().poll_outbox(to);
             if let (Some(envelopes), Some(mailbox)) =
                 (outbox, self.mailboxes.get(usize::from(to.0)))
             {
-                mailbox.send_envelopes(envelopes);
+                mailbox.send_envelopes(envelopes, since);
             }
         }
     }
@@ -409,6 +421,7 @@ impl Worker {
     /// Reads once; false if the peer has closed the connection.
     fn poll_read(&self, cx: &mut Context<'_>, key: ConnectionKey, link: &Link) -> Poll<bool> {
         let now = self.now();
+        self.stopwatch.begin(now);
         let mut shard = self.shard.borrow_mut();
         let mut pump = link.pump.borrow_mut();
         let mut consume = |bytes: &[u8]| shard.handle_bytes(now, key, bytes);

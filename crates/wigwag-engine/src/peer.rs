@@ -47,6 +47,11 @@ impl Envelope {
             | Letter::Kick(_) => ENVELOPE_LEN,
         }
     }
+
+    /// Whether it brings a message to somebody.
+    pub fn is_message(&self) -> bool {
+        matches!(self.0, Letter::Deliver { .. } | Letter::PassOn { .. })
+    }
 }
 
 #[derive(Debug)]

@@ -91,6 +91,7 @@ impl Collector for Scrape {
         for family in FAMILIES {
             let metric_type = match family.kind {
                 Kind::Counter => MetricType::Counter,
+                Kind::Histogram => MetricType::Histogram,
                 Kind::Gauge | Kind::Info => MetricType::Gauge,
             };
             let metric = encoder.encode_descriptor(family.name, family.help, None, metric_type)?;
@@ -120,8 +121,12 @@ fn encode_value(kind: Kind, value: &Value, metric: &mut MetricEncoder<'_>) -> fm
         (Kind::Counter, Value::Number(number)) => {
             metric.encode_counter::<NoLabelSet, _, f64>(number, None)
         }
-        (Kind::Gauge | Kind::Info, Value::Count(count)) => metric.encode_gauge(count),
-        (Kind::Gauge | Kind::Info, Value::Number(number)) => metric.encode_gauge(number),
+        (_, Value::Count(count)) => metric.encode_gauge(count),
+        (_, Value::Number(number)) => metric.encode_gauge(number),
+        (_, Value::Buckets(sum, buckets)) => {
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use wigwag_engine::DropReason;
 use wigwag_engine::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes};
 
 use super::Scrape;
+use crate::stopwatch::{BOUNDS_MICROS, Durations};
 use crate::sys::{self, PACKET_TYPES};
 
 /// A family of metrics.
@@ -32,6 +33,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts by size.
+    Histogram,
     /// Is always 1; its labels say something.
     Info,
 }
@@ -43,10 +46,12 @@ pub(super) struct Sample {
     pub(super) value: Value,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Count(u64),
     Number(f64),
+    /// The sum, and the upper bounds with their counts.
+    Buckets(f64, Vec<(f64, u64)>),
 }
 
 const fn counter(
@@ -215,6 +220,13 @@ pub const FAMILIES: &[Family] = &[
             directions(stats.payload_bytes_received, stats.payload_bytes_sent)
         },
     ),
+    Family {
+        name: "wigwag_route_duration_seconds",
+        help: "Time from the read that brought a PUBLISH until it was written to those who read; at most one turn of each shard in a millisecond is measured",
+        kind: Kind::Histogram,
+        labels: &[],
+        samples: |scrape| buckets(&scrape.reading.durations),
+    },
     counter(
         "wigwag_messages_dropped",
         "Messages that somebody wanted and did not get, and those that nobody wanted (no_subscriber)",
@@ -398,6 +410,15 @@ fn number(number: f64) -> Vec<Sample> {
     vec![Sample {
         labels: Vec::new(),
         value: Value::Number(number),
+    }]
+}
+
+fn buckets(durations: &Durations) -> Vec<Sample> {
+    let bounds = BOUNDS_MICROS.map(|micros| f64::from(micros) / 1e6);
+    let bounds = bounds.into_iter().chain([f64::MAX]);
+    vec![Sample {
+        labels: Vec::new(),
+        value: Value::Buckets(durations.sum_secs, bounds.zip(durations.counts).collect()),
     }]
 }
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 use wigwag_engine::stats::{NodeStats, Stats};
 use wigwag_proto::packet::PacketType;
 
+use crate::stopwatch::Durations;
+
 pub use page::page;
 pub use table::{LOAD_SPANS, LOADS, Load, ROWS, Row};
 
@@ -31,6 +33,8 @@ pub struct Reading {
     pub node: NodeStats,
     /// Bytes of memory that the process uses.
     pub memory: u64,
+    /// How long messages took from socket to socket, of those that were measured.
+    pub(crate) durations: Durations,
     /// Connections that were accepted, those that never got as far as MQTT included.
     pub sockets: u64,
 }
