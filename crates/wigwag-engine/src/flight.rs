@@ -1,7 +1,9 @@
 //! What has been sent to one session and not been acknowledged, and the bytes that are kept for sending it
 //! again.
 
-use wigwag_proto::inflight::{Inflight, Received, Resend, UnknownPacketId};
+use std::collections::BTreeSet;
+
+use wigwag_proto::inflight::{Inflight, Received, Resend, Standing, UnknownPacketId};
 use wigwag_proto::{PacketId, Qos};
 
 use crate::limits::Limits;
@@ -16,6 +18,8 @@ pub(crate) struct Flight {
     table: Inflight<Kept>,
     bytes: usize,
     payload_bytes: usize,
+    /// Packet Identifiers whose records are stale, if there are records of them.
+    stale: Option<BTreeSet<PacketId>>,
 }
 
 /// What a PUBREC means.
@@ -55,12 +59,14 @@ impl Flight {
         let packet_id = self.table.publish(qos, kept).ok()?;
         self.bytes += bytes;
         self.payload_bytes += payload_bytes;
+        self.note(packet_id);
         Some(packet_id)
     }
 
     /// Whether the PUBACK was one that is waited for.
     pub(crate) fn handle_puback(&mut self, packet_id: PacketId) -> bool {
         let done = self.table.handle_puback(packet_id);
+        self.note(packet_id);
         done.map(|kept| self.forget(kept)).is_ok()
     }
 
@@ -75,12 +81,14 @@ impl Flight {
             Received::Rejected(kept) => (kept, Receipt::Rejected),
         };
         self.forget(kept);
+        self.note(packet_id);
         Ok(receipt)
     }
 
     /// Whether the PUBCOMP was one that is waited for.
     pub(crate) fn handle_pubcomp(&mut self, packet_id: PacketId) -> bool {
         let done = self.table.handle_pubcomp(packet_id);
+        self.note(packet_id);
         done.map(|kept| self.forget(kept)).is_ok()
     }
 
@@ -88,6 +96,7 @@ impl Flight {
     pub(crate) fn cancel(&mut self, packet_id: PacketId) {
         let kept = self.table.cancel(packet_id).flatten();
         self.forget(kept);
+        self.note(packet_id);
     }
 
     /// A new connection: all is to be sent again, under its Receive Maximum.
@@ -120,6 +129,73 @@ impl Flight {
             }
         }
         found
+    }
+
+    /// From here on, remembers which records are stale; those of all that is in flight are, unless they
+    /// were restored.
+    pub(crate) fn track(&mut self, are_filed: bool) {
+        let ids = self.table.packet_ids().filter(|_| !are_filed);
+        self.stale.get_or_insert_with(|| ids.collect());
+    }
+
+    /// The opposite; returns the identifiers of which there may be records.
+    pub(crate) fn untrack(&mut self) -> Vec<PacketId> {
+        let mut ids = self.stale.take().unwrap_or_default();
+        ids.extend(self.table.packet_ids());
+        ids.into_iter().collect()
+    }
+
+    /// The identifiers whose records are stale.
+    pub(crate) fn stale(&self) -> impl Iterator<Item = PacketId> {
+        self.stale.iter().flatten().copied()
+    }
+
+    /// Takes them: the records are being written.
+    pub(crate) fn take_stale(&mut self) -> BTreeSet<PacketId> {
+        self.stale.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Where a message stands.
+    pub(crate) fn standing(&mut self, packet_id: PacketId) -> Option<Standing<'_, Kept>> {
+        self.table.standing(packet_id)
+    }
+
+    /// All messages that are kept, for a change that leaves their sizes as they are.
+    pub(crate) fn for_each_kept(&mut self, mut change: impl FnMut(&mut Outgoing)) {
+        let ids: Vec<PacketId> = self.table.packet_ids().collect();
+        for id in ids {
+            if let Some(Standing {
+                message: Some(outgoing),
+                ..
+            }) = self.table.standing(id)
+            {
+                change(outgoing);
+            }
+        }
+    }
+
+    /// Puts back what was in flight in an earlier run, in the order of first sending; an identifier that is
+    /// in use twice is left out.
+    pub(crate) fn restore(&mut self, order: Option<u64>, packet_id: PacketId, kept: Kept) {
+        let (qos, is_released) = match &kept {
+            Some(outgoing) => (outgoing.qos, false),
+            None => (Qos::ExactlyOnce, true),
+        };
+        let (bytes, payload_bytes) = (size(kept.as_ref()), payload_size(kept.as_ref()));
+        let restored = match order {
+            Some(order) => (self.table).restore_at(order, packet_id, qos, is_released, kept),
+            None => self.table.restore(packet_id, qos, is_released, kept),
+        };
+        if restored.is_ok() {
+            self.bytes += bytes;
+            self.payload_bytes += payload_bytes;
+        }
+    }
+
+    fn note(&mut self, packet_id: PacketId) {
+        if let Some(stale) = &mut self.stale {
+            stale.insert(packet_id);
+        }
     }
 
     fn forget(&mut self, kept: Kept) {
@@ -159,6 +235,7 @@ mod tests {
             qos: Qos::ExactlyOnce,
             retain: false,
             terms: None,
+            filed: None,
         }
     }
 

@@ -20,6 +20,8 @@ pub mod stats;
 pub mod trace;
 
 pub mod node;
+pub mod record;
+pub mod restored;
 pub mod retained;
 pub mod routes;
 

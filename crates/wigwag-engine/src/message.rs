@@ -1,10 +1,12 @@
 //! An application message on its way through the broker, borrowed from a read buffer or shared.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use wigwag_proto::packet::{Publish, Will};
 use wigwag_proto::{Properties, PropertiesBuf, Property, Qos, Time, TopicName, TopicNameBuf};
+
+use crate::record::ledger::Filed;
 
 /// A message as the broker forwards it, borrowed.
 ///
@@ -30,6 +32,8 @@ pub struct Message {
     properties: PropertiesBuf,
     payload: Bytes,
     expires_at: Option<Time>,
+    /// Its record, once there is one.
+    filed: OnceLock<Filed>,
 }
 
 impl Message {
@@ -43,6 +47,11 @@ impl Message {
             payload: &self.payload,
             expires_at: self.expires_at,
         }
+    }
+
+    /// The token of its record in a store.
+    pub(crate) const fn filed(&self) -> &OnceLock<Filed> {
+        &self.filed
     }
 
     /// The payload for out-buffers that share it.
@@ -68,6 +77,7 @@ impl MessageRef<'_> {
             properties: self.properties.into(),
             payload: Bytes::copy_from_slice(self.payload),
             expires_at: self.expires_at,
+            filed: OnceLock::new(),
         })
     }
 

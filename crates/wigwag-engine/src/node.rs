@@ -2,16 +2,22 @@
 //! sessions. Nothing here is touched to deliver a message; the index is read as a snapshot.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::record::Changes;
+use crate::record::ledger::Ledger;
+use crate::restored;
 use crate::retained::Retained;
 use crate::routes::RouteTable;
 use crate::stats::NodeStats;
 
 /// Keyed hashing: the seed is the caller's, so that peers cannot foresee it and tests can repeat it.
 pub(crate) type Hasher = foldhash::quality::FixedState;
+
+/// Retained messages that are taken for a save under one lock.
+const RETAINED_STEP: usize = 1_024;
 
 /// A shard of the node, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +37,8 @@ pub struct Node {
     pub(crate) routes: RouteTable,
     pub(crate) retained: Retained,
     pub(crate) directory: Directory,
+    /// If records are kept.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 impl Node {
@@ -43,11 +51,34 @@ impl Node {
             routes: RouteTable::new(seed),
             retained: Retained::default(),
             directory: Directory::new(seed),
+            ledger: None,
         }
+    }
+
+    /// The same node, whose sessions and retained messages are to be kept beyond the process: from here on
+    /// it remembers what has changed. See [`record`](crate::record).
+    #[must_use]
+    pub fn with_records(mut self) -> Node {
+        let ledger = Arc::<Ledger>::default();
+        self.retained.track(&ledger);
+        self.ledger = Some(ledger);
+        self
     }
 }
 
 impl Node {
+    /// Puts back the retained messages of an earlier run, before any shard begins.
+    pub fn handle_restored(&self, retained: Vec<restored::Retained>) {
+        retained
+            .into_iter()
+            .for_each(|retained| self.retained.restore(retained));
+    }
+
+    /// Retained messages that have changed since they were saved, some at a time; none, when that was all.
+    pub fn poll_retained_changes(&self) -> Changes {
+        self.retained.poll_changes(RETAINED_STEP)
+    }
+
     /// What the shards share, in numbers.
     pub fn stats(&self) -> NodeStats {
         let (retained, bytes, payload_bytes) = self.retained.sizes();

@@ -12,6 +12,9 @@ use wigwag_proto::{Time, TopicFilter, TopicName};
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::policy::Identity;
+use crate::record::ledger::Ledger;
+use crate::record::{Changes, Kind, Op};
+use crate::restored;
 
 /// Topics that one step of a replay looks at before it lets others have the lock.
 const STEP_TOPICS: usize = 512;
@@ -29,6 +32,17 @@ struct Kept {
     expiries: BTreeSet<(Time, Box<str>)>,
     bytes: usize,
     payload_bytes: usize,
+    /// What is stale in the store, if there is one.
+    records: Option<Records>,
+}
+
+/// What has changed since it was saved.
+#[derive(Debug)]
+struct Records {
+    ledger: Arc<Ledger>,
+    topics: BTreeSet<Box<str>>,
+    /// Numbers of messages that have been replaced, removed or forgotten.
+    gone: Vec<u64>,
 }
 
 /// A message that is retained.
@@ -39,6 +53,8 @@ pub(crate) struct Entry {
     pub(crate) source: Option<Arc<Identity>>,
     /// When it is forgotten.
     until: Option<Time>,
+    /// The number of its record, if there is one.
+    filed: Option<u64>,
 }
 
 impl Kept {
@@ -48,6 +64,12 @@ impl Kept {
         self.payload_bytes += entry.message.payload().len();
         if let Some(at) = entry.until {
             self.expiries.insert((at, topic.clone()));
+        }
+        if let Some(records) = &mut self.records
+            && entry.filed.is_none()
+            && is_kept_on_disk(&topic)
+        {
+            records.topics.insert(topic.clone());
         }
         self.messages.insert(topic, entry);
     }
@@ -62,13 +84,27 @@ impl Kept {
         Some(entry)
     }
 
+    /// An entry has been removed for good.
+    fn forget(&mut self, entry: &Entry) {
+        if let (Some(records), Some(number)) = (&mut self.records, entry.filed) {
+            records.gone.push(number);
+        }
+    }
+
     fn forget_expired(&mut self, now: Time) {
         while self.expiries.first().is_some_and(|&(at, _)| at <= now)
             && let Some((_, topic)) = self.expiries.pop_first()
         {
-            self.remove(&topic);
+            if let Some(entry) = self.remove(&topic) {
+                self.forget(&entry);
+            }
         }
     }
+}
+
+/// What the broker tells of itself is told anew after a start.
+fn is_kept_on_disk(topic: &str) -> bool {
+    !topic.starts_with("$SYS")
 }
 
 /// Where a replay goes on.
@@ -109,21 +145,99 @@ impl Retained {
         kept.forget_expired(now);
         let old = kept.remove(topic);
         if view.payload.is_empty() {
+            if let Some(old) = &old {
+                kept.forget(old);
+            }
             return true;
         }
         let fits = kept.messages.len() < limits.retained_messages_max
             && kept.bytes + message.size() <= limits.retained_bytes_max;
         let bound = limits.retained_for_max.map(|longest| now + longest);
         match old {
-            _ if fits => kept.insert(Entry {
-                message: Arc::clone(message),
-                source,
-                until: view.expires_at.into_iter().chain(bound).min(),
-            }),
+            old if fits => {
+                if let Some(old) = &old {
+                    kept.forget(old);
+                }
+                kept.insert(Entry {
+                    message: Arc::clone(message),
+                    source,
+                    until: view.expires_at.into_iter().chain(bound).min(),
+                    filed: None,
+                });
+            }
             Some(old) => kept.insert(old),
             None => {}
         }
         fits
+    }
+
+    /// Remembers from here on what has to be saved.
+    pub(crate) fn track(&mut self, ledger: &Arc<Ledger>) {
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        kept.records = Some(Records {
+            ledger: Arc::clone(ledger),
+            topics: BTreeSet::new(),
+            gone: Vec::new(),
+        });
+    }
+
+    /// Puts back a message of an earlier run, whatever the bounds are by now.
+    pub(crate) fn restore(&self, retained: restored::Retained) {
+        let restored::Retained {
+            message,
+            source,
+            until,
+            filed,
+        } = retained;
+        let view = message.view();
+        let until = view.expires_at.into_iter().chain(until).min();
+        let mut kept = self.lock();
+        if let Some(old) = kept.remove(view.topic.as_str()) {
+            kept.forget(&old);
+        }
+        kept.insert(Entry {
+            message: Arc::clone(&message),
+            source: source.map(Arc::new),
+            until,
+            filed,
+        });
+    }
+
+    /// Takes some of what has to be saved; nothing, when that was all. Holds the lock for a bounded step.
+    pub(crate) fn poll_changes(&self, most: usize) -> Changes {
+        let mut changes = Changes::default();
+        let mut kept = self.lock();
+        let Kept {
+            messages,
+            records: Some(records),
+            ..
+        } = &mut *kept
+        else {
+            return changes;
+        };
+        while changes.len() < most
+            && let Some(topic) = records.topics.pop_first()
+        {
+            // It may be gone by now.
+            if let Some(entry) = messages.get_mut(&*topic)
+                && entry.filed.is_none()
+            {
+                let number = records.ledger.next_retained();
+                entry.filed = Some(number);
+                changes.push(Op::Retained {
+                    number,
+                    message: Arc::clone(&entry.message),
+                    source: entry.source.clone(),
+                    until: entry.until,
+                });
+            }
+        }
+        while changes.len() < most
+            && let Some(number) = records.gone.pop()
+        {
+            changes.push(Op::Delete(Kind::Retained, number));
+        }
+        changes
     }
 
     /// The next message behind the cursor that matches the filter. Without a message and not at the end,

@@ -17,6 +17,7 @@ use crate::message::Message;
 use crate::node::{Epoch, ShardId};
 use crate::peer::Backlog;
 use crate::policy::Identity;
+use crate::record::ledger::{Filed, Track};
 use crate::retained::Cursor;
 use crate::routes::{Change, Grant, Member, Target};
 use crate::shard::{ConnectionKey, Counted, Terms};
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) will: Option<SessionWill>,
     /// What the groups of its shared subscriptions know of it.
     pub(crate) readiness: Option<Arc<Readiness>>,
+    /// What of it is in the store, if it is to be there.
+    pub(crate) track: Option<Box<Track>>,
     pub(crate) local: Local,
 }
 
@@ -72,6 +75,8 @@ pub(crate) struct Outgoing {
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
     pub(crate) terms: Option<Arc<Terms>>,
+    /// The token of its record among those of the session.
+    pub(crate) filed: Option<Arc<Filed>>,
 }
 
 impl Outgoing {
@@ -128,8 +133,28 @@ impl Queue {
         Some(outgoing)
     }
 
+    /// Adds a message that has waited before: the bounds may have been others then.
+    pub(crate) fn restore(&mut self, outgoing: Outgoing) {
+        self.bytes += outgoing.message.size();
+        self.payload_bytes += outgoing.message.payload().len();
+        self.messages.push_back(outgoing);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()
+    }
+
+    /// The messages without a record. They are the last ones, because records are made from the first on.
+    pub(crate) fn unfiled(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+        let first = self
+            .messages
+            .partition_point(|outgoing| outgoing.filed.is_some());
+        self.messages.range_mut(first..)
+    }
+
+    /// All messages, for a change that leaves their sizes as they are.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+        self.messages.iter_mut()
     }
 
     /// Whether half of what may wait does.
@@ -158,6 +183,7 @@ impl Session {
             replays: VecDeque::new(),
             will: None,
             readiness: None,
+            track: None,
             local: Local::default(),
         }
     }

@@ -29,6 +29,13 @@ pub(crate) enum Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<Time>);
 
+impl Alarm {
+    /// When it is due. Once the timer has been taken, that is in the past.
+    pub(crate) const fn at(&self) -> Option<Time> {
+        self.0
+    }
+}
+
 /// All timers of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {

@@ -35,6 +35,11 @@ impl Inbound {
         self.unreleased.remove(&packet_id)
     }
 
+    /// Those that wait for their PUBREL, from the lowest to the highest.
+    pub fn iter(&self) -> impl Iterator<Item = PacketId> {
+        self.unreleased.iter().copied()
+    }
+
     /// How many wait for their PUBREL; they count against one's own Receive Maximum.
     pub fn len(&self) -> usize {
         self.unreleased.len()

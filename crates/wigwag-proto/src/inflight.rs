@@ -76,6 +76,19 @@ pub enum Resend<'a, M> {
     Release(PacketId),
 }
 
+/// Where a publish stands that is in flight.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Standing<'a, M> {
+    /// Its place in the order of first sending.
+    pub order: u64,
+    /// `AtLeastOnce` or `ExactlyOnce`.
+    pub qos: Qos,
+    /// Whether its PUBREC has come.
+    pub is_released: bool,
+    /// The message.
+    pub message: &'a mut M,
+}
+
 /// What a PUBREC means for its message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<'a, M> {
@@ -161,6 +174,32 @@ impl<M> Inflight<M> {
         }
     }
 
+    /// Where the publish with this Packet Identifier stands.
+    pub fn standing(&mut self, packet_id: PacketId) -> Option<Standing<'_, M>> {
+        let Some(Slot::Publish(entry)) = self.slot(packet_id) else {
+            return None;
+        };
+        let (qos, is_released) = match entry.due {
+            Acknowledgement::PubAck => (Qos::AtLeastOnce, false),
+            Acknowledgement::PubRec => (Qos::ExactlyOnce, false),
+            Acknowledgement::PubComp => (Qos::ExactlyOnce, true),
+        };
+        Some(Standing {
+            order: entry.order,
+            qos,
+            is_released,
+            message: &mut entry.message,
+        })
+    }
+
+    /// The Packet Identifiers of all publishes in flight, from the lowest to the highest.
+    pub fn packet_ids(&self) -> impl Iterator<Item = PacketId> {
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(_, slot)| matches!(slot, Slot::Publish(_)))
+            .map(|(index, _)| id_of(index))
+    }
+
     /// Takes a Packet Identifier for a SUBSCRIBE or UNSUBSCRIBE; `None` when all 65,535 are in use.
     pub fn request(&mut self) -> Option<PacketId> {
         self.occupy(Slot::Request).ok()
@@ -244,6 +283,19 @@ impl<M> Inflight<M> {
         is_released: bool,
         message: M,
     ) -> Result<(), M> {
+        self.restore_at(self.next_order, packet_id, qos, is_released, message)
+    }
+
+    /// [`Inflight::restore`], for a publish whose place in the order of first sending is known, as
+    /// [`Inflight::standing`] told it. What is sent for the first time comes behind all of them.
+    pub fn restore_at(
+        &mut self,
+        order: u64,
+        packet_id: PacketId,
+        qos: Qos,
+        is_released: bool,
+        message: M,
+    ) -> Result<(), M> {
         let due = match (qos, is_released) {
             (Qos::AtMostOnce, _) => return Err(message),
             (Qos::AtLeastOnce, _) => Acknowledgement::PubAck,
@@ -258,7 +310,7 @@ impl<M> Inflight<M> {
         match self.slots.get_mut(index) {
             Some(slot @ Slot::Free) => {
                 *slot = Slot::Publish(Entry {
-                    order: self.next_order,
+                    order,
                     due,
                     sent: false,
                     message,
@@ -267,7 +319,7 @@ impl<M> Inflight<M> {
             _ => return Err(message),
         }
         self.free.retain(|free| usize::from(*free) != index);
-        self.next_order += 1;
+        self.next_order = self.next_order.max(order.saturating_add(1));
         self.publishes += 1;
         Ok(())
     }
@@ -432,6 +484,36 @@ mod tests {
         );
         assert_eq!(inflight.handle_pubcomp(second), Ok("b"));
         assert!(inflight.is_empty());
+    }
+
+    #[test]
+    fn a_table_that_is_written_down_and_restored_goes_on_as_before() {
+        let mut before = Inflight::new();
+        let publish =
+            |table: &mut Inflight<_>, qos, message| table.publish(qos, message).expect("quota");
+        let first = publish(&mut before, Qos::AtLeastOnce, 1);
+        let second = publish(&mut before, Qos::ExactlyOnce, 2);
+        publish(&mut before, Qos::ExactlyOnce, 3);
+        assert_eq!(before.handle_puback(first), Ok(1));
+        before.handle_pubrec(second, true).expect("in flight");
+        publish(&mut before, Qos::AtLeastOnce, 4);
+        let ids: Vec<PacketId> = before.packet_ids().collect();
+        let mut after = Inflight::new();
+        for id in ids {
+            let at = before.standing(id).expect("in flight");
+            after
+                .restore_at(at.order, id, at.qos, at.is_released, *at.message)
+                .expect("free");
+        }
+        let fifth = |table: &mut Inflight<_>| publish(table, Qos::AtLeastOnce, 5);
+        assert_eq!(fifth(&mut before), fifth(&mut after));
+        for table in [&mut before, &mut after] {
+            table.resume(10);
+        }
+        while let Some(due) = before.poll_resend() {
+            assert_eq!(Some(due), after.poll_resend());
+        }
+        assert_eq!(after.poll_resend(), None);
     }
 
     #[test]

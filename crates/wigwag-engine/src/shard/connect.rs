@@ -405,6 +405,7 @@ impl Shard {
                     .min(self.settings.limits.inflight_max),
             );
         }
+        self.track(session_key);
         let keep_alive_secs = self.demanded_keep_alive_secs(&introduction);
         let silence_max = match keep_alive_secs.unwrap_or(introduction.keep_alive_secs) {
             0 => None,
@@ -597,6 +598,7 @@ impl Shard {
                 );
             }
         }
+        self.note_head(key);
     }
 
     /// Publishes the Will, if it is still there. `[MQTT-3.1.2-8]`, `[MQTT-3.1.2-10]`
@@ -609,6 +611,7 @@ impl Shard {
         let Some(will) = session.will.take() else {
             return;
         };
+        self.notes.note_head(key, session);
         let mut message = will.message.view();
         let is_allowed = self.policy.may_publish(&session.identity, message.topic);
         self.stats.checked(Action::Publish, is_allowed);
@@ -646,6 +649,7 @@ impl Shard {
                     .for_each(|filter| change.unsubscribe(filter.as_filter(), target));
             });
         }
+        self.notes.end(&mut session);
         self.bequeath(now, &mut session);
         let client_id = &session.identity.client_id;
         if self.clients.get(client_id) == Some(&key) {

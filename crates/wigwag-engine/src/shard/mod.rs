@@ -13,6 +13,8 @@ mod hold_back;
 mod peers;
 mod publish;
 mod receivers;
+mod restore;
+mod saving;
 mod shares;
 mod subscribe;
 
@@ -51,6 +53,7 @@ use authenticate::Authentication;
 use census::Census;
 use connect::Introduction;
 use hold_back::{HoldingBack, Naps};
+use saving::Notes;
 
 pub(crate) use census::Counted;
 pub(crate) use connect::Pending;
@@ -96,6 +99,8 @@ pub struct Shard {
     too_much: bool,
     /// The publishers of other shards that have been held back, and when.
     held_back: (Time, BTreeSet<Target>),
+    /// What a save would write.
+    notes: Notes,
 }
 
 /// A connection as the engine sees it.
@@ -206,6 +211,7 @@ impl Shard {
             mounted: String::new(),
             too_much: false,
             held_back: (Time::ZERO, BTreeSet::new()),
+            notes: Notes::default(),
             id,
             node,
             settings,
@@ -441,7 +447,10 @@ impl Shard {
             }) = self.connections.get(key)
                 && let Some(session) = self.sessions.get_mut(*session)
             {
-                session.will = None;
+                // What outlives the process is told of it as of any other end of the connection.
+                if session.track.is_none() {
+                    session.will = None;
+                }
             }
             self.close(
                 now,
@@ -526,6 +535,7 @@ impl Shard {
     fn post(&mut self, to: ShardId, letter: Letter) {
         if let Some(outbox) = self.outboxes.get_mut(usize::from(to.0)) {
             outbox.push(Envelope(letter));
+            self.notes.posted += 1;
         }
     }
 

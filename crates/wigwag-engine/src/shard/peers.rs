@@ -14,6 +14,7 @@ use crate::timers::Timer;
 impl Shard {
     /// Another shard has sent something. Envelopes of one shard must come in the order of sending.
     pub fn handle_envelope(&mut self, now: Time, envelope: Envelope) {
+        self.notes.handled += 1;
         match envelope.0 {
             Letter::Deliver {
                 message,
@@ -101,9 +102,11 @@ impl Shard {
                     unfenced,
                 },
             );
+            let save = self.notes.leave(&session);
             Box::new(Moving {
                 session,
                 from: self.target(key),
+                save,
             })
         });
         self.post(to, Letter::HandOver { client_id, session });
@@ -143,7 +146,11 @@ impl Shard {
 
     /// Makes a session one of this shard, and everybody route to it here.
     fn take_in(&mut self, now: Time, moving: Moving) -> SessionKey {
-        let Moving { mut session, from } = moving;
+        let Moving {
+            mut session,
+            from,
+            save,
+        } = moving;
         session.local = Local {
             arriving: Some(Backlog::default()),
             ..Local::default()
@@ -162,6 +169,7 @@ impl Shard {
                 }
             });
             session.subscriptions = subscriptions;
+            self.notes.arrive(key, session, save);
         }
         let here = self.id;
         for shard in (0..self.node.shards)

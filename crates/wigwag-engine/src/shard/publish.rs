@@ -225,6 +225,7 @@ impl Shard {
                     && let Some(session) = self.sessions.get_mut(session_key)
                 {
                     session.inbound.receive(packet_id);
+                    self.notes.note_received(session_key, session, packet_id);
                 }
                 self.send(key, &Packet::PubRec(PublishAck::new(packet_id, reason)));
             }
@@ -289,12 +290,13 @@ impl Shard {
     }
 
     /// Keeps a message for those who subscribe later; false if the bounds do not allow it.
-    fn retain(&self, now: Time, message: &Arc<Message>, publisher: Option<Target>) -> bool {
+    fn retain(&mut self, now: Time, message: &Arc<Message>, publisher: Option<Target>) -> bool {
         let source = publisher
             .filter(|_| self.settings.check_retain_source)
             .and_then(|publisher| self.sessions.get(publisher.session))
             .map(|session| Arc::new(session.identity.clone()));
         let limits = &self.settings.limits;
+        self.notes.changes += 1;
         self.node.retained.set(message, source, limits, now)
     }
 
@@ -381,11 +383,15 @@ impl Shard {
         // What is not acknowledged is sent again, by this session or, if it was shared, to another.
         let keep = waits
             || (qos > Qos::AtMostOnce && (session.is_persistent() || receiver.share().is_some()));
+        if keep {
+            self.notes.note(key, session);
+        }
         let outgoing = keep.then(|| Outgoing {
             message: Arc::clone(carried.share()),
             qos,
             retain,
             terms: receiver.terms.clone(),
+            filed: None,
         });
         match (waits, outgoing) {
             (true, Some(outgoing)) => {
@@ -469,6 +475,7 @@ impl Shard {
                     guarantee => {
                         if let Some(packet_id) = guarantee.packet_id() {
                             session.flight.cancel(packet_id);
+                            self.notes.note(key, session);
                             self.census.recount(session);
                         }
                     }
@@ -517,6 +524,7 @@ impl Shard {
             if session.flight.has_room(&self.settings.limits)
                 && let Some(outgoing) = session.queue.pop()
             {
+                self.notes.note(key, session);
                 let may_return = session.is_persistent() || outgoing.share().is_some();
                 let kept = may_return.then(|| outgoing.clone());
                 let Some(guarantee) = take_into_flight(session, outgoing.qos, kept) else {
@@ -591,6 +599,7 @@ impl Shard {
         if replay.cursor == Cursor::End {
             session.replays.pop_front();
         }
+        self.notes.note_head(key, session);
         if let Some(entry) = step.found {
             let topic = entry.message.view().topic;
             let is_vouched_for = entry
@@ -612,6 +621,7 @@ impl Shard {
         if !session.flight.handle_puback(packet_id) {
             return;
         }
+        self.notes.note(key, session);
         self.census.recount(session);
         if session.may_go_on() {
             self.send_waiting(now, key);
@@ -630,6 +640,7 @@ impl Shard {
         };
         let is_accepted = !ack.reason.is_error();
         let receipt = session.flight.handle_pubrec(ack.packet_id, is_accepted);
+        self.notes.note(key, session);
         self.census.recount(session);
         let reason = match receipt {
             Ok(Receipt::Accepted) => ReasonCode::Success,
@@ -650,6 +661,7 @@ impl Shard {
         if !session.flight.handle_pubcomp(packet_id) {
             return;
         }
+        self.notes.note(key, session);
         self.census.recount(session);
         if session.may_go_on() {
             self.send_waiting(now, key);
@@ -666,6 +678,7 @@ impl Shard {
             return;
         };
         let known = session.inbound.release(packet_id);
+        self.notes.note_received(key, session, packet_id);
         let reason = if known {
             ReasonCode::Success
         } else {

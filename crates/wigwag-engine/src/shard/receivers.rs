@@ -35,6 +35,12 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// `None` for the plain case.
+    pub(crate) fn new(identifiers: Vec<NonZeroU32>, share: Option<Arc<str>>) -> Option<Arc<Terms>> {
+        let is_plain = identifiers.is_empty() && share.is_none();
+        (!is_plain).then(|| Arc::new(Terms { identifiers, share }))
+    }
+
     /// The Subscription Identifiers that the message carries.
     pub(crate) fn identifiers(terms: Option<&Arc<Terms>>) -> &[NonZeroU32] {
         terms.map_or(&[], |terms| &terms.identifiers)

@@ -284,6 +284,7 @@ impl Shard {
         for outgoing in left {
             session.queue.push(outgoing, &self.settings.limits);
         }
+        self.notes.note(key, session);
         self.census.recount(session);
     }
 

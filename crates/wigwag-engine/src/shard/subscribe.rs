@@ -93,6 +93,9 @@ impl Shard {
                 }
             });
         }
+        if !granted.is_empty() {
+            self.notes.note_head(key, session);
+        }
         // Nobody of a group gets retained messages for having joined it.
         granted.retain(|(filter, _, _)| filter.as_filter().share().is_none());
         for (filter, grant, is_new) in granted {
@@ -187,6 +190,7 @@ impl Shard {
             .collect::<Vec<_>>();
         self.stats.checked_all(Action::Unsubscribe, &reasons);
         if !removed.is_empty() {
+            self.notes.note_head(key, session);
             self.node.routes.change(|change| {
                 removed
                     .iter()
