@@ -1,0 +1,224 @@
+//! Bridges: connections to other brokers that carry messages there and back.
+//!
+//! A bridge is two clients of `wigwag-client`, one of the other broker and one of this one, with carriers
+//! between them. They live on a thread of their own, and the shards do not know them from other clients.
+//!
+//! **Invariant:** a message of QoS 1 or 2 is acknowledged where it comes from only after the other side has
+//! taken it.
+
+mod carrier;
+mod counters;
+mod inside;
+mod link;
+mod plan;
+mod remote;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub use counters::BridgeReport;
+use counters::Counters;
+pub(crate) use inside::BridgesDesk;
+use inside::InnerDoor;
+use link::{Command, Link, Surroundings};
+use plan::Plan;
+
+use crate::conf::Config;
+use crate::logging::Log;
+use crate::mailbox::Mailbox;
+
+/// How long a broker that stops waits for its bridges.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
+
+/// All bridges of a broker.
+pub(crate) struct Bridges {
+    around: Surroundings,
+    has_bridges: Arc<AtomicBool>,
+    /// Keeps the broker from having ended as long as the thread lives.
+    running: mpsc::Sender<()>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Where new bridges are sent to. The thread begins with the first of them.
+    thread: Option<mpsc::UnboundedSender<Link>>,
+    bridges: BTreeMap<String, Bridge>,
+    /// Closes when all bridges have ended.
+    ended: Option<mpsc::Receiver<()>>,
+}
+
+/// One of them, as it is known from outside its thread.
+struct Bridge {
+    plan: Plan,
+    counters: Arc<Counters>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl std::fmt::Debug for Bridges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bridges").finish_non_exhaustive()
+    }
+}
+
+impl Bridges {
+    /// None yet. `has_bridges` is what [`BridgesDesk`] looks at.
+    pub(crate) fn new(
+        workers: &Arc<[Mailbox]>,
+        log: &Log,
+        has_bridges: &Arc<AtomicBool>,
+        running: mpsc::Sender<()>,
+    ) -> Bridges {
+        Bridges {
+            around: Surroundings {
+                door: Arc::new(InnerDoor::new(workers, log)),
+                workers: Arc::clone(workers),
+                log: log.clone(),
+                broker: format!("{:016x}", fastrand::u64(..)).into(),
+            },
+            has_bridges: Arc::clone(has_bridges),
+            running,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Lets there be the bridges of this configuration: those that it does not name end, others begin, and
+    /// what has not changed goes on undisturbed.
+    ///
+    /// The shards have to be given their policies after the first bridge has been announced by
+    /// [`Bridges::announce`].
+    pub(crate) fn apply(&self, config: &Config) -> io::Result<()> {
+        let plans = Plan::all(config);
+        let mut inner = self.lock();
+        let is_wanted = |name: &String| plans.iter().any(|plan| plan.said.name == *name);
+        inner.bridges.retain(|name, bridge| {
+            let stays = is_wanted(name);
+            if !stays {
+                bridge.command(Command::End { forget: true });
+            }
+            stays
+        });
+        for plan in plans {
+            match inner.bridges.get_mut(&plan.said.name) {
+                Some(bridge) if bridge.plan.is_same(&plan) => {}
+                Some(bridge) => {
+                    bridge.plan = plan.clone();
+                    bridge.command(Command::Become(Box::new(plan)));
+                }
+                None => self.begin(&mut inner, plan)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that there will be bridges, if this configuration has some; answers whether that is new.
+    pub(crate) fn announce(&self, config: &Config) -> bool {
+        !config.bridges.is_empty() && !self.has_bridges.swap(true, Ordering::AcqRel)
+    }
+
+    fn begin(&self, inner: &mut Inner, plan: Plan) -> io::Result<()> {
+        let counters = Arc::<Counters>::default();
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let link = Link {
+            plan: plan.clone(),
+            counters: Arc::clone(&counters),
+            commands: receiver,
+            around: self.around.clone(),
+        };
+        let thread = match inner.thread.take() {
+            Some(thread) => thread,
+            None => {
+                let (thread, ended) = self.start_thread()?;
+                inner.ended = Some(ended);
+                thread
+            }
+        };
+        // The thread lives for as long as this end does.
+        let _ = thread.send(link);
+        inner.thread = Some(thread);
+        let name = plan.said.name.clone();
+        let bridge = Bridge {
+            plan,
+            counters,
+            commands,
+        };
+        inner.bridges.insert(name, bridge);
+        Ok(())
+    }
+
+    fn start_thread(&self) -> io::Result<(mpsc::UnboundedSender<Link>, mpsc::Receiver<()>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (links, receiver) = mpsc::unbounded_channel();
+        let (alive, ended) = mpsc::channel(1);
+        let running = self.running.clone();
+        thread::Builder::new()
+            .name("wigwag-bridges".to_owned())
+            .spawn(move || {
+                runtime.block_on(run_all(receiver));
+                drop((alive, running));
+            })?;
+        Ok((links, ended))
+    }
+
+    /// How they are doing, by their names.
+    pub(crate) fn reports(&self) -> Vec<BridgeReport> {
+        let inner = self.lock();
+        let bridges = inner.bridges.iter();
+        bridges
+            .map(|(name, bridge)| bridge.counters.report(name))
+            .collect()
+    }
+
+    /// Ends all bridges in good order, if that is possible within a while: the other brokers are told.
+    pub(crate) async fn stop(&self) {
+        let ended = {
+            let mut inner = self.lock();
+            for bridge in std::mem::take(&mut inner.bridges).values() {
+                bridge.command(Command::End { forget: false });
+            }
+            inner.thread = None;
+            inner.ended.take()
+        };
+        if let Some(mut ended) = ended {
+            // Nobody ever sends: it closes with the thread.
+            let _ = timeout(STOP_WITHIN, ended.recv()).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bridge {
+    fn command(&self, command: Command) {
+        // A bridge that has ended needs none.
+        let _ = self.commands.send(command);
+    }
+}
+
+/// Lets bridges live until no more can come and all have ended.
+async fn run_all(mut links: mpsc::UnboundedReceiver<Link>) {
+    let mut bridges = JoinSet::new();
+    loop {
+        tokio::select! {
+            link = links.recv() => match link {
+                Some(link) => _ = bridges.spawn(link.run()),
+                None => break,
+            },
+            Some(_) = bridges.join_next() => {}
+        }
+    }
+    while bridges.join_next().await.is_some() {}
+}
