@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wigwag_scram::{Credentials, prepare_user_name};
 
+use crate::decoy::Look;
 use crate::password::{PasswordHash, is_scram};
 use crate::problem::{Problems, lines};
 
@@ -17,6 +18,7 @@ const USER_LEN_MAX: usize = 65_535;
 #[derive(Clone, Debug, Default)]
 pub struct PasswordFile {
     users: BTreeMap<Box<str>, Arc<PasswordHash>>,
+    scram_look: Option<Look>,
 }
 
 /// Why a name cannot stand in a password file.
@@ -68,7 +70,12 @@ impl PasswordFile {
             }
         }
         if problems.0.is_empty() {
-            Ok(PasswordFile { users })
+            let mut file = PasswordFile {
+                users,
+                scram_look: None,
+            };
+            file.scram_look = Look::usual(&file.scram().collect::<Vec<_>>());
+            Ok(file)
         } else {
             problems.0.sort_by_key(|problem| problem.line);
             Err(problems)
@@ -88,6 +95,11 @@ impl PasswordFile {
     /// What is kept for logging in with SCRAM-SHA-256.
     pub fn scram(&self) -> impl Iterator<Item = &Credentials> {
         self.users.values().filter_map(|hash| hash.scram())
+    }
+
+    /// How most of that looks; `None` if nobody can log in with SCRAM.
+    pub const fn scram_look(&self) -> Option<Look> {
+        self.scram_look
     }
 
     /// How many users there are.

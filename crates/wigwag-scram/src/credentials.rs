@@ -153,26 +153,36 @@ impl fmt::Debug for Credentials {
 ///
 /// A user gets the same salt each time, as a real one would. Give it a secret that stays the same over
 /// restarts, and the iteration count that new credentials get: a user with another count, or with a salt
-/// of another length than [`SALT_LEN`], can be told from those that do not exist.
+/// of another length, can be told from those that do not exist.
 #[derive(Clone)]
 pub struct Decoy {
     secret: Key,
     iterations: NonZeroU32,
+    salt_len: usize,
 }
 
 impl Decoy {
-    /// The decoy of one server.
+    /// The decoy of one server, with salts of [`SALT_LEN`] bytes.
     pub const fn new(secret: [u8; 32], iterations: NonZeroU32) -> Decoy {
-        Decoy { secret, iterations }
+        Decoy {
+            secret,
+            iterations,
+            salt_len: SALT_LEN,
+        }
+    }
+
+    /// The same with salts of so many bytes, for credentials that others have made.
+    #[must_use]
+    pub const fn salt_len(self, salt_len: usize) -> Decoy {
+        Decoy { salt_len, ..self }
     }
 
     /// Credentials that no password fits; `name` has been prepared.
     pub(crate) fn credentials(&self, name: &str) -> Credentials {
         let part = |what: &str| hmac(&self.secret, format!("{what},{name}").as_bytes());
-        let mut salt = part("salt").to_vec();
-        salt.truncate(SALT_LEN);
+        let blocks = (0..).flat_map(|block: usize| part(&format!("salt {block}")));
         Credentials {
-            salt,
+            salt: blocks.take(self.salt_len).collect(),
             iterations: self.iterations,
             stored_key: part("stored key"),
             server_key: part("server key"),

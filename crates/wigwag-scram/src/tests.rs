@@ -132,6 +132,14 @@ fn an_unknown_user_is_answered_as_a_known_one() {
 }
 
 #[test]
+fn the_salt_of_an_unknown_user_is_as_long_as_asked_for() {
+    for len in [0, 1, 16, 32, 33, 64, 200] {
+        let salt = decoy().salt_len(len).credentials("user").salt;
+        assert_eq!(salt.len(), len);
+    }
+}
+
+#[test]
 fn a_server_that_does_not_know_the_user_is_not_believed() {
     let zeros = format!("v={}=", "A".repeat(43));
     let check = |message: &str, error: Error| {

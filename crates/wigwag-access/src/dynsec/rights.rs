@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use wigwag_scram::Credentials;
 
 use super::state::{Acl, AclType, DefaultAccess, Role, State};
+use crate::decoy::Look;
 use crate::password::PasswordHash;
 use crate::rules::{Placeholders, Rules, Who};
 
@@ -19,6 +21,7 @@ pub struct Rights {
     anonymous: Roles,
     /// Somebody's.
     hash: Option<Arc<PasswordHash>>,
+    scram_look: Option<Look>,
 }
 
 type Roles = Box<[Arc<RoleRights>]>;
@@ -107,7 +110,17 @@ impl State {
                 .clients
                 .values()
                 .find_map(|client| client.password.clone()),
+            scram_look: Look::usual(&self.scram().collect::<Vec<_>>()),
         }
+    }
+
+    /// What is kept for logging in with SCRAM-SHA-256.
+    pub fn scram(&self) -> impl Iterator<Item = &Credentials> {
+        let passwords = self
+            .clients
+            .values()
+            .filter_map(|client| client.password.as_ref());
+        passwords.filter_map(|hash| hash.scram())
     }
 
     fn rights_of<'a>(
@@ -147,6 +160,11 @@ impl Rights {
     /// Somebody's hash, to spend as much time on who is not there as on who is.
     pub fn any_hash(&self) -> Option<&Arc<PasswordHash>> {
         self.hash.as_ref()
+    }
+
+    /// How most of what is kept for SCRAM looks; `None` if nobody can log in with it.
+    pub const fn scram_look(&self) -> Option<Look> {
+        self.scram_look
     }
 
     /// Whether the user, who has been recognised in another way, may come in all the same.

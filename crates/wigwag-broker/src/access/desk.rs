@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use wigwag_access::control::{DYNSEC_TOPIC, ListenerInfo, Plugin};
-use wigwag_access::dynsec::Rights;
+use wigwag_access::decoy;
+use wigwag_access::dynsec::{Rights, State};
 use wigwag_engine::auth::{AuthRequest, AuthStep, Verdict};
 use wigwag_engine::policy::{Identity, Policy};
 use wigwag_engine::proto::ReasonCode;
@@ -14,6 +15,7 @@ use super::files::{self, AccessError};
 use super::keeper::{Keeper, Requests};
 use super::policy::{ShardPolicy, Shared, caller};
 use super::pool::{Job, Pool, Reply};
+use super::scram::{self, Refusal};
 use super::settings::{AccessSettings, DynamicSecurity};
 use super::tables::{self, Judgement, Tables};
 use crate::desk::{Desk, Order, Orders};
@@ -54,13 +56,15 @@ impl Prepared {
                 return Err(AccessError(errors.flat_map(|error| error.0).collect()));
             }
         };
+        let kept = tables.scram().chain(state.iter().flat_map(State::scram));
+        let scram_secret = decoy::secret(&kept.collect::<Vec<_>>());
         let mut dynsec = dynsec.map(|dynsec| dynsec.file.clone()).zip(state);
         let rights = dynsec
             .as_mut()
             .map_or_else(Rights::default, |(_, state)| state.rights());
         Ok(Prepared {
             keeper: Keeper {
-                shared: Arc::new(Shared::new(tables, rights)),
+                shared: Arc::new(Shared::new(tables, rights, scram_secret)),
                 log: log.clone(),
                 dynsec,
                 about: None,
@@ -247,16 +251,28 @@ impl Desk for AccessDesk {
         let orders = orders.clone();
         let reply: Reply =
             Box::new(move |verdict| orders.answer(Order::Verdict(connection, verdict)));
-        match step {
+        // The policy has put off no other method than SCRAM.
+        let step = match step {
             AuthStep::Connect {
                 is_certified,
                 password,
+                method: None,
                 ..
-            } => self.decide(identity, is_certified, password, reply),
-            // The policy lets nobody get as far as that.
-            AuthStep::Continue { .. } | AuthStep::ReAuthenticate { .. } => {
-                reply(Verdict::Refuse(ReasonCode::NotAuthorized));
+            } => return self.decide(identity, is_certified, password, reply),
+            AuthStep::Connect {
+                is_certified, data, ..
+            } => scram::begin(&self.shared, &identity, is_certified, data.as_deref()),
+            AuthStep::ReAuthenticate { data, .. } => {
+                scram::begin(&self.shared, &identity, false, data.as_deref())
             }
+            AuthStep::Continue { data, exchange } => {
+                scram::finish(&self.shared, &identity, exchange, data.as_deref())
+            }
+        };
+        match step {
+            Ok(verdict) => reply(verdict),
+            Err(Refusal::Message) => reply(Verdict::Refuse(ReasonCode::ProtocolError)),
+            Err(Refusal::Proof) => self.pool.refuse_late(&identity, reply),
         }
     }
 

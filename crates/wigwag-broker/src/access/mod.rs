@@ -2,7 +2,8 @@
 //!
 //! The decisions are `wigwag-access`'s. This module reads and writes the files, hashes on threads of its own,
 //! and stands between the engine and all of that: `policy` answers on the shard's thread from tables that
-//! are swapped as a whole, `pool` checks passwords, and `keeper` changes dynamic security.
+//! are swapped as a whole, `pool` checks passwords, `scram` answers who proves a password without showing it, and
+//! `keeper` changes dynamic security.
 
 pub mod authority;
 pub mod settings;
@@ -12,6 +13,7 @@ mod files;
 mod keeper;
 mod policy;
 mod pool;
+mod scram;
 mod tables;
 
 pub use authority::Authority;

@@ -9,13 +9,14 @@ use wigwag_access::control::DYNSEC_TOPIC;
 use wigwag_access::dynsec::{Operation, Rights};
 use wigwag_access::password::PasswordHash;
 use wigwag_access::rules::Who;
+use wigwag_access::scram::Decoy;
 use wigwag_access::verified::{Key, Verified};
 use wigwag_engine::auth::{Answer, Attempt, Verdict};
 use wigwag_engine::policy::{Identity, Policy};
 use wigwag_engine::proto::{ReasonCode, TopicFilter, TopicName};
 
-use super::files;
 use super::tables::{self, Caller, Judgement, Tables};
+use super::{files, scram};
 
 /// How long a password that was right is taken to be, without hashing it again.
 const VERIFIED_AGE_MAX: Duration = Duration::from_secs(60);
@@ -28,14 +29,18 @@ const VERIFIED_MAX: usize = 10_000;
 pub(super) struct Shared {
     pub(super) tables: Arc<ArcSwap<Tables>>,
     pub(super) rights: Arc<ArcSwap<Rights>>,
+    /// What users who do not exist are made of. It stays when the tables change: who exists does not change its
+    /// salt either.
+    scram_secret: Key,
     verified: Mutex<Verified>,
     origin: Instant,
 }
 
 impl Shared {
-    pub(super) fn new(tables: Tables, rights: Rights) -> Shared {
+    pub(super) fn new(tables: Tables, rights: Rights, scram_secret: Option<[u8; 32]>) -> Shared {
         let key = Key(files::random());
         Shared {
+            scram_secret: Key(scram_secret.unwrap_or_else(files::random)),
             tables: Arc::new(ArcSwap::from_pointee(tables)),
             rights: Arc::new(ArcSwap::from_pointee(rights)),
             verified: Mutex::new(Verified::new(key, VERIFIED_AGE_MAX, VERIFIED_MAX)),
@@ -54,6 +59,38 @@ impl Shared {
         self.tables
             .load()
             .judge(&self.rights.load(), caller, has_password)
+    }
+
+    /// Whether the user of a certificate may come in.
+    pub(super) fn admits_certified(&self, identity: &Identity) -> bool {
+        matches!(self.judge(identity, true, false), Judgement::Admit)
+    }
+
+    /// Who stands in for users who do not exist on a listener; `None` if nobody can log in with SCRAM-SHA-256
+    /// there.
+    pub(super) fn decoy(&self, listener: u16) -> Option<Decoy> {
+        let look = self.tables.load().scram_look(&self.rights.load(), listener);
+        look.map(|look| look.decoy(self.scram_secret.0))
+    }
+
+    /// The password of a user who may log in with SCRAM-SHA-256, as it is kept for that.
+    pub(super) fn hash_for_scram(
+        &self,
+        identity: &Identity,
+        user: &str,
+    ) -> Option<Arc<PasswordHash>> {
+        let mut caller = caller(identity, false);
+        caller.who.user_name = Some(user);
+        if identity.listener.use_username_as_clientid {
+            caller.who.client_id = user;
+        }
+        match self.tables.load().judge(&self.rights.load(), caller, true) {
+            Judgement::Check {
+                hash,
+                is_nobodys: false,
+            } => Some(hash).filter(|hash| hash.scram().is_some()),
+            Judgement::Check { .. } | Judgement::Admit | Judgement::Refuse => None,
+        }
     }
 
     /// Whether the password was found to fit the hash a short while ago.
@@ -122,11 +159,15 @@ impl ShardPolicy {
 
 impl Policy for ShardPolicy {
     fn authenticate(&self, attempt: &Attempt<'_>) -> Answer {
-        // [MQTT-4.12.0-1]
-        if attempt.method.is_some() {
+        let identity = attempt.identity;
+        if let Some(method) = attempt.method {
+            let number = identity.listener.number;
+            if method == scram::METHOD && self.shared.decoy(number).is_some() {
+                return Answer::Later;
+            }
+            // [MQTT-4.12.0-1]
             return Answer::refuse(ReasonCode::BadAuthenticationMethod);
         }
-        let identity = attempt.identity;
         match self
             .shared
             .judge(identity, attempt.is_certified, attempt.password.is_some())

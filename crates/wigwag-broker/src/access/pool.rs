@@ -117,6 +117,11 @@ impl Pool {
         drop(queue);
         self.inner.changed.notify_one();
     }
+
+    /// Refuses, as late as a wrong password is refused.
+    pub(super) fn refuse_late(&self, identity: &Identity, reply: Reply) {
+        self.inner.refuse_late(identity, reply);
+    }
 }
 
 impl Drop for Pool {
@@ -134,7 +139,7 @@ impl Inner {
             } else if job.hash.verify(&job.password) && !job.is_nobodys {
                 self.right(job);
             } else {
-                self.wrong(job);
+                self.refuse_late(&job.identity, job.reply);
             }
         }
     }
@@ -180,17 +185,17 @@ impl Inner {
         (job.reply)(verdict);
     }
 
-    fn wrong(&self, job: Job) {
+    fn refuse_late(&self, identity: &Identity, reply: Reply) {
         let mut queue = self.lock();
         let now = Instant::now();
-        let delay = address(&job.identity).map_or(DELAY, |address| queue.delay(address, now));
+        let delay = address(identity).map_or(DELAY, |address| queue.delay(address, now));
         if queue.late.len() >= LATE_MAX {
             drop(queue);
-            return refuse(job.reply, ReasonCode::NotAuthorized);
+            return refuse(reply, ReasonCode::NotAuthorized);
         }
         queue.late.push(Reverse(Late {
             at: now + delay,
-            reply: job.reply,
+            reply,
         }));
         drop(queue);
         // Somebody may be waiting for a later one.

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wigwag_access::acl_file::{Access, AclFile};
+use wigwag_access::decoy::Look;
 use wigwag_access::dynsec::{Login, Operation, Rights};
 use wigwag_access::password::PasswordHash;
 use wigwag_access::password_file::PasswordFile;
 use wigwag_access::rules::Who;
+use wigwag_access::scram::Credentials;
 
 use super::files::{self, AccessError};
 use super::settings::{AccessSettings, Security, Source};
@@ -146,6 +148,26 @@ impl Tables {
         } else {
             listener.refuse(rights, has_password)
         }
+    }
+
+    /// How most credentials for SCRAM-SHA-256 look on a listener; `None` if nobody can log in with it there.
+    pub(super) fn scram_look(&self, rights: &Rights, listener: u16) -> Option<Look> {
+        let mut sources = self.listener(listener)?.logins.iter();
+        sources.find_map(|source| match source {
+            LoginSource::File(file) => file.scram_look(),
+            LoginSource::DynamicSecurity => rights.scram_look(),
+        })
+    }
+
+    /// All that files keep for logging in with SCRAM-SHA-256.
+    pub(super) fn scram(&self) -> impl Iterator<Item = &Credentials> {
+        let listeners = self.listeners.iter().chain(&self.http);
+        let sources = listeners.flat_map(|listener| &listener.logins);
+        let files = sources.filter_map(|source| match source {
+            LoginSource::File(file) => Some(file),
+            LoginSource::DynamicSecurity => None,
+        });
+        files.flat_map(|file| file.scram())
     }
 
     /// Who is asked about rights on a listener; without anybody, everything is allowed.

@@ -49,6 +49,7 @@ mod mosquitto_clients;
 mod observation;
 mod old_broker;
 mod restarts;
+mod scram;
 mod security;
 mod take_over;
 mod up;

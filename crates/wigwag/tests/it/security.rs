@@ -141,7 +141,7 @@ fn files_that_cannot_be_used_change_nothing_and_are_explained() {
     broker.process.signal("HUP");
     broker.process.await_line("what is wrong", |line| {
         line.contains(
-            "passwords:1: user \"ann\": a password hash begins with $6$, $7$ or $argon2id$",
+            "passwords:1: user \"ann\": a password hash begins with $6$, $7$, $argon2id$ or SCRAM-SHA-256$",
         )
     });
     broker.process.await_line("all of it", |line| {
