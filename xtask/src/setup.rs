@@ -45,6 +45,11 @@ const NEEDS: &[Need] = &[
         why: "promtool checks what our broker serves as metrics; the server itself is not used",
     },
     Need {
+        probe: Probe::Program("systemd-analyze"),
+        package: "systemd",
+        why: "systemd-analyze checks the unit that is shipped with the broker; systemd itself is not started",
+    },
+    Need {
         probe: Probe::Program("chromium"),
         package: "chromium",
         why: "the browser test of the web UI",

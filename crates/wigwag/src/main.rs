@@ -4,6 +4,7 @@ mod bench;
 mod broker;
 mod dashboard;
 mod device;
+mod health;
 mod listen;
 mod logging;
 mod shutdown;
@@ -44,6 +45,8 @@ enum Command {
     Dashboard(dashboard::Args),
     /// Measure the speed of brokers
     Bench(bench::Args),
+    /// Ask a running broker whether it is well: for container health checks
+    Health(health::Args),
 }
 
 /// The same program under the name of Mosquitto's broker.
@@ -96,6 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Device(args) => device::run(&args),
         Command::Dashboard(args) => dashboard::run(&args),
         Command::Bench(args) => bench::run(args),
+        Command::Health(args) => health::run(&args),
     }
 }
 

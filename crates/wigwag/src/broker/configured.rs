@@ -10,7 +10,9 @@ use wigwag_broker::conf::{self, Config, Disk, Reading, Remark, Weight};
 use wigwag_broker::{Broker, Log};
 
 use super::background::{self, PidFile};
-use super::{Args, Volume, WRONG_CONFIGURATION, privileges, supervisor};
+use super::supervisor::{self, Notice};
+use super::{Args, Volume, WRONG_CONFIGURATION, privileges};
+use crate::health;
 
 /// The folder of the environment, for what outlives the process.
 const PERSISTENCE_LOCATION: &str = "MOSQUITTO_PERSISTENCE_LOCATION";
@@ -108,6 +110,11 @@ fn read(file: Option<&Path>, volume: Volume) -> Result<Reading, Failure> {
     if let Some(folder) = std::env::var_os(PERSISTENCE_LOCATION) {
         config.persistence.persistence_location = Some(PathBuf::from(folder));
     }
+    if let Some(addr) = health::listener_of_environment().map_err(Failure::configuration)?
+        && !config.metrics_listeners.contains(&addr)
+    {
+        config.metrics_listeners.push(addr);
+    }
     match volume {
         Volume::AsConfigured => {}
         Volume::Nothing => config.logging.types.clear(),
@@ -170,7 +177,7 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
         log.write(LogType::Warning, "Warning: TLS keys are written to a file.");
         builder = builder.dangerous_tls_key_log(file);
     }
-    let broker = builder
+    let mut broker = builder
         .start()
         .map_err(|error| Failure::other(format!("Error: {}.", with_causes(&error))))?;
     let version = env!("CARGO_PKG_VERSION");
@@ -178,15 +185,15 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
         LogType::Information,
         format_args!("wigwag version {version} running"),
     );
-    if let Err(error) = supervisor::notify_ready() {
-        let text =
-            format_args!("Warning: Cannot tell the supervisor that the broker is ready: {error}.");
-        log.write(LogType::Warning, text);
-    }
+    tell_supervisor(log, Notice::Ready);
     loop {
         match signals.next().await {
             Event::Terminate => break,
-            Event::Reload => reload(&broker, args, volume, log),
+            Event::Reload => {
+                tell_supervisor(log, Notice::Reloading);
+                reload(&mut broker, args, volume, log);
+                tell_supervisor(log, Notice::Ready);
+            }
             Event::RotateLog => log.reopen(),
             Event::Save => log.write(
                 LogType::Warning,
@@ -202,12 +209,20 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
         LogType::Information,
         format_args!("wigwag version {version} terminating"),
     );
+    tell_supervisor(log, Notice::Stopping);
     broker.shutdown().await;
     Ok(())
 }
 
+fn tell_supervisor(log: &Log, notice: Notice) {
+    if let Err(error) = supervisor::notify(notice) {
+        let text = format_args!("Warning: Cannot tell the supervisor {notice:?}: {error}.");
+        log.write(LogType::Warning, text);
+    }
+}
+
 /// Reads the configuration again. If anything is wrong with it, everything stays as it was.
-fn reload(broker: &Broker, args: &Args, volume: Volume, log: &Log) {
+fn reload(broker: &mut Broker, args: &Args, volume: Volume, log: &Log) {
     log.write(LogType::Information, "Reloading config.");
     let failed = |text: &str| {
         for line in text.lines() {

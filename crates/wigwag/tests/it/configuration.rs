@@ -1,7 +1,6 @@
 //! Configuration files and command lines: what our broker takes and refuses, beside Mosquitto 2.0.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -294,26 +293,6 @@ fn publisher(port: u16) -> Process {
         "-m",
         "b",
     ]))
-}
-
-#[test]
-fn a_supervisor_is_told_when_the_broker_is_ready() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(BOUND)).unwrap();
-    let file = folder.path().join("m.conf");
-    let port = free_port();
-    write(
-        &file,
-        &format!("listener {port} localhost\nallow_anonymous true\nuser root\n"),
-    );
-    let mut command = command(Kind::Wigwag);
-    let _process = Process::start(command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path));
-    let mut message = [0; 64];
-    let len = socket.recv(&mut message).unwrap();
-    assert_eq!(&message[..len], b"READY=1");
-    publish(port);
 }
 
 #[test]

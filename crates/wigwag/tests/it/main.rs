@@ -48,6 +48,7 @@ mod listeners;
 mod mosquitto_clients;
 mod observation;
 mod old_broker;
+mod packaging;
 mod restarts;
 mod scram;
 mod security;
