@@ -13,6 +13,7 @@ mod garbage;
 mod hold_back;
 mod listener;
 mod model;
+mod records;
 mod retained;
 mod session;
 mod share;

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use wigwag_proto::packet::PacketType;
 use wigwag_proto::{PacketId, Qos};
 
+use super::records::Disk;
 use super::takeover::Picks;
 use super::world::{Client, Heard, Hello, Publication, Q1, Q2, World, filter, name};
+use crate::settings::Settings;
 
 const TOPICS: [&str; 3] = ["a", "b", "a/x"];
 const FILTERS: [&str; 6] = ["a", "b", "+", "a/#", "a/+", "#"];
@@ -94,6 +96,8 @@ struct Run {
     parties: Vec<Party>,
     connections: usize,
     messages: usize,
+    /// Where the node writes down what outlives it.
+    disk: Option<Disk>,
 }
 
 impl Run {
@@ -118,6 +122,33 @@ impl Run {
             parties,
             connections: 0,
             messages: 0,
+            disk: None,
+        }
+    }
+
+    /// A node that can be started again.
+    fn with_disk(shards: u16, parties: usize) -> Run {
+        let mut run = Run::new(shards, parties);
+        let mut disk = Disk::new();
+        run.world = disk.world(shards, &Settings::default());
+        run.world.hold_letters();
+        run.disk = Some(disk);
+        run
+    }
+
+    /// The node stops in the middle of everything, and another one goes on with what it has written down.
+    fn restart(&mut self, pick: &mut Picks) {
+        let Some(disk) = &mut self.disk else { return };
+        let shards = 1 + pick.below(3);
+        let world = self.world.clone();
+        self.world = disk.restart_with(world, u16::try_from(shards).expect("few"), 1, pick);
+        self.world.hold_letters();
+        self.shards = shards;
+        for party in &mut self.parties {
+            party.read();
+            party.connections.clear();
+            party.is_online = false;
+            party.is_stalled = false;
         }
     }
 
@@ -241,6 +272,7 @@ impl Run {
                 }
             }
             7 => self.connect_clean(at, pick),
+            24 => self.restart(pick),
             8..=11 => {
                 for _ in 0..1 + pick.below(4) {
                     self.world.deliver_one(pick.next());
@@ -293,6 +325,23 @@ proptest! {
         for (kind, at) in steps {
             run.step(kind, at % parties, &mut pick);
         }
+        run.finish(&mut pick)?;
+    }
+
+    /// The same, when the node is stopped and started again in between.
+    #[test]
+    fn a_restart_loses_nothing_and_doubles_nothing(
+        shards in 1_u16..4,
+        parties in 3_usize..6,
+        steps in prop::collection::vec((0_u8..25, 0_usize..5), 20..120),
+        seed in any::<u64>(),
+    ) {
+        let mut pick = Picks(seed);
+        let mut run = Run::with_disk(shards, parties);
+        for (kind, at) in steps {
+            run.step(kind, at % parties, &mut pick);
+        }
+        run.restart(&mut pick);
         run.finish(&mut pick)?;
     }
 }

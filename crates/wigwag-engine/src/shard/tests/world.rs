@@ -123,9 +123,18 @@ impl World {
         settings: &Settings,
         policy: impl Fn() -> Box<dyn Policy>,
     ) -> World {
-        let node = Arc::new(Node::new(shards, 7));
+        World::of(Node::new(shards, 7), settings, policy)
+    }
+
+    /// The world of a node.
+    pub(super) fn of(
+        node: Node,
+        settings: &Settings,
+        policy: impl Fn() -> Box<dyn Policy>,
+    ) -> World {
+        let node = Arc::new(node);
         let shard = |id| Shard::new(ShardId(id), Arc::clone(&node), settings.clone(), policy());
-        let shards = (0..shards).map(shard).collect();
+        let shards = (0..node.shards).map(shard).collect();
         World(Rc::new(RefCell::new(Inner {
             node,
             shards,
@@ -298,6 +307,15 @@ impl World {
     /// Lets a test look into a shard.
     pub(super) fn shard<T>(&self, shard: usize, look: impl FnOnce(&Shard) -> T) -> T {
         look(&self.0.borrow().shards[shard])
+    }
+
+    /// What the shards share.
+    pub(super) fn node(&self) -> Arc<Node> {
+        Arc::clone(&self.0.borrow().node)
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.0.borrow().now
     }
 
     /// Nothing is left of any client: what is found here would be there for ever.
