@@ -11,6 +11,7 @@ pub mod peer;
 pub mod websocket;
 pub mod wire;
 
+pub mod scram;
 pub mod script;
 pub mod subject;
 

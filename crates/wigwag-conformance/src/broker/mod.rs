@@ -1,8 +1,11 @@
 //! Scripts that play clients, to watch a broker.
 //!
-//! `World` is where the broker listens; a script opens as many raw connections as it needs. The scripts
+//! `World` is where the broker listens; a script opens as many raw connections as it needs. A broker listens in
+//! several places, set up differently; a script that needs another than the plain one says so first. The scripts
 //! are listed here by subject; each names the statements it watches.
 
+mod auth;
+mod configured;
 mod connect;
 mod flow;
 mod limits;
@@ -36,6 +39,8 @@ pub fn scripts() -> Vec<Scripted> {
         subscribe::SCRIPTS,
         limits::SCRIPTS,
         websocket::SCRIPTS,
+        configured::SCRIPTS,
+        auth::SCRIPTS,
     ]
     .into_iter()
     .flatten()
@@ -43,17 +48,52 @@ pub fn scripts() -> Vec<Scripted> {
     .collect()
 }
 
-/// Runs one script against the broker at these addresses.
+/// Where a broker listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// With default settings, for everybody.
+    pub plain: SocketAddr,
+    /// The same over WebSocket.
+    pub websocket: SocketAddr,
+    /// With [`LIMITED`].
+    pub limited: SocketAddr,
+    /// With [`GUARDED`].
+    pub guarded: SocketAddr,
+}
+
+/// What the configuration says of the limited place, as Mosquitto reads it; its listener comes first.
+pub const LIMITED: &str = "max_qos 1\nallow_anonymous true\nallow_zero_length_clientid false\n\
+     retain_available false\nallow_duplicate_messages true\n";
+
+/// The same of the guarded place. `PASSWORDS` and `RULES` stand for the files with these texts. A broker that
+/// knows SCRAM-SHA-256 has the user of [`crate::scram`] as well.
+pub const GUARDED: &str = "allow_anonymous false\npassword_file PASSWORDS\nacl_file RULES\n";
+pub const PASSWORDS: &str = "user:$7$101$0ohxMgUvJhRGiOnH$xSR+IhOAYnDmWQRx0bXdkvk12gqVUFXdYOo5lLfodc3UK5TbWTmcsSihHWYSYMJDmumtE6CN3eHKzi2B/v+SNQ==\n";
+pub const RULES: &str = "user user\ntopic readwrite allowed/#\n";
+
+const USER: &[u8] = b"user";
+const PASSWORD: &[u8] = b"pass word";
+/// Topics that begin with it are allowed in the guarded place, and no others.
+const ALLOWED: &str = "allowed/";
+
+/// Which of them a script speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Plain,
+    Limited,
+    Guarded,
+}
+
+/// Runs one script against the broker in these places.
 pub fn run(
-    addr: SocketAddr,
-    websocket: SocketAddr,
+    places: &Places,
     patience: Duration,
     script: &Scripted,
     version: Version,
 ) -> BTreeMap<&'static str, Verdict> {
     let mut world = World {
-        addr,
-        websocket,
+        places: *places,
+        place: Place::Plain,
         patience,
         version,
         checks: Checks::new(version),
@@ -67,8 +107,8 @@ static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
 /// What a script works with.
 pub struct World {
-    addr: SocketAddr,
-    websocket: SocketAddr,
+    places: Places,
+    place: Place,
     patience: Duration,
     version: Version,
     checks: Checks,
@@ -107,8 +147,21 @@ impl World {
         }
     }
 
+    /// A CONNECT that the guarded place lets in.
+    fn login(&self, what: &str) -> ConnectBytes {
+        let mut connect = self.connect(what);
+        connect.flags |= 0xC0;
+        connect.fields = [wire::field(USER), wire::field(PASSWORD)].concat();
+        connect
+    }
+
     fn open(&self) -> Result<Connection, Stop> {
-        Connection::open(self.addr, self.version, self.patience)
+        let addr = match self.place {
+            Place::Plain => self.places.plain,
+            Place::Limited => self.places.limited,
+            Place::Guarded => self.places.guarded,
+        };
+        Connection::open(addr, self.version, self.patience)
     }
 
     /// A connection that has sent this CONNECT, and the CONNACK.

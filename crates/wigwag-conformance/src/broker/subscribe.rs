@@ -1,8 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE: answers, replacement, granted QoS, what stops and what does not.
 
 use super::{Row, World};
-use crate::peer::{Stop, describe};
-use crate::wire::{self, PUBLISH, SUBACK, UNSUBACK};
+use crate::peer::{Connection, Stop, describe};
+use crate::wire::{self, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, UNSUBACK};
 
 pub(super) const SCRIPTS: &[Row] = &[
     (
@@ -55,6 +55,16 @@ pub(super) const SCRIPTS: &[Row] = &[
         "a_shared_message_that_is_rejected_is_done",
         ["4.8.2-6", ""],
         shared_rejection,
+    ),
+    (
+        "a_member_that_is_back_finishes_what_it_began_at_qos_2",
+        ["4.8.2-4", ""],
+        shared_return,
+    ),
+    (
+        "what_a_member_began_at_qos_2_is_for_nobody_else",
+        ["4.8.2-5", ""],
+        shared_end,
     ),
 ];
 
@@ -123,8 +133,8 @@ fn lower_qos(w: &mut World) -> Result<(), Stop> {
             let id = u16::from(published > 0);
             sender.send(&w.message(published << 1, &topic, id, "x"));
             if published == 2 {
-                sender.expect(wire::PUBREC)?;
-                sender.send(&wire::ack(wire::PUBREL, 1, 0));
+                sender.expect(PUBREC)?;
+                sender.send(&wire::ack(PUBREL, 1, 0));
             }
             let qos = w.receive(&mut receiver)?.qos();
             let seen = format!("published {published}, granted {granted}, delivered {qos}");
@@ -200,13 +210,13 @@ fn unsubscribe_in_between(w: &mut World) -> Result<(), Stop> {
     let mut receiver = w.subscriber("receiver", &topic, 2)?;
     let mut sender = w.client("sender")?;
     sender.send(&w.message(4, &topic, 1, "x"));
-    sender.expect(wire::PUBREC)?;
-    sender.send(&wire::ack(wire::PUBREL, 1, 0));
+    sender.expect(PUBREC)?;
+    sender.send(&wire::ack(PUBREL, 1, 0));
     let message = receiver.expect(PUBLISH)?;
     receiver.send(&wire::unsubscribe(w.version, 9, &[topic.as_bytes()]));
     receiver.expect(UNSUBACK)?;
-    receiver.send(&wire::ack(wire::PUBREC, message.id, 0));
-    let release = receiver.expect(wire::PUBREL)?;
+    receiver.send(&wire::ack(PUBREC, message.id, 0));
+    let release = receiver.expect(PUBREL)?;
     w.check(
         ["3.10.4-3"; 2],
         release.id == message.id,
@@ -224,8 +234,8 @@ fn shared_qos(w: &mut World) -> Result<(), Stop> {
     }
     let mut sender = w.client("sender")?;
     sender.send(&w.message(4, &topic, 1, "x"));
-    sender.expect(wire::PUBREC)?;
-    sender.send(&wire::ack(wire::PUBREL, 1, 0));
+    sender.expect(PUBREC)?;
+    sender.send(&wire::ack(PUBREL, 1, 0));
     for (member, qos) in &mut members {
         let message = w.receive(member)?;
         w.check(["4.8.2-3", ""], message.qos() == *qos, message.describe());
@@ -252,5 +262,47 @@ fn shared_rejection(w: &mut World) -> Result<(), Stop> {
         message.payload == b"next",
         message.describe(),
     );
+    Ok(())
+}
+
+/// A group of two at QoS 2. The first, whose session lasts, has begun with a message and is gone; the second has
+/// come since. Returns the second and the identifier of the message.
+fn shared_begun(w: &World, topic: &str) -> Result<(Connection, u16), Stop> {
+    let filter = format!("$share/{}/{topic}", w.name("group"));
+    let mut first = w.online(&w.lasting("first"))?;
+    w.subscribe(&mut first, &filter, 2)?;
+    let mut sender = w.client("sender")?;
+    sender.send(&w.message(4, topic, 1, "begun"));
+    sender.expect(PUBREC)?;
+    sender.send(&wire::ack(PUBREL, 1, 0));
+    sender.expect(PUBCOMP)?;
+    let message = first.expect(PUBLISH)?;
+    let second = w.subscriber("second", &filter, 2)?;
+    first.cut();
+    Ok((second, message.id))
+}
+
+fn shared_return(w: &mut World) -> Result<(), Stop> {
+    let topic = w.name("return");
+    let (mut second, id) = shared_begun(w, &topic)?;
+    let mut first = w.online(&w.lasting("first"))?;
+    let message = first.expect(PUBLISH)?;
+    let kept = message.id == id && message.payload == b"begun";
+    w.check(["4.8.2-4", ""], kept, message.describe());
+    first.send(&wire::ack(PUBREC, id, 0));
+    first.expect(PUBREL)?;
+    first.send(&wire::ack(PUBCOMP, id, 0));
+    let others = w.fence(&mut second)?;
+    w.check(["4.8.2-4", ""], others.is_empty(), describe(&others));
+    Ok(())
+}
+
+fn shared_end(w: &mut World) -> Result<(), Stop> {
+    let topic = w.name("end");
+    let (mut second, _) = shared_begun(w, &topic)?;
+    // A clean start of the same name ends the session of the first.
+    w.client("first")?;
+    let others = w.fence(&mut second)?;
+    w.check(["4.8.2-5", ""], others.is_empty(), describe(&others));
     Ok(())
 }

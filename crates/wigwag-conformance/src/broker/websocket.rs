@@ -24,7 +24,7 @@ pub(super) const SCRIPTS: &[Row] = &[
 ];
 
 fn open(w: &World) -> Result<(Connection, Headers), Stop> {
-    Connection::open_websocket(w.websocket, w.version, w.patience)
+    Connection::open_websocket(w.places.websocket, w.version, w.patience)
 }
 
 fn subprotocol(w: &mut World) -> Result<(), Stop> {

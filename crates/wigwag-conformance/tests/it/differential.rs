@@ -18,7 +18,7 @@ const FAILURES_SHOWN: usize = 5;
 fn wigwag_does_as_mosquitto_or_with_a_reason() {
     let (_broker, ours, _) = brokers::wigwag();
     let mosquitto = brokers::Mosquitto::start();
-    let compare = |schedule: &Schedule| compare(schedule, ours, mosquitto.addr);
+    let compare = |schedule: &Schedule| compare(schedule, ours, mosquitto.places.plain);
     let first = number("WIGWAG_SEED", 0);
     let mut explanations: BTreeMap<&str, usize> = BTreeMap::new();
     let mut failures = Vec::new();

@@ -37,13 +37,12 @@ fn mqttjs_does_as_recorded() {
 
 #[test]
 fn wigwag_broker_does_as_recorded() {
-    let (_broker, addr, websocket) = brokers::wigwag();
-    results::compare("broker-wigwag", &brokers::watch(addr, websocket));
+    let wigwag = brokers::Wigwag::start();
+    results::compare("broker-wigwag", &brokers::watch(&wigwag.places));
 }
 
 #[test]
 fn mosquitto_does_as_recorded() {
     let mosquitto = brokers::Mosquitto::start();
-    let results = brokers::watch(mosquitto.addr, mosquitto.websocket);
-    results::compare("broker-mosquitto", &results);
+    results::compare("broker-mosquitto", &brokers::watch(&mosquitto.places));
 }
