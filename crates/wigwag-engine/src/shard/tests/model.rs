@@ -273,6 +273,12 @@ impl Run {
             }
             7 => self.connect_clean(at, pick),
             24 => self.restart(pick),
+            25 => {
+                self.settle(pick);
+                if let Some(disk) = &mut self.disk {
+                    disk.assert_complete(&self.world);
+                }
+            }
             8..=11 => {
                 for _ in 0..1 + pick.below(4) {
                     self.world.deliver_one(pick.next());
@@ -333,7 +339,7 @@ proptest! {
     fn a_restart_loses_nothing_and_doubles_nothing(
         shards in 1_u16..4,
         parties in 3_usize..6,
-        steps in prop::collection::vec((0_u8..25, 0_usize..5), 20..120),
+        steps in prop::collection::vec((0_u8..26, 0_usize..5), 20..120),
         seed in any::<u64>(),
     ) {
         let mut pick = Picks(seed);

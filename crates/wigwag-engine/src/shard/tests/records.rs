@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use wigwag_proto::Qos;
+use wigwag_proto::{PacketId, Qos};
 
 use super::takeover::Picks;
 use super::world::{Client, Hello, Publication, Q0, Q1, Q2, Wanted, World};
@@ -14,6 +14,7 @@ use crate::record::load::Loader;
 use crate::record::save::{Extent, Save, Step};
 use crate::record::{Changes, Kind};
 use crate::restored::Clock;
+use crate::session::{Outgoing, Session};
 use crate::settings::Settings;
 
 /// The Unix time of a world's beginning.
@@ -154,6 +155,14 @@ impl Disk {
         self.world(shards, &settings)
     }
 
+    /// A save has written all that has changed: a node that began with it would have the same.
+    pub(super) fn assert_complete(&mut self, world: &World) {
+        self.save(world);
+        let settings = world.shard(0, |shard| shard.settings().clone());
+        let other = self.clone().world(2, &settings);
+        assert_eq!(state(&other), state(world));
+    }
+
     /// Another process counts time anew.
     fn begin_again(&mut self, world: &World, down_secs: u64) {
         let passed = world.now().since_origin() - Duration::from_secs(1_000);
@@ -163,6 +172,48 @@ impl Disk {
     fn count(&self, kind: Kind) -> usize {
         self.records.keys().filter(|(of, _)| *of == kind).count()
     }
+}
+
+/// What the node keeps of each client, in words.
+pub(super) fn state(world: &World) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for index in 0..usize::from(world.node().shards) {
+        world.shard_mut(index, |shard| {
+            for session in shard.sessions.values_mut() {
+                if session.is_persistent() {
+                    let client_id = session.identity.client_id.to_string();
+                    all.insert(client_id, words(session));
+                }
+            }
+        });
+    }
+    all
+}
+
+fn words(session: &mut Session) -> String {
+    let name = |outgoing: &Outgoing| {
+        let view = outgoing.message.view();
+        let payload = String::from_utf8_lossy(view.payload).into_owned();
+        format!(
+            "{} {payload} {:?} {:?}",
+            view.topic, outgoing.qos, outgoing.terms
+        )
+    };
+    let queue: Vec<String> = session.queue.iter_mut().map(|out| name(out)).collect();
+    let ids: Vec<PacketId> = (1..200).filter_map(PacketId::new).collect();
+    let in_flight: Vec<String> = ids
+        .into_iter()
+        .filter_map(|id| {
+            let at = session.flight.standing(id)?;
+            let message = at.message.as_ref().map(name);
+            Some(format!("{id} {} {message:?}", at.is_released))
+        })
+        .collect();
+    let received: Vec<PacketId> = session.inbound.iter().collect();
+    format!(
+        "{:?} {} {:?} {queue:?} {in_flight:?} {received:?}",
+        session.identity.user_name, session.expiry_secs, session.subscriptions
+    )
 }
 
 impl Saving {
