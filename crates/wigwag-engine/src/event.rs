@@ -5,6 +5,7 @@ use std::time::Duration;
 use wigwag_proto::packet::Version;
 use wigwag_proto::{DecodeError, Qos, ReasonCode, Time};
 
+use crate::memory::Pressure;
 use crate::message::MessageRef;
 use crate::shard::ConnectionKey;
 use crate::trace::{Traced, Way};
@@ -72,6 +73,15 @@ pub enum Event {
         reason: DropReason,
         /// How many, since this was told last.
         count: u64,
+    },
+    /// The node has come to hold too much, or has enough room again.
+    MemoryPressure {
+        /// How bad it is.
+        pressure: Pressure,
+        /// Bytes that are held, about.
+        held: usize,
+        /// Bytes that there may be.
+        max: usize,
     },
 }
 
@@ -149,16 +159,19 @@ pub enum DropReason {
     Expired,
     /// The client may not have it.
     NotAuthorised,
+    /// It would have had to be kept, and the memory is full.
+    MemoryFull,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [DropReason; 5] = [
+    pub const ALL: [DropReason; 6] = [
         DropReason::QueueFull,
         DropReason::SlowConsumer,
         DropReason::TooLarge,
         DropReason::Expired,
         DropReason::NotAuthorised,
+        DropReason::MemoryFull,
     ];
 }
 

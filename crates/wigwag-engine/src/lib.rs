@@ -34,6 +34,7 @@ pub mod share;
 mod aliases;
 mod event;
 mod flight;
+mod memory;
 mod mount;
 mod timers;
 
@@ -41,6 +42,7 @@ pub use event::{CloseReason, DropReason, Event, WillNotice};
 pub use kick::{Kick, Who};
 pub use limits::Limits;
 pub use listener::{ListenerSettings, Peer, Versions};
+pub use memory::Pressure;
 pub use node::{Node, ShardId};
 pub use settings::Settings;
 pub use shard::{Claimed, ConnectionKey, Ending, Shard};

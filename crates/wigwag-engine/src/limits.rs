@@ -77,6 +77,11 @@ pub struct Limits {
     pub clients_max: usize,
     /// Sessions of the shard, connected or not; a client that would need another is refused with `0x97`.
     pub sessions_max: usize,
+    /// Bytes of all that the node holds for its peers, about. From 80 % on, nothing is begun that would be kept:
+    /// new sessions, subscriptions and retained topics are refused with `0x97`, QoS 0 messages to slow readers
+    /// are dropped. At the bound nothing grows: what would wait is dropped, new connections are closed,
+    /// and those that hold more than 64 KiB are ended with `0x97`.
+    pub memory_max: usize,
     /// Topics whose receivers a shard remembers; the memory is emptied when it is full.
     pub cached_topics_max: usize,
     /// Receivers of these topics together; the memory is emptied when it is full, and a topic with more is
@@ -115,6 +120,7 @@ impl Default for Limits {
             retained_for_max: None,
             clients_max: usize::MAX,
             sessions_max: 1_000_000,
+            memory_max: usize::MAX,
             cached_topics_max: 4_096,
             cached_receivers_max: 262_144,
         }

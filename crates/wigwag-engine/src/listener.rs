@@ -30,6 +30,10 @@ pub struct ListenerSettings {
     pub allow_zero_length_clientid: bool,
     /// What an assigned Client Identifier begins with.
     pub auto_id_prefix: Box<str>,
+    /// Bytes that a connection holds outside the engine, about, for the sake of [`Limits::memory_max`].
+    ///
+    /// [`Limits::memory_max`]: crate::Limits::memory_max
+    pub connection_bytes: usize,
 }
 
 impl Default for ListenerSettings {
@@ -44,6 +48,7 @@ impl Default for ListenerSettings {
             versions: Versions::ALL,
             allow_zero_length_clientid: true,
             auto_id_prefix: "auto-".into(),
+            connection_bytes: 0,
         }
     }
 }

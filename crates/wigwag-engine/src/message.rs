@@ -6,6 +6,7 @@ use bytes::Bytes;
 use wigwag_proto::packet::{Publish, Will};
 use wigwag_proto::{Properties, PropertiesBuf, Property, Qos, Time, TopicName, TopicNameBuf};
 
+use crate::memory::{Account, Charge};
 use crate::record::ledger::Filed;
 
 /// A message as the broker forwards it, borrowed.
@@ -34,6 +35,8 @@ pub struct Message {
     expires_at: Option<Time>,
     /// Its record, once there is one.
     filed: OnceLock<Filed>,
+    /// Once it is kept.
+    charge: OnceLock<Charge>,
 }
 
 impl Message {
@@ -59,6 +62,12 @@ impl Message {
         &self.payload
     }
 
+    /// It is kept from here on: counts it, if nobody has.
+    pub(crate) fn charge(&self, account: &Arc<Account>) {
+        let len = self.size() + self.topic.as_name().as_str().len();
+        self.charge.get_or_init(|| Charge::new(account, len));
+    }
+
     /// Bytes that the message counts for in a queue.
     pub fn size(&self) -> usize {
         self.topic.as_name().as_str().len()
@@ -78,6 +87,7 @@ impl MessageRef<'_> {
             payload: Bytes::copy_from_slice(self.payload),
             expires_at: self.expires_at,
             filed: OnceLock::new(),
+            charge: OnceLock::new(),
         })
     }
 

@@ -2,10 +2,12 @@
 //! sessions. Nothing here is touched to deliver a message; the index is read as a snapshot.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::memory::{Held, Pressure};
 use crate::record::Changes;
 use crate::record::ledger::Ledger;
 use crate::restored;
@@ -39,6 +41,10 @@ pub struct Node {
     pub(crate) directory: Directory,
     /// If records are kept.
     pub(crate) ledger: Option<Arc<Ledger>>,
+    /// What all shards hold.
+    pub(crate) held: Held,
+    /// What has been told of that last.
+    pressure: AtomicU8,
 }
 
 impl Node {
@@ -52,6 +58,8 @@ impl Node {
             retained: Retained::default(),
             directory: Directory::new(seed),
             ledger: None,
+            held: Held::default(),
+            pressure: AtomicU8::default(),
         }
     }
 
@@ -69,14 +77,20 @@ impl Node {
 impl Node {
     /// Puts back the retained messages of an earlier run, before any shard begins.
     pub fn handle_restored(&self, retained: Vec<restored::Retained>) {
-        retained
-            .into_iter()
-            .for_each(|retained| self.retained.restore(retained));
+        for retained in retained {
+            retained.message.charge(self.held.restored());
+            self.retained.restore(retained);
+        }
     }
 
     /// Retained messages that have changed since they were saved, some at a time; none, when that was all.
     pub fn poll_retained_changes(&self) -> Changes {
         self.retained.poll_changes(RETAINED_STEP)
+    }
+
+    /// Whether nobody has told of this pressure yet.
+    pub(crate) fn note_pressure(&self, pressure: Pressure) -> bool {
+        self.pressure.swap(pressure as u8, Ordering::Relaxed) != pressure as u8
     }
 
     /// What the shards share, in numbers.
@@ -89,6 +103,7 @@ impl Node {
             retained: retained as u64,
             retained_bytes: bytes as u64,
             retained_payload_bytes: payload_bytes as u64,
+            held_bytes: self.held.bytes() as u64,
         }
     }
 }

@@ -131,13 +131,15 @@ impl Cursor {
 impl Retained {
     /// Keeps the message for its topic, or removes what is kept if its payload is empty. `[MQTT-3.3.1-6]`
     ///
-    /// False if the bounds do not allow it; what was kept for the topic stays then.
+    /// False if the bounds do not allow it, or if `is_tight` and more would be kept than before; what was kept
+    /// for the topic stays then.
     pub(crate) fn set(
         &self,
         message: &Arc<Message>,
         source: Option<Arc<Identity>>,
         limits: &Limits,
         now: Time,
+        is_tight: bool,
     ) -> bool {
         let view = message.view();
         let topic = view.topic.as_str();
@@ -150,8 +152,10 @@ impl Retained {
             }
             return true;
         }
+        let is_no_growth = |old: &Entry| message.size() <= old.message.size();
         let fits = kept.messages.len() < limits.retained_messages_max
-            && kept.bytes + message.size() <= limits.retained_bytes_max;
+            && kept.bytes + message.size() <= limits.retained_bytes_max
+            && (!is_tight || old.as_ref().is_some_and(is_no_growth));
         let bound = limits.retained_for_max.map(|longest| now + longest);
         match old {
             old if fits => {
@@ -357,17 +361,65 @@ mod tests {
     #[test]
     fn an_empty_payload_removes() {
         let retained = Retained::default();
-        assert!(retained.set(&message("a", b"1", None), None, &limits(10), Time::ZERO));
-        assert!(retained.set(&message("a", b"", None), None, &limits(10), Time::ZERO));
+        assert!(retained.set(
+            &message("a", b"1", None),
+            None,
+            &limits(10),
+            Time::ZERO,
+            false
+        ));
+        assert!(retained.set(
+            &message("a", b"", None),
+            None,
+            &limits(10),
+            Time::ZERO,
+            false
+        ));
         assert!(replay(&retained, "#", Time::ZERO).is_empty());
     }
 
     #[test]
     fn the_bound_refuses_new_topics_only() {
         let retained = Retained::default();
-        assert!(retained.set(&message("a", b"1", None), None, &limits(1), Time::ZERO));
-        assert!(!retained.set(&message("b", b"1", None), None, &limits(1), Time::ZERO));
-        assert!(retained.set(&message("a", b"2", None), None, &limits(1), Time::ZERO));
+        assert!(retained.set(
+            &message("a", b"1", None),
+            None,
+            &limits(1),
+            Time::ZERO,
+            false
+        ));
+        assert!(!retained.set(
+            &message("b", b"1", None),
+            None,
+            &limits(1),
+            Time::ZERO,
+            false
+        ));
+        assert!(retained.set(
+            &message("a", b"2", None),
+            None,
+            &limits(1),
+            Time::ZERO,
+            false
+        ));
+    }
+
+    #[test]
+    fn when_memory_is_tight_nothing_grows() {
+        let retained = Retained::default();
+        let set = |topic, payload, is_tight| {
+            retained.set(
+                &message(topic, payload, None),
+                None,
+                &limits(10),
+                Time::ZERO,
+                is_tight,
+            )
+        };
+        assert!(set("a", b"12", false));
+        assert!(!set("b", b"1", true), "a new topic");
+        assert!(!set("a", b"123", true), "a larger message");
+        assert!(set("a", b"21", true) && set("a", b"1", true) && set("a", b"", true));
     }
 
     #[test]
@@ -379,7 +431,13 @@ mod tests {
         };
         let later = Time::new(Duration::from_secs(1));
         let set = |topic, payload, expires_at, now| {
-            retained.set(&message(topic, payload, expires_at), None, &bounds, now)
+            retained.set(
+                &message(topic, payload, expires_at),
+                None,
+                &bounds,
+                now,
+                false,
+            )
         };
         assert!(set("a", b"1234", None, Time::ZERO));
         assert!(set("b", b"1234", Some(later), Time::ZERO));
@@ -403,6 +461,7 @@ mod tests {
             None,
             &limits(10),
             Time::ZERO,
+            false,
         );
         assert_eq!(replay(&retained, "a", Time::ZERO), ["a"]);
         assert!(replay(&retained, "a", later).is_empty());
@@ -418,6 +477,7 @@ mod tests {
                 None,
                 &limits(10_000),
                 Time::ZERO,
+                false,
             );
         }
         assert_eq!(replay(&retained, "+/2999", Time::ZERO), ["t/2999"]);
@@ -433,7 +493,7 @@ mod tests {
             let retained = Retained::default();
             let topics: Vec<String> = topics.into_iter().filter(|topic| !topic.is_empty()).collect();
             for topic in &topics {
-                retained.set(&message(topic, b"1", None), None, &limits(100), Time::ZERO);
+                retained.set(&message(topic, b"1", None), None, &limits(100), Time::ZERO, false);
             }
             let parsed = TopicFilter::new(&filter).expect("valid");
             let expect: Vec<String> =

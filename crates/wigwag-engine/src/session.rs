@@ -13,6 +13,7 @@ use wigwag_proto::{TopicFilter, TopicFilterBuf};
 
 use crate::flight::Flight;
 use crate::limits::Limits;
+use crate::memory::{ENTRY_LEN, SESSION_LEN};
 use crate::message::Message;
 use crate::node::{Epoch, ShardId};
 use crate::peer::Backlog;
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) subscriptions: BTreeMap<TopicFilterBuf, Grant>,
     /// Bytes of the filters of its subscriptions.
     pub(crate) filter_bytes: usize,
+    /// What its subscriptions hold, here and in the index.
+    pub(crate) subscriptions_weight: usize,
     pub(crate) flight: Flight,
     pub(crate) inbound: Inbound,
     pub(crate) queue: Queue,
@@ -177,6 +180,7 @@ impl Session {
             expiry_secs: 0,
             subscriptions: BTreeMap::new(),
             filter_bytes: 0,
+            subscriptions_weight: 0,
             flight: Flight::default(),
             inbound: Inbound::new(),
             queue: Queue::default(),
@@ -232,6 +236,14 @@ impl Session {
             + will
             + self.queue.bytes
             + self.flight.bytes()
+    }
+
+    /// What it holds besides messages, for the sums of its shard.
+    pub(crate) fn weight(&self) -> usize {
+        SESSION_LEN
+            + 4 * self.identity.client_id.len()
+            + self.subscriptions_weight
+            + (self.queue.messages.len() + self.flight.len()) * ENTRY_LEN
     }
 
     /// Whether the session outlives its connection.

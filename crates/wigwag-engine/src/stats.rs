@@ -156,6 +156,8 @@ pub struct NodeStats {
     pub retained_bytes: u64,
     /// The bytes of their payloads alone.
     pub retained_payload_bytes: u64,
+    /// Bytes of all that is held for peers, about: what `Limits::memory_max` bounds.
+    pub held_bytes: u64,
 }
 
 /// Why connections end, in one word each, in the order of the counts in [`Stats`].

@@ -24,6 +24,7 @@ pub(super) struct Census {
 pub(crate) struct Counted {
     connected: u64,
     waiting: Waiting,
+    weight: usize,
 }
 
 impl Counted {
@@ -31,11 +32,13 @@ impl Counted {
         Counted {
             connected: session.local.connection.is_some().into(),
             waiting: session.waiting(),
+            weight: session.weight(),
         }
     }
 
     /// Takes one share out and puts another in.
     fn exchange(&mut self, old: &Counted, new: &Counted) {
+        self.weight = self.weight + new.weight - old.weight;
         let sum = &mut self.waiting;
         for (sum, old, new) in [
             (&mut self.connected, old.connected, new.connected),
@@ -66,6 +69,11 @@ impl Census {
             self.sessions.exchange(&session.local.counted, &new);
             session.local.counted = new;
         }
+    }
+
+    /// What all sessions hold besides messages.
+    pub(super) fn session_bytes(&self) -> usize {
+        self.sessions.weight
     }
 
     /// The session is not this shard's any more.

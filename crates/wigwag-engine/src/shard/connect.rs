@@ -23,6 +23,9 @@ use crate::timers::Timer;
 /// Bytes of a CONNACK before its properties, which have a length of at most two bytes.
 const CONNACK_HEADER_LEN: usize = 7;
 
+/// Bytes of a Will that is taken when there is no memory left.
+const WILL_AT_FULL: usize = 4 * 1024;
+
 /// What a CONNECT asks for.
 #[derive(Debug)]
 pub(crate) struct Introduction {
@@ -268,6 +271,12 @@ impl Shard {
             let client_id = &introduction.identity.client_id;
             return self.refuse(now, key, ReasonCode::PacketTooLarge, client_id);
         }
+        let will = introduction.will.as_ref();
+        let is_heavy = will.is_some_and(|will| will.message.size() > WILL_AT_FULL);
+        if is_heavy && self.is_full() {
+            let client_id = &introduction.identity.client_id;
+            return self.refuse(now, key, ReasonCode::QuotaExceeded, client_id);
+        }
         let client_id = introduction.identity.client_id.clone();
         let clients_max = self.settings.limits.clients_max;
         let Some(claim) = self.node.directory.claim(&client_id, self.id, clients_max) else {
@@ -374,7 +383,9 @@ impl Shard {
         } = pending;
         let old = old.filter(|&session| self.take_over(now, session, introduction.clean_start));
         let session_present = old.is_some();
-        if !session_present && self.sessions.len() >= self.settings.limits.sessions_max {
+        let is_one_more = !session_present
+            && (self.is_tight() || self.sessions.len() >= self.settings.limits.sessions_max);
+        if is_one_more {
             let client_id = &introduction.identity.client_id;
             self.node.directory.release(client_id, self.id, epoch);
             return self.refuse(now, key, ReasonCode::QuotaExceeded, client_id);
@@ -398,6 +409,9 @@ impl Shard {
             session.expiry_secs = expiry_secs;
             // [MQTT-3.1.3-9]: a Will that was waiting is replaced, not published.
             session.will = introduction.will.take();
+            if let Some(will) = &session.will {
+                will.message.charge(&self.memory.account);
+            }
             will = session.will.as_ref().map(|will| will.message.view().into());
             session.flight.resume(
                 introduction

@@ -10,6 +10,7 @@ mod census;
 mod connect;
 mod embedder;
 mod hold_back;
+mod memory;
 mod peers;
 mod publish;
 mod receivers;
@@ -39,6 +40,7 @@ use crate::auth::{AuthRequest, Exchange};
 use crate::delivery::{Receiving, Writer};
 use crate::event::{CloseReason, Event, Events};
 use crate::listener::{ListenerSettings, Peer};
+use crate::memory::Memory;
 use crate::node::{Hasher, Node, ShardId};
 use crate::peer::{Awaited, Departed, Envelope, Letter};
 use crate::policy::Policy;
@@ -53,6 +55,7 @@ use authenticate::Authentication;
 use census::Census;
 use connect::Introduction;
 use hold_back::{HoldingBack, Naps};
+use memory::is_overdue;
 use saving::Notes;
 
 pub(crate) use census::Counted;
@@ -88,6 +91,7 @@ pub struct Shard {
     pub(crate) is_tracing: bool,
     stats: Stats,
     census: Census,
+    memory: Memory,
     touched: Vec<ConnectionKey>,
     outboxes: Vec<Vec<Envelope>>,
     auth_requests: VecDeque<AuthRequest>,
@@ -118,6 +122,10 @@ struct Connection {
     out: OutBuf,
     /// Packets that were put into the out-buffer since it was last written in full.
     out_packets: u32,
+    /// Bytes that have come of a packet that is not whole.
+    carried: usize,
+    /// What the sums of the shard hold of it.
+    weight: usize,
     /// Bytes that were put into the out-buffer since the connection was opened.
     appended: u64,
     /// Since its out-buffer holds too much.
@@ -203,6 +211,7 @@ impl Shard {
             is_tracing: false,
             stats: Stats::default(),
             census: Census::default(),
+            memory: Memory::default(),
             touched: Vec::new(),
             outboxes: (0..node.shards).map(|_| Vec::new()).collect(),
             auth_requests: VecDeque::new(),
@@ -236,6 +245,8 @@ impl Shard {
             granted: Granted::from(&self.settings),
             out: OutBuf::new(),
             out_packets: 0,
+            carried: 0,
+            weight: 0,
             appended: 0,
             holding_back: None,
             naps: None,
@@ -256,12 +267,24 @@ impl Shard {
             peer: Some(Box::new(peer)),
         });
         self.set_connection_timer(key, now + self.settings.limits.connect_timeout);
+        self.weigh(key);
+        self.look_at_memory(now);
+        if self.is_full() {
+            self.turn_away(now, key);
+        }
         key
     }
 
     /// Bytes have come from a peer: returns how many have been used. The rest is the beginning of a
     /// packet, or must wait, see [`Shard::is_reading`]; hand it in again with what follows.
     pub fn handle_bytes(&mut self, now: Time, key: ConnectionKey, bytes: &[u8]) -> usize {
+        self.look_at_memory(now);
+        let used = self.handle_packets(now, key, bytes);
+        self.carry(now, key, bytes.len() - used);
+        used
+    }
+
+    fn handle_packets(&mut self, now: Time, key: ConnectionKey, bytes: &[u8]) -> usize {
         let mut used = 0;
         while let Some(connection) = self.connections.get_mut(key) {
             let packet_size_max = match connection.phase {
@@ -388,6 +411,7 @@ impl Shard {
             if connection.is_slow {
                 self.census.forget_slow(key);
             }
+            self.memory.connections -= connection.weight;
             self.timers
                 .cancel(&mut connection.alarm, Timer::Connection(key));
             if let Some(naps) = &mut connection.naps {
@@ -398,6 +422,7 @@ impl Shard {
 
     /// Everything in the connection's out-buffer has been written: what waits for room may follow.
     pub fn handle_drained(&mut self, now: Time, key: ConnectionKey) {
+        self.weigh(key);
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -473,6 +498,7 @@ impl Shard {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.touched = false;
         }
+        self.weigh(key);
         Some(key)
     }
 
@@ -594,7 +620,7 @@ impl Shard {
             }
         });
         // Who does not read what it is sent is not read either, or its answers would pile up.
-        if connection.out.len() > self.settings.limits.out_buffer_max {
+        if is_overdue(&connection.out, &self.settings.limits, self.memory.pressure) {
             connection.is_held_back = true;
         }
         if appended.is_ok() {

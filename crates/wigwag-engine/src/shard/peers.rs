@@ -15,6 +15,7 @@ impl Shard {
     /// Another shard has sent something. Envelopes of one shard must come in the order of sending.
     pub fn handle_envelope(&mut self, now: Time, envelope: Envelope) {
         self.notes.handled += 1;
+        self.look_at_memory(now);
         match envelope.0 {
             Letter::Deliver {
                 message,

@@ -9,11 +9,13 @@ use wigwag_proto::packet::{Delivery as Guarantee, Publish, PublishAck, Qos};
 use wigwag_proto::transmit::SHARE_FROM;
 use wigwag_proto::{Packet, PacketId, ReasonCode, Time, TopicName};
 
+use super::memory::{LITTLE, is_overdue};
 use super::receivers::Route;
 use super::{Claimed, ConnectionKey, Phase, Receiver, Shard, Terms};
 use crate::delivery::{Authorised, Delivery, Special};
 use crate::event::{CloseReason, DropReason};
 use crate::flight::Receipt;
+use crate::memory::Pressure;
 use crate::message::{Forwarded, Message, MessageRef};
 use crate::mount;
 use crate::peer::Letter;
@@ -295,9 +297,10 @@ impl Shard {
             .filter(|_| self.settings.check_retain_source)
             .and_then(|publisher| self.sessions.get(publisher.session))
             .map(|session| Arc::new(session.identity.clone()));
+        message.charge(&self.memory.account);
         let limits = &self.settings.limits;
         self.notes.changes += 1;
-        self.node.retained.set(message, source, limits, now)
+        (self.node.retained).set(message, source, limits, now, self.is_tight())
     }
 
     /// Delivers a message that another shard has routed here.
@@ -326,6 +329,7 @@ impl Shard {
         let key = receiver.session;
         let limits = &self.settings.limits;
         let Some(session) = self.sessions.get_mut(key) else {
+            carried.share().charge(&self.memory.account);
             if let Some(departed) = self.departed.get_mut(&key)
                 && !departed.backlog.push(carried.share(), receiver, limits)
             {
@@ -334,11 +338,13 @@ impl Shard {
             return;
         };
         if let Some(backlog) = &mut session.local.arriving {
+            carried.share().charge(&self.memory.account);
             if !backlog.push(carried.share(), receiver, limits) {
                 self.events.dropped(DropReason::QueueFull);
             }
             return;
         }
+        let pressure = self.memory.pressure;
         let qos = if self.settings.upgrade_outgoing_qos {
             receiver.qos
         } else {
@@ -354,6 +360,9 @@ impl Shard {
             (None, _) => true,
             (Some(connection), Qos::AtMostOnce) => {
                 let len = connection.out.len();
+                if pressure > Pressure::None && is_overdue(&connection.out, limits, pressure) {
+                    return self.events.dropped(DropReason::SlowConsumer);
+                }
                 if len > limits.hold_back_from.min(limits.out_buffer_max) {
                     let holds_back =
                         len > limits.hold_back_from && connection.may_hold_back(now, limits);
@@ -377,9 +386,13 @@ impl Shard {
                 }
                 !session.queue.is_empty()
                     || !session.flight.has_room(limits)
-                    || connection.out.len() > limits.out_buffer_max
+                    || is_overdue(&connection.out, limits, pressure)
+                    || pressure == Pressure::Full && session.flight.bytes() > LITTLE
             }
         };
+        if waits && pressure == Pressure::Full {
+            return self.events.dropped(DropReason::MemoryFull);
+        }
         // What is not acknowledged is sent again, by this session or, if it was shared, to another.
         let keep = waits
             || (qos > Qos::AtMostOnce && (session.is_persistent() || receiver.share().is_some()));
@@ -393,6 +406,9 @@ impl Shard {
             terms: receiver.terms.clone(),
             filed: None,
         });
+        if let Some(outgoing) = &outgoing {
+            outgoing.message.charge(&self.memory.account);
+        }
         match (waits, outgoing) {
             (true, Some(outgoing)) => {
                 if session.queue.push(outgoing, limits) {

@@ -7,11 +7,12 @@ use wigwag_proto::Time;
 
 use super::{Shard, Terms};
 use crate::listener::ListenerSettings;
+use crate::memory::of_subscription;
 use crate::policy::Identity;
 use crate::record::ledger::Track;
 use crate::restored;
 use crate::retained::Cursor;
-use crate::session::{Outgoing, Replay, Session, SessionWill};
+use crate::session::{Outgoing, Replay, Session, SessionKey, SessionWill};
 use crate::timers::Timer;
 
 impl Shard {
@@ -70,9 +71,25 @@ impl Shard {
         if let Some(at) = will_due_at {
             self.timers.set(&mut session.local.will_alarm, will, at);
         }
+        self.charge_all(key);
         self.recount(key);
         if is_stale {
             self.track(key);
+        }
+    }
+}
+
+impl Shard {
+    /// Counts the messages that the session keeps.
+    fn charge_all(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let charge = |outgoing: &mut Outgoing| outgoing.message.charge(&self.memory.account);
+        session.queue.iter_mut().for_each(charge);
+        session.flight.for_each_kept(charge);
+        if let Some(will) = &session.will {
+            will.message.charge(&self.memory.account);
         }
     }
 }
@@ -95,6 +112,7 @@ fn put_back(
 ) -> Option<Time> {
     for (filter, grant) in restored.subscriptions {
         session.filter_bytes += filter.as_filter().as_str().len();
+        session.subscriptions_weight += of_subscription(filter.as_filter());
         session.subscriptions.insert(filter, grant);
     }
     for restored::InFlight {

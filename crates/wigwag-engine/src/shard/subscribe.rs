@@ -11,6 +11,7 @@ use wigwag_proto::{Packet, Properties, Qos, ReasonCode, Time, TopicFilterBuf};
 use super::{ConnectionKey, Shard};
 use crate::event::{CloseReason, Event};
 use crate::limits::Limits;
+use crate::memory::{Pressure, of_subscription};
 use crate::mount;
 use crate::policy::Policy;
 use crate::retained::Cursor;
@@ -40,11 +41,13 @@ impl Shard {
             .next()
             .and_then(NonZeroU32::new);
         let listener = Arc::clone(&session.identity.listener);
+        let is_tight = self.memory.pressure > Pressure::None;
         let mut granted = Vec::new();
         let mut answer = |subscription: &Subscription<'_>| {
             let mounted = mount::filter(subscription.filter, listener.mount_point.as_deref());
             let filter = mounted.ok_or(ReasonCode::TopicFilterInvalid)?;
-            check(session, &filter, &*self.policy, &self.settings.limits)?;
+            let limits = &self.settings.limits;
+            check(session, &filter, &*self.policy, limits, is_tight)?;
             let qos = subscription.options.qos.min(listener.qos_max);
             let is_bridge = session.identity.is_bridge && filter.as_filter().share().is_none();
             let options = SubscriptionOptions {
@@ -61,6 +64,7 @@ impl Shard {
             let replaced = session.subscriptions.insert(filter.clone(), grant);
             if replaced.is_none() {
                 session.filter_bytes += filter.as_filter().as_str().len();
+                session.subscriptions_weight += of_subscription(filter.as_filter());
             }
             granted.push((filter, grant, replaced.is_none()));
             Ok(qos)
@@ -183,6 +187,7 @@ impl Shard {
                     return ReasonCode::NoSubscriptionExisted;
                 }
                 session.filter_bytes -= filter.as_filter().as_str().len();
+                session.subscriptions_weight -= of_subscription(filter.as_filter());
                 session.replays.retain(|replay| replay.filter != filter);
                 removed.push(filter);
                 ReasonCode::Success
@@ -197,6 +202,7 @@ impl Shard {
                     .for_each(|filter| change.unsubscribe(filter.as_filter(), target));
             });
         }
+        self.recount(key);
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
         self.send(
             connection,
@@ -215,13 +221,15 @@ fn check(
     filter: &TopicFilterBuf,
     policy: &dyn Policy,
     limits: &Limits,
+    is_tight: bool,
 ) -> Result<(), ReasonCode> {
     if !policy.may_subscribe(&session.identity, filter.as_filter()) {
         return Err(ReasonCode::NotAuthorized);
     }
     let bytes = session.filter_bytes + filter.as_filter().as_str().len();
-    let full =
-        session.subscriptions.len() >= limits.subscriptions_max || bytes > limits.filter_bytes_max;
+    let full = is_tight
+        || session.subscriptions.len() >= limits.subscriptions_max
+        || bytes > limits.filter_bytes_max;
     if full && !session.subscriptions.contains_key(filter) {
         return Err(ReasonCode::QuotaExceeded);
     }

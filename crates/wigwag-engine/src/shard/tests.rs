@@ -12,6 +12,7 @@ mod embedder;
 mod garbage;
 mod hold_back;
 mod listener;
+mod memory;
 mod model;
 mod records;
 mod retained;

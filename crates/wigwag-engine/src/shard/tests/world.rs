@@ -372,6 +372,8 @@ impl Inner {
                 shard.count_sessions(),
                 "running sums of sessions"
             );
+            let (found, summed) = shard.weights();
+            assert_eq!(summed, found, "running sums of memory");
             let outs = shard.connections.values();
             let bytes: u64 = outs.map(|connection| connection.out.len() as u64).sum();
             assert_eq!(stats.out_bytes, bytes, "bytes in out-buffers");
