@@ -24,6 +24,7 @@ use crate::entrance::House;
 use crate::http::{self, About, HttpListener, ListenerNotice};
 use crate::listener::{Address, BoundListener, Listener, StartError};
 use crate::logging::Log;
+use crate::machine;
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
 use crate::opening::{self, Common};
@@ -161,6 +162,7 @@ impl Builder {
 
     /// Opens the listeners and starts the broker. Nothing is left behind if that fails.
     pub fn start(mut self) -> Result<Broker, StartError> {
+        machine::bound(&mut self.settings);
         let access = self.access.take().filter(|_| self.authority.is_none());
         let access = access.transpose()?;
         let access = access

@@ -19,6 +19,7 @@ use wigwag_net::{Stream, accept::Rules as WebSocketRules};
 
 use crate::conf::config::{CertificateName, LogType, Proxy};
 use crate::logging::Log;
+use crate::machine;
 
 /// A listener from inside.
 #[derive(Debug)]
@@ -93,7 +94,10 @@ impl Refusal {
 
 impl House {
     pub(crate) fn set_guests_max(&self, guests_max: Option<u32>) {
-        let guests_max = guests_max.unwrap_or(u32::MAX);
+        let wished = guests_max.unwrap_or(u32::MAX);
+        // What one more connection takes, files and those who are connected do not get.
+        let possible = machine::connections_max().unwrap_or(u32::MAX);
+        let guests_max = wished.min(possible);
         self.guests_max.store(guests_max, Ordering::Relaxed);
     }
 }

@@ -32,6 +32,7 @@ mod certificates;
 mod desk;
 mod entrance;
 mod listener;
+mod machine;
 mod mailbox;
 mod observer;
 mod opening;

@@ -21,6 +21,10 @@ const CONNECT_PACKET_SIZE_MAX: u32 = 100_000;
 
 const DEFAULT_PORT: u16 = 1883;
 
+/// Bytes that the layers of a connection hold, about: buffers and keys.
+const TLS_LEN: usize = 32 * 1024;
+const WEBSOCKET_LEN: usize = 8 * 1024;
+
 /// "Does not expire" in MQTT.
 const NEVER: u32 = u32::MAX;
 
@@ -57,6 +61,9 @@ fn limits(config: &Config) -> Limits {
     limits.queued_bytes_max = size(said.max_queued_bytes, limits.queued_bytes_max);
     limits.keep_alive_secs_max = said.max_keepalive.and_then(NonZeroU16::new);
     limits.clients_max = size(said.global_max_clients, usize::MAX);
+    limits.memory_max = said.memory_limit.map_or(usize::MAX, |bytes| {
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    });
     limits.retained_for_max = said.retain_expiry_interval;
     limits.session_expiry_secs_max = said
         .persistent_client_expiration
@@ -130,6 +137,12 @@ pub(crate) fn listener_settings(number: u16, listener: &Said) -> ListenerSetting
     settings.use_username_as_clientid = listener.use_username_as_clientid;
     settings.allow_zero_length_clientid = listener.security.allow_zero_length_clientid;
     settings.auto_id_prefix = listener.security.auto_id_prefix.as_str().into();
+    let layers = [
+        (listener.tls.is_some(), TLS_LEN),
+        (listener.protocol == Protocol::WebSockets, WEBSOCKET_LEN),
+    ];
+    let worn = layers.iter().filter(|(is_worn, _)| *is_worn);
+    settings.connection_bytes = worn.map(|(_, len)| len).sum();
     settings.versions = [
         (versions.v3_1, Version::V3_1),
         (versions.v3_1_1, Version::V3_1_1),

@@ -14,6 +14,7 @@ use crate::conf::Config;
 use crate::conf::config::Bind;
 use crate::entrance::{Entrance, House, Rules};
 use crate::listener::Listener;
+use crate::machine;
 use crate::opening::{self, Common};
 use crate::plan;
 
@@ -64,6 +65,7 @@ impl Broker {
     fn exchange_all(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let start = self.start_state();
         let mut settings = plan::settings(config);
+        machine::bound(&mut settings);
         settings.claimed_topics.clone_from(&start.claimed_topics);
         let common = Common {
             limits: &settings.limits,

@@ -648,7 +648,7 @@ pub(super) const ROWS: &[Row] = &[
         aliases: &[],
         section: Section::Global,
         kind: Int(
-            Range::from(0),
+            Range::new(0, i64::MAX),
             Set::Global(|to, n| {
                 to.config.limits.memory_limit = u64::try_from(n).ok().filter(|n| *n > 0);
             }),
@@ -657,8 +657,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Rare,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::None("every table and queue has a bound of its own"),
-        what: "The memory of the broker, in bytes.",
+        effect: Effect::Works,
+        what: "Bytes that the broker holds for its clients, about; 0 for three quarters of what the machine or its container has. From 80 % on, new sessions, subscriptions and retained topics are refused; at the limit, queues do not grow and clients that hold much are disconnected.",
     },
     Row {
         name: "packet_buffer_size",

@@ -6,12 +6,14 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use wigwag_engine::trace::{Traced, Way};
-use wigwag_engine::{CloseReason, DropReason, Event, WillNotice};
+use wigwag_engine::{CloseReason, DropReason, Event, Pressure, WillNotice};
 use wigwag_proto::packet::{Delivery, PacketType, Version};
 use wigwag_proto::{DecodeError, PacketId, Qos, ReasonCode};
 
 use super::Log;
-use crate::conf::config::LogType::{Debug, Information, Notice, Subscribe, Unsubscribe, Warning};
+use crate::conf::config::LogType::{
+    Debug, Error, Information, Notice, Subscribe, Unsubscribe, Warning,
+};
 use crate::entrance::Refusal;
 
 /// Logs an event; `peer` is the address of the connection that it is about.
@@ -66,6 +68,11 @@ pub(crate) fn log_event(log: &Log, event: &Event, peer: Option<SocketAddr>) {
             ..
         } => traced(log, Who(client_id.as_deref(), peer), *way, packet),
         Event::Dropped { reason, count } => dropped(log, *reason, *count),
+        Event::MemoryPressure {
+            pressure,
+            held,
+            max,
+        } => memory(log, *pressure, *held, *max),
         _ => log.write(Information, format_args!("{event:?}")),
     }
 }
@@ -226,17 +233,36 @@ fn dropped(log: &Log, reason: DropReason, count: u64) {
         DropReason::TooLarge => "their clients take no packets of that size",
         DropReason::Expired => "they have expired",
         DropReason::NotAuthorised => "their clients have no right to them",
+        DropReason::MemoryFull => "memory_limit is reached",
         _ => "of another reason",
     };
     // What is not allowed and what has expired is no cause to look.
     let log_type = match reason {
         DropReason::QueueFull | DropReason::SlowConsumer => Notice,
-        DropReason::TooLarge => Warning,
+        DropReason::TooLarge | DropReason::MemoryFull => Warning,
         _ => Debug,
     };
     log.write(
         log_type,
         format_args!("Outgoing messages are being dropped: {count} because {why}."),
+    );
+}
+
+fn memory(log: &Log, pressure: Pressure, held: usize, max: usize) {
+    let (log_type, what) = match pressure {
+        Pressure::None => (Notice, "everybody is welcome again"),
+        Pressure::High => (
+            Warning,
+            "new sessions, subscriptions and retained topics are refused",
+        ),
+        _ => (
+            Error,
+            "queues do not grow, and clients that hold much are disconnected",
+        ),
+    };
+    log.write(
+        log_type,
+        format_args!("{held} bytes are held for clients, of {max} (memory_limit): {what}."),
     );
 }
 

@@ -317,6 +317,12 @@ pub const FAMILIES: &[Family] = &[
         |scrape| one(scrape.reading.node.retained),
     ),
     gauge(
+        "wigwag_held_bytes",
+        "Bytes of all that is held for clients, about: what memory_limit bounds",
+        &[],
+        |scrape| one(scrape.reading.node.held_bytes),
+    ),
+    gauge(
         "wigwag_retained_bytes",
         "Bytes of retained messages: topics, properties and payloads",
         &[],
@@ -395,6 +401,7 @@ fn drop_reason(reason: DropReason) -> &'static str {
         DropReason::TooLarge => "too_large",
         DropReason::Expired => "expired",
         DropReason::NotAuthorised => "acl",
+        DropReason::MemoryFull => "memory_full",
         _ => "other",
     }
 }
