@@ -17,7 +17,8 @@ use crate::shard::{ConnectionKey, Shard};
 pub enum Traced {
     ConnAck {
         session_present: bool,
-        reason: ReasonCode,
+        /// The Reason Code, or in MQTT 3.x the Connect Return code.
+        code: u8,
     },
     Publish {
         delivery: Delivery,
@@ -61,12 +62,13 @@ impl Traced {
         Some(match packet {
             // Told when a session is there, or with the refusal.
             Packet::Connect(_) => return None,
+            // One that refuses is told by who knows the client's name.
             Packet::ConnAck(connack) if connack.reason.is_error() => return None,
             // Told where their outcome is known.
             Packet::Publish(_) | Packet::Subscribe(_) => return None,
             Packet::ConnAck(connack) => Traced::ConnAck {
                 session_present: connack.session_present,
-                reason: connack.reason,
+                code: connack.reason as u8,
             },
             Packet::PubAck(it) | Packet::PubRec(it) | Packet::PubRel(it) | Packet::PubComp(it) => {
                 ack(it.packet_id, it.reason)
@@ -127,8 +129,9 @@ impl Shard {
         if self.is_tracing
             && let Some(mut traced) = Traced::of(packet)
         {
-            // Acknowledgements of MQTT 3.x have no room for a reason.
+            // Acknowledgements of MQTT 3.x have no room for a reason; what was wrong is told all the same.
             if let Traced::Ack { reason, .. } = &mut traced
+                && !reason.is_error()
                 && !self.has_properties(connection)
             {
                 *reason = ReasonCode::Success;
@@ -136,6 +139,32 @@ impl Shard {
             let session = self.session_of(connection);
             self.push_traced(connection, session, way, traced);
         }
+    }
+
+    /// Tells of a CONNACK that refuses a client, which may have said who it is.
+    pub(crate) fn trace_refusal(
+        &mut self,
+        connection: ConnectionKey,
+        client_id: Option<&str>,
+        reason: ReasonCode,
+    ) {
+        if !self.is_tracing {
+            return;
+        }
+        let code = if self.has_properties(connection) {
+            reason as u8
+        } else {
+            reason.to_connect_return_code()
+        };
+        self.events.push(Event::Packet {
+            connection,
+            client_id: client_id.filter(|id| !id.is_empty()).map(Into::into),
+            way: Way::Sent,
+            packet: Traced::ConnAck {
+                session_present: false,
+                code,
+            },
+        });
     }
 
     pub(crate) fn push_traced(

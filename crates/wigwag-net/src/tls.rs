@@ -12,6 +12,7 @@ mod key_log;
 mod pem;
 mod subject;
 mod suites;
+mod validity;
 mod verifiers;
 
 pub use client::{ClientTls, Connector};

@@ -158,7 +158,7 @@ impl ReasonCode {
     }
 
     /// The Connect Return code of MQTT 3.x that comes nearest.
-    pub(crate) const fn to_connect_return_code(self) -> u8 {
+    pub const fn to_connect_return_code(self) -> u8 {
         match self {
             ReasonCode::Success => 0,
             ReasonCode::UnsupportedProtocolVersion => 1,

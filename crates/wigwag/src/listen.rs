@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::anyhow;
 use wigwag_broker::{Address, Broker, Listener, StartError, Transport};
 
+use crate::logging::broker_log;
+
 /// Where a broker listens.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BrokerArgs {
@@ -42,6 +44,7 @@ pub(crate) fn start_broker(address: AddressArgs, args: &BrokerArgs) -> anyhow::R
     let tcp = SocketAddr::new(address.listen, args.mqtt_port);
     let websocket = SocketAddr::new(address.listen, args.ws_port);
     Broker::builder()
+        .log(broker_log())
         .listener(everywhere_if_unspecified(Listener::tcp, tcp))
         .listener(everywhere_if_unspecified(Listener::websocket, websocket))
         .start()

@@ -90,9 +90,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // A configured broker has a log of its own.
-    if !matches!(cli.command, Command::Broker(_)) {
-        logging::init(cli.verbose, cli.quiet);
-    }
+    let _lines =
+        (!matches!(cli.command, Command::Broker(_))).then(|| logging::init(cli.verbose, cli.quiet));
     match cli.command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet, false),

@@ -161,10 +161,10 @@ fn traced(log: &Log, who: Who<'_>, way: Way, packet: &Traced) {
     match packet {
         Traced::ConnAck {
             session_present,
-            reason,
+            code,
         } => {
             let flags = u8::from(*session_present);
-            debug("CONNACK", format_args!(" ({flags}, {})", *reason as u8));
+            debug("CONNACK", format_args!(" ({flags}, {code})"));
         }
         Traced::Publish {
             delivery,

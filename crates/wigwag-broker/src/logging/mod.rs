@@ -12,7 +12,7 @@ mod stamp;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -26,6 +26,9 @@ use stamp::Stamp;
 
 /// Lines that wait for their destinations, at most.
 const WAITING_MAX: usize = 8_192;
+
+/// Their bytes, at most: clients choose what they and their topics are called.
+const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How long to wait for a destination that takes nothing before going on without it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -75,21 +78,44 @@ struct Inner {
     /// The types that are logged, a bit each.
     types: AtomicU16,
     connection_messages: AtomicBool,
-    /// Lines that no destination took and of which the log has not told yet.
-    untold: AtomicU64,
-    /// Those of all time.
+    /// Lines that no destination took.
     lost: AtomicU64,
+    /// Those that were lost behind `tracing`.
+    lost_elsewhere: Option<&'static AtomicU64>,
     writer: Option<Writer>,
     publish: Arc<OnceLock<Publish>>,
 }
 
 struct Writer {
     orders: SyncSender<Order>,
+    backlog: Arc<Backlog>,
     thread: Mutex<Option<JoinHandle<()>>>,
     patience: Duration,
 }
 
+/// What the writing thread knows of those who log.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Bytes of the lines that wait.
+    bytes: AtomicUsize,
+    /// Lines for which there was no room and of which the log has not told yet.
+    untold: AtomicU64,
+}
+
 impl Writer {
+    /// False if there is no room for the line.
+    fn write(&self, line: Line) -> bool {
+        let bytes = line.text.len();
+        let waiting = self.backlog.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = waiting + bytes <= WAITING_BYTES_MAX;
+        let is_sent = fits && self.orders.try_send(Order::Write(line)).is_ok();
+        if !is_sent {
+            self.backlog.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.backlog.untold.fetch_add(1, Ordering::Relaxed);
+        }
+        is_sent
+    }
+
     /// Waits for room, but not for ever; false if there was none.
     fn send(&self, mut order: Order) -> bool {
         let until = Instant::now() + self.patience;
@@ -142,35 +168,47 @@ impl fmt::Debug for Log {
 impl Default for Log {
     /// A log that goes to `tracing`.
     fn default() -> Log {
-        Log(Arc::new(Inner {
-            types: AtomicU16::new(u16::MAX),
-            connection_messages: AtomicBool::new(true),
-            untold: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-            writer: None,
-            publish: Arc::default(),
-        }))
+        Log::to_tracing_with(None)
     }
 }
 
 impl Log {
+    /// A log that goes to `tracing`, where `lost` counts the lines that are lost.
+    pub fn to_tracing(lost: &'static AtomicU64) -> Log {
+        Log::to_tracing_with(Some(lost))
+    }
+
+    fn to_tracing_with(lost_elsewhere: Option<&'static AtomicU64>) -> Log {
+        Log(Arc::new(Inner {
+            types: AtomicU16::new(u16::MAX),
+            connection_messages: AtomicBool::new(true),
+            lost: AtomicU64::new(0),
+            lost_elsewhere,
+            writer: None,
+            publish: Arc::default(),
+        }))
+    }
+
     /// Opens the destinations and starts the thread that writes to them.
     pub fn open(options: &Logging) -> Result<Log, LogError> {
         let stamp = Stamp::new(options)?;
         let publish: Arc<OnceLock<Publish>> = Arc::default();
         let destinations = Destinations::open(options, &publish)?;
         let (orders, work) = sync_channel(WAITING_MAX);
+        let backlog = Arc::<Backlog>::default();
+        let shared = Arc::clone(&backlog);
         let thread = thread::Builder::new()
             .name("wigwag-log".to_owned())
-            .spawn(move || write_all(&work, destinations, stamp))
+            .spawn(move || write_all(&work, destinations, stamp, &shared))
             .map_err(LogError::Thread)?;
         Ok(Log(Arc::new(Inner {
             types: AtomicU16::new(mask(options)),
             connection_messages: AtomicBool::new(options.connection_messages),
-            untold: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            lost_elsewhere: None,
             writer: Some(Writer {
                 orders,
+                backlog,
                 thread: Mutex::new(Some(thread)),
                 patience: PATIENCE,
             }),
@@ -237,36 +275,16 @@ impl Log {
             log_type,
             text,
         };
-        match writer.orders.try_send(Order::Write(line)) {
-            Ok(()) => self.tell_losses(writer),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.0.untold.fetch_add(1, Ordering::Relaxed);
-                self.0.lost.fetch_add(1, Ordering::Relaxed);
-            }
+        if !writer.write(line) {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Lines that no destination took, since the log was opened.
     pub fn lost(&self) -> u64 {
-        self.0.lost.load(Ordering::Relaxed)
-    }
-
-    /// There is room again: says how many lines were lost meanwhile.
-    fn tell_losses(&self, writer: &Writer) {
-        if self.0.untold.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let lost = self.0.untold.swap(0, Ordering::Relaxed);
-        let line = Line {
-            at: SystemTime::now(),
-            log_type: LogType::Warning,
-            text: format!(
-                "Warning: {lost} log lines were lost because their destination did not take them."
-            ),
-        };
-        if writer.orders.try_send(Order::Write(line)).is_err() {
-            self.0.untold.fetch_add(lost, Ordering::Relaxed);
-        }
+        let elsewhere = self.0.lost_elsewhere;
+        let elsewhere = elsewhere.map_or(0, |lost| lost.load(Ordering::Relaxed));
+        self.0.lost.load(Ordering::Relaxed) + elsewhere
     }
 
     /// Waits until all lines so far have been written, or some seconds if a destination takes none.
@@ -302,10 +320,21 @@ impl Drop for Inner {
     }
 }
 
-fn write_all(work: &Receiver<Order>, mut destinations: Destinations, mut stamp: Stamp) {
+fn write_all(
+    work: &Receiver<Order>,
+    mut destinations: Destinations,
+    mut stamp: Stamp,
+    backlog: &Backlog,
+) {
     while let Ok(order) = work.recv() {
         match order {
-            Order::Write(line) => destinations.write(&line, &stamp),
+            Order::Write(line) => {
+                destinations.write(&line, &stamp);
+                backlog.bytes.fetch_sub(line.text.len(), Ordering::Relaxed);
+                if let Some(losses) = losses(backlog) {
+                    destinations.write(&losses, &stamp);
+                }
+            }
             Order::Reopen(Some(new)) => (destinations, stamp) = *new,
             Order::Reopen(None) => destinations.reopen(),
             Order::Flush(done) => {
@@ -316,6 +345,18 @@ fn write_all(work: &Receiver<Order>, mut destinations: Destinations, mut stamp: 
         }
     }
     destinations.flush();
+}
+
+/// How many lines there was no room for since this was asked last, for the log.
+fn losses(backlog: &Backlog) -> Option<Line> {
+    let lost = backlog.untold.swap(0, Ordering::Relaxed);
+    (lost > 0).then(|| Line {
+        at: SystemTime::now(),
+        log_type: LogType::Warning,
+        text: format!(
+            "Warning: {lost} log lines were lost because their destination did not take them."
+        ),
+    })
 }
 
 const fn bit(log_type: LogType) -> u16 {
@@ -464,10 +505,11 @@ mod tests {
         let log = Log(Arc::new(Inner {
             types: AtomicU16::new(u16::MAX),
             connection_messages: AtomicBool::new(true),
-            untold: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            lost_elsewhere: None,
             writer: Some(Writer {
                 orders,
+                backlog: Arc::default(),
                 thread: Mutex::default(),
                 patience: Duration::from_millis(1),
             }),

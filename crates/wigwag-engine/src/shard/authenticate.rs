@@ -181,7 +181,7 @@ impl Shard {
         auth: &Auth<'_>,
     ) {
         if !self.is_auth_in_order(key, auth, ReasonCode::ContinueAuthentication) {
-            self.send_connack_refusal(key, ReasonCode::ProtocolError);
+            self.send_connack_refusal(key, ReasonCode::ProtocolError, None);
             return self.close(now, key, OTHER_METHOD, None);
         }
         let Some(connection) = self.connections.get_mut(key) else {

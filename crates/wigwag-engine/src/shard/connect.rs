@@ -324,7 +324,7 @@ impl Shard {
             ReasonCode::QosNotSupported | ReasonCode::RetainNotSupported
         );
         if !is_unspeakable || version.is_some_and(Version::has_properties) {
-            self.send_connack_refusal(key, reason);
+            self.send_connack_refusal(key, reason, Some(client_id));
         }
         self.events.push(Event::Refused {
             connection: key,

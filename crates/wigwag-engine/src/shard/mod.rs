@@ -368,7 +368,7 @@ impl Shard {
             (Phase::AwaitAuth(..), _) => {
                 let what =
                     CloseReason::Protocol("only AUTH and DISCONNECT are allowed before CONNACK");
-                self.send_connack_refusal(key, ReasonCode::ProtocolError);
+                self.send_connack_refusal(key, ReasonCode::ProtocolError, None);
                 return self.close(now, key, what, None);
             }
             // [MQTT-3.1.0-1]
@@ -697,7 +697,7 @@ impl Shard {
                     } else {
                         Version::V3_1_1
                     };
-                    self.send_connack_refusal(key, error.reason_code());
+                    self.send_connack_refusal(key, error.reason_code(), None);
                 }
             }
             return self.close(now, key, CloseReason::Malformed(error), None);
@@ -709,8 +709,14 @@ impl Shard {
         self.close(now, key, CloseReason::Malformed(error), Some(code));
     }
 
-    fn send_connack_refusal(&mut self, key: ConnectionKey, reason: ReasonCode) {
+    fn send_connack_refusal(
+        &mut self,
+        key: ConnectionKey,
+        reason: ReasonCode,
+        client_id: Option<&str>,
+    ) {
         self.stats.connack(reason);
+        self.trace_refusal(key, client_id, reason);
         self.send(
             key,
             &Packet::ConnAck(ConnAck {
@@ -737,6 +743,13 @@ impl Shard {
         }
         self.stats.closed(&reason);
         let version = connection.receiving.version;
+        // [MQTT-3.14.0-1]: only after a CONNACK, and clients of MQTT 3.x know no such packet.
+        if let (Some(code), Phase::Online(_), Version::V5) = (code, &connection.phase, version) {
+            self.send_disconnect(key, code, &reason);
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let session = match phase {
             Phase::Online(session) => Some(session),
@@ -750,10 +763,6 @@ impl Shard {
                 None
             }
         };
-        // [MQTT-3.14.0-1]: only after a CONNACK, and clients of MQTT 3.x know no such packet.
-        if let (Some(code), Some(_), Version::V5) = (code, session, version) {
-            self.send_disconnect(key, code, &reason);
-        }
         let client_id = self.client_id_of(session);
         self.events.push(Event::Closed {
             connection: key,

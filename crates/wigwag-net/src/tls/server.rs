@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -13,6 +14,7 @@ use super::error::{TlsError, explain, identity_error, rustls_error};
 use super::key_log::KeyLogFile;
 use super::pem::{Identity, add_cas, certificates, private_key, revocations};
 use super::session::Session;
+use super::validity::not_after;
 use super::verifiers::IgnoreValidity;
 use super::{checked_alpn, suites};
 use crate::Stream;
@@ -139,6 +141,8 @@ impl ServerTls {
         };
         let chain = certificates(what, &self.identity.certificates)?;
         let key = private_key("server's key", &self.identity.key)?;
+        let ends = chain.iter();
+        let not_after = ends.filter_map(|certificate| not_after(certificate)).min();
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| identity_error(what, &error))?;
@@ -149,6 +153,7 @@ impl ServerTls {
         Ok(Acceptor {
             inner: TlsAcceptor::from(Arc::new(config)),
             missing_suites: missing.into(),
+            not_after,
         })
     }
 
@@ -219,12 +224,19 @@ impl fmt::Debug for ServerTls {
 pub struct Acceptor {
     inner: TlsAcceptor,
     missing_suites: Arc<[String]>,
+    not_after: Option<SystemTime>,
 }
 
 impl Acceptor {
     /// The cipher suites that have been asked for and that there are not.
     pub fn missing_cipher_suites(&self) -> &[String] {
         &self.missing_suites
+    }
+
+    /// The last second of the server's certificate, or of the one among those it is shown with that expires
+    /// first.
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.not_after
     }
 
     pub(crate) async fn accept(&self, carrier: Stream) -> Result<Stream, AcceptError> {

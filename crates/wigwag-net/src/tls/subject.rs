@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0C;
 const BMP_STRING: u8 = 0x1E;
@@ -83,29 +83,33 @@ pub(super) fn distinguished_name(certificate: &[u8]) -> Option<String> {
 
 /// The content of the subject of a certificate.
 fn subject(certificate: &[u8]) -> Option<&[u8]> {
+    // Serial number, signature, issuer and validity come before it.
+    fields(certificate)?.nth(4)?.of(SEQUENCE)
+}
+
+/// What is signed of a certificate, without its version.
+pub(super) fn fields(certificate: &[u8]) -> Option<impl Iterator<Item = Element<'_>>> {
     let certificate = Der(certificate).next()?.of(SEQUENCE)?;
     let to_be_signed = Der(certificate).next()?.of(SEQUENCE)?;
-    let mut fields = Der(to_be_signed).filter(|field| field.tag != EXPLICIT_VERSION);
-    // Serial number, signature, issuer and validity come before it.
-    fields.nth(4)?.of(SEQUENCE)
+    Some(Der(to_be_signed).filter(|field| field.tag != EXPLICIT_VERSION))
 }
 
 /// One tag, length and value.
 #[derive(Clone, Copy)]
-struct Element<'a> {
-    tag: u8,
-    content: &'a [u8],
+pub(super) struct Element<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
     whole: &'a [u8],
 }
 
 impl<'a> Element<'a> {
-    fn of(self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn of(self, tag: u8) -> Option<&'a [u8]> {
         (self.tag == tag).then_some(self.content)
     }
 }
 
 /// Elements one after the other.
-struct Der<'a>(&'a [u8]);
+pub(super) struct Der<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Der<'a> {
     type Item = Element<'a>;

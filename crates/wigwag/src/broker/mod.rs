@@ -82,7 +82,7 @@ pub(crate) fn run(
     is_named_mosquitto: bool,
 ) -> anyhow::Result<ExitCode> {
     if !args.is_like_mosquitto(is_named_mosquitto) {
-        logging::init(verbose, quiet);
+        let _lines = logging::init(verbose, quiet);
         return run_alone(args);
     }
     let volume = match (quiet, verbose) {

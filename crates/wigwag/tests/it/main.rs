@@ -52,6 +52,7 @@ mod packaging;
 mod restarts;
 mod scram;
 mod security;
+mod stalled_log;
 mod take_over;
 mod up;
 mod ways;

@@ -194,23 +194,47 @@ fn the_node_counts_subscriptions_and_retained_messages() {
     assert_eq!((node.retained_bytes, node.retained_payload_bytes), (5, 4));
 }
 
+/// The packets among these events that clients have names for.
+fn told(events: &[Event]) -> Vec<String> {
+    let packets = events.iter().filter_map(|event| match event {
+        Event::Packet {
+            client_id,
+            way,
+            packet,
+            ..
+        } => Some(format!("{way:?} {} {packet:?}", client_id.as_deref()?)),
+        _ => None,
+    });
+    packets.collect()
+}
+
+#[test]
+fn the_last_packet_for_a_client_is_told_with_its_name() {
+    let world = World::with_policy(1, &Limits::default(), || Box::new(Strict));
+    world.shard_mut(0, |shard| shard.set_tracing(true));
+    let refused = |code| format!("Sent d ConnAck {{ session_present: false, code: {code} }}");
+    let hello = || Hello::new("d").user_name("joe").password("x");
+    world.dial(0, hello().v3());
+    assert_eq!(told(&world.events()), [refused(5)]);
+    world.dial(0, hello());
+    assert_eq!(told(&world.events()), [refused(135)]);
+    let client = world.connect(0, Hello::new("c").v3());
+    client.publish("no", "1", Q1);
+    world.connect(0, "d").send_bytes(&[0x00, 0x00]);
+    let told = told(&world.events());
+    let denied = told.iter().find(|line| line.contains("PubAck"));
+    assert!(denied.expect("told").contains("NotAuthorized"), "{told:?}");
+    assert_eq!(
+        told.last().expect("told"),
+        "Sent d Disconnect(MalformedPacket)"
+    );
+}
+
 #[test]
 fn single_packets_are_told_of_while_somebody_reads_that() {
     let world = World::new(1);
     let client = world.connect(0, "c");
     client.ping();
-    let told = |events: &[Event]| {
-        let packets = events.iter().filter_map(|event| match event {
-            Event::Packet {
-                client_id,
-                way,
-                packet,
-                ..
-            } => Some(format!("{way:?} {} {packet:?}", client_id.as_deref()?)),
-            _ => None,
-        });
-        packets.collect::<Vec<_>>()
-    };
     assert!(told(&world.events()).is_empty());
     world.shard_mut(0, |shard| shard.set_tracing(true));
     client.subscribe("t", Q0);
