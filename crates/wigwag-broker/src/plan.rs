@@ -19,6 +19,9 @@ use crate::listener::Listener;
 /// What comes before anything is known of its sender, as Mosquitto bounds it.
 const CONNECT_PACKET_SIZE_MAX: u32 = 100_000;
 
+/// Mosquitto counts the slashes, and takes 200 of them.
+const TOPIC_LEVELS_MAX: u32 = 201;
+
 const DEFAULT_PORT: u16 = 1883;
 
 /// Bytes that the layers of a connection hold, about: buffers and keys.
@@ -39,6 +42,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
     settings.check_retain_source = delivery.check_retain_source;
     let prefixes = delivery.clientid_prefixes.iter();
     settings.client_id_prefixes = prefixes.map(|prefix| prefix.as_str().into()).collect();
+    settings.is_terse = true;
     settings.claimed_topics = vec![CONTROL.into()];
     settings
 }
@@ -52,6 +56,8 @@ fn limits(config: &Config) -> Limits {
         })
     };
     limits.packet_size_max = said.max_packet_size;
+    limits.decode.topic_levels_max = TOPIC_LEVELS_MAX;
+    limits.decode.control_characters = false;
     limits.connect_packet_size_max = said.max_packet_size.min(CONNECT_PACKET_SIZE_MAX);
     limits.payload_size_max = size(said.message_size_limit, usize::MAX);
     limits.inflight_max = said.max_inflight_messages.unwrap_or(u16::MAX);

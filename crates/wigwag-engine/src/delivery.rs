@@ -289,7 +289,14 @@ fn properties(delivery: &Delivery<'_>, alias: Option<Alias>, now: Time) -> Optio
     if message.expires_at.is_none() && delivery.identifiers.is_empty() && alias.is_none() {
         return None;
     }
-    let mut properties = PropertiesBuf::from(message.properties);
+    let mut properties = PropertiesBuf::new();
+    // First, as Mosquitto has them.
+    for identifier in delivery.identifiers {
+        properties
+            .push(Property::SubscriptionIdentifier(identifier.get()))
+            .expect("it was received as one");
+    }
+    properties.append(message.properties);
     if let Some(Alias::Known(alias) | Alias::New(alias)) = alias {
         properties
             .push(Property::TopicAlias(alias))
@@ -303,11 +310,6 @@ fn properties(delivery: &Delivery<'_>, alias: Option<Alias>, now: Time) -> Optio
         properties
             .push(Property::MessageExpiryInterval(secs))
             .expect("a number always fits");
-    }
-    for identifier in delivery.identifiers {
-        properties
-            .push(Property::SubscriptionIdentifier(identifier.get()))
-            .expect("it was received as one");
     }
     Some(properties)
 }

@@ -47,6 +47,11 @@ impl Flight {
         self.payload_bytes
     }
 
+    /// Whether a message is in flight under this identifier.
+    pub(crate) fn contains(&self, packet_id: PacketId) -> bool {
+        self.table.message(packet_id).is_some()
+    }
+
     /// Whether another message may be sent now.
     pub(crate) fn has_room(&self, limits: &Limits) -> bool {
         self.bytes < limits.inflight_bytes_max && self.table.has_quota()

@@ -46,6 +46,8 @@ pub struct Group {
     /// Counts the messages, so that the members take turns.
     pub(crate) turn: Arc<AtomicUsize>,
     pub(crate) members: OrdMap<Target, Member>,
+    /// How many have ever been members.
+    joined: u64,
 }
 
 /// A member of a group.
@@ -54,6 +56,8 @@ pub(crate) struct Member {
     pub(crate) grant: Grant,
     /// Kept up to date by the member's shard.
     pub(crate) readiness: Arc<Readiness>,
+    /// The group numbers its members as they come.
+    pub(crate) number: u64,
 }
 
 /// What matches a topic.
@@ -96,11 +100,12 @@ impl Leaf {
                 filter: filter.as_str().into(),
                 turn: Arc::default(),
                 members: OrdMap::new(),
+                joined: 0,
             };
             self.groups.insert(name.into(), group);
         }
         let group = self.groups.get_mut(name);
-        group.is_some_and(|group| group.members.insert(target, member).is_none())
+        group.is_some_and(|group| group.admit(target, member))
     }
 
     /// Removes a member; whether it was one.
@@ -113,6 +118,16 @@ impl Leaf {
             self.groups.remove(name);
         }
         removed
+    }
+}
+
+impl Group {
+    /// Adds a member, or changes one, which keeps its number; whether it is new.
+    fn admit(&mut self, target: Target, mut member: Member) -> bool {
+        let known = self.members.get(&target);
+        member.number = known.map_or(self.joined, |known| known.number);
+        self.joined += u64::from(known.is_none());
+        self.members.insert(target, member).is_none()
     }
 }
 
@@ -303,7 +318,8 @@ impl Index {
     }
 
     /// Calls `found` for every subscription and group that matches; a session with several subscriptions
-    /// is found as often.
+    /// is found as often: for the filter without wildcards, then at each level for the text, `+` and `#`, as
+    /// Mosquitto has them.
     pub(crate) fn for_each_match<'a>(
         &'a self,
         topic: TopicName<'_>,
@@ -315,12 +331,19 @@ impl Index {
         if self.wildcard.is_empty() {
             return;
         }
-        let mut branches = vec![(&self.wildcard, Some(topic.as_str()))];
+        let mut visits = vec![Visit::Level(&self.wildcard, Some(topic.as_str()))];
         // [MQTT-4.7.2-1]: filters that begin with a wildcard do not match names that begin with `$`.
         let mut wildcard_allowed = !topic.is_reserved();
-        while let Some((level, rest)) = branches.pop() {
+        while let Some(visit) = visits.pop() {
+            let (level, rest) = match visit {
+                Visit::Level(level, rest) => (level, rest),
+                Visit::Rest(leaf) => {
+                    leaf.for_each(&mut found);
+                    continue;
+                }
+            };
             if wildcard_allowed {
-                level.rest.for_each(&mut found);
+                visits.push(Visit::Rest(&level.rest));
             }
             match rest {
                 None => level.here.for_each(&mut found),
@@ -335,16 +358,21 @@ impl Index {
                         None
                     };
                     let literal = level.next.get(text);
-                    branches.extend(
-                        plus.into_iter()
-                            .chain(literal)
-                            .map(|level| (&**level, below)),
-                    );
+                    let levels = plus.into_iter().chain(literal);
+                    visits.extend(levels.map(|level| Visit::Level(level, below)));
                 }
             }
             wildcard_allowed = true;
         }
     }
+}
+
+/// What is to be looked at.
+enum Visit<'a, 't> {
+    /// A level, with what is left of the topic there.
+    Level(&'a Level, Option<&'t str>),
+    /// The filters that end with a `#` there.
+    Rest(&'a Leaf),
 }
 
 /// The levels of a filter before a `#`, and whether there is one.
@@ -497,7 +525,14 @@ mod tests {
     fn add(index: &mut Index, filter: TopicFilter<'_>, target: Target) {
         let (grant, readiness) = (grant(), Arc::default());
         match filter.share() {
-            Some(_) => index.join(filter, target, Member { grant, readiness }),
+            Some(_) => {
+                let member = Member {
+                    grant,
+                    readiness,
+                    number: 0,
+                };
+                index.join(filter, target, member);
+            }
             None => index.subscribe(filter, target, grant),
         }
     }

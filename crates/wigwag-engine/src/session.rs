@@ -215,7 +215,12 @@ impl Session {
             return change.subscribe(filter, target, grant);
         }
         let readiness = Arc::clone(self.readiness.get_or_insert_default());
-        change.join(filter, target, Member { grant, readiness });
+        let member = Member {
+            grant,
+            readiness,
+            number: 0,
+        };
+        change.join(filter, target, member);
     }
 
     /// Whether an acknowledgement may let something follow, or has to be told to groups.

@@ -30,6 +30,11 @@ pub struct Settings {
     /// What a Client Identifier has to begin with, one of these; others are refused with `0x87`. Empty:
     /// anything.
     pub client_id_prefixes: Vec<Box<str>>,
+    /// Whether clients are answered as Mosquitto 2.1 answers them where the standard leaves a choice. There are no
+    /// Reason Strings; most CONNECTs that are malformed, and a second one, end the connection without a packet; PUBREL
+    /// and PUBCOMP say nothing of unknown Packet Identifiers; a client of MQTT 5 may not overstep the Receive Maximum
+    /// at all.
+    pub is_terse: bool,
     /// Topics that begin with one of these are the embedder's: a PUBLISH there is not routed but given to
     /// `Shard::poll_claimed`. Each begins with `$`.
     pub claimed_topics: Vec<Box<str>>,
@@ -46,6 +51,7 @@ impl Default for Settings {
             check_retain_source: false,
             response_information: None,
             client_id_prefixes: Vec::new(),
+            is_terse: false,
             claimed_topics: Vec::new(),
         }
     }

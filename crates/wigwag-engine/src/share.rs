@@ -68,7 +68,10 @@ impl ShareMember {
 
 impl Share {
     pub(crate) fn new(group: &Group) -> Share {
-        let members = group.members.iter().map(|(target, member)| ShareMember {
+        // In the order in which they came.
+        let mut members: Vec<_> = group.members.iter().collect();
+        members.sort_unstable_by_key(|(_, member)| member.number);
+        let members = members.into_iter().map(|(target, member)| ShareMember {
             shard: target.shard,
             receivers: Arc::new([Receiver::member(
                 target.session,

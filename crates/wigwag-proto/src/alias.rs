@@ -27,9 +27,9 @@ impl AliasError {
     /// The Reason Code that tells the peer.
     pub const fn reason_code(&self) -> ReasonCode {
         match self {
-            AliasError::AboveMaximum { .. } | AliasError::Unmapped(_) => {
-                ReasonCode::TopicAliasInvalid
-            }
+            AliasError::AboveMaximum { .. } => ReasonCode::TopicAliasInvalid,
+            // Section 3.3.2.3.4.
+            AliasError::Unmapped(_) => ReasonCode::ProtocolError,
             AliasError::TooManyBytes(_) => ReasonCode::QuotaExceeded,
         }
     }

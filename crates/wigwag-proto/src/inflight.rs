@@ -2,11 +2,14 @@
 //!
 //! The sender's half of a session: Packet Identifiers, the send quota of section 4.9, the stages of
 //! both handshakes, and the order in which everything is sent again on a new connection. The table
-//! grows with what is in flight, not with what could be; every step takes constant time.
+//! grows with what is in flight, not with what could be.
+
+mod circle;
 
 use std::collections::VecDeque;
 
 use crate::packet::{PacketId, Qos};
+use circle::Circle;
 
 /// A Packet Identifier that is not in use, or not in the stage that the acknowledgement is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,10 +19,7 @@ pub struct UnknownPacketId(pub PacketId);
 /// What is in flight, with a message of type `M` for each Packet Identifier of a PUBLISH.
 #[derive(Debug)]
 pub struct Inflight<M> {
-    /// Slot `i` belongs to Packet Identifier `i + 1`.
-    slots: Vec<Slot<M>>,
-    /// Free slots below `slots.len()`, the one that has been free longest first.
-    free: VecDeque<u16>,
+    slots: Circle<Slot<M>>,
     /// What remains to be sent again on this connection, in order.
     resend: VecDeque<(PacketId, u64)>,
     next_order: u64,
@@ -32,7 +32,6 @@ pub struct Inflight<M> {
 
 #[derive(Debug)]
 enum Slot<M> {
-    Free,
     /// A SUBSCRIBE or UNSUBSCRIBE that waits for its acknowledgement.
     Request,
     Publish(Entry<M>),
@@ -108,8 +107,7 @@ impl<M> Inflight<M> {
     /// Nothing in flight, and the quota that a peer has when it does not name one.
     pub const fn new() -> Inflight<M> {
         Inflight {
-            slots: Vec::new(),
-            free: VecDeque::new(),
+            slots: Circle::new(),
             resend: VecDeque::new(),
             next_order: 0,
             publishes: 0,
@@ -132,11 +130,7 @@ impl<M> Inflight<M> {
     ///
     /// While messages of the last connection wait to be sent again, none may overtake them.
     pub fn has_quota(&self) -> bool {
-        self.occupied < self.receive_maximum && self.resend.is_empty() && self.has_free_id()
-    }
-
-    fn has_free_id(&self) -> bool {
-        !self.free.is_empty() || self.slots.len() < usize::from(u16::MAX)
+        self.occupied < self.receive_maximum && self.resend.is_empty() && !self.slots.is_full()
     }
 
     /// Takes a message into flight. `None`, and the message back, when the quota is used up.
@@ -152,7 +146,7 @@ impl<M> Inflight<M> {
         let order = self.next_order;
         self.next_order += 1;
         self.occupied += 1;
-        match self.occupy(Slot::Publish(Entry {
+        match self.slots.push(Slot::Publish(Entry {
             order,
             due,
             sent: true,
@@ -168,15 +162,15 @@ impl<M> Inflight<M> {
 
     /// The message that is in flight under this Packet Identifier.
     pub fn message(&self, packet_id: PacketId) -> Option<&M> {
-        match self.slots.get(index_of(packet_id)) {
+        match self.slots.get(packet_id) {
             Some(Slot::Publish(entry)) => Some(&entry.message),
-            Some(Slot::Free | Slot::Request) | None => None,
+            Some(Slot::Request) | None => None,
         }
     }
 
     /// Where the publish with this Packet Identifier stands.
     pub fn standing(&mut self, packet_id: PacketId) -> Option<Standing<'_, M>> {
-        let Some(Slot::Publish(entry)) = self.slot(packet_id) else {
+        let Some(Slot::Publish(entry)) = self.slots.get_mut(packet_id) else {
             return None;
         };
         let (qos, is_released) = match entry.due {
@@ -192,22 +186,22 @@ impl<M> Inflight<M> {
         })
     }
 
-    /// The Packet Identifiers of all publishes in flight, from the lowest to the highest.
+    /// The Packet Identifiers of all publishes in flight.
     pub fn packet_ids(&self) -> impl Iterator<Item = PacketId> {
-        let slots = self.slots.iter().enumerate();
+        let slots = self.slots.iter();
         slots
             .filter(|(_, slot)| matches!(slot, Slot::Publish(_)))
-            .map(|(index, _)| id_of(index))
+            .map(|(packet_id, _)| packet_id)
     }
 
     /// Takes a Packet Identifier for a SUBSCRIBE or UNSUBSCRIBE; `None` when all 65,535 are in use.
     pub fn request(&mut self) -> Option<PacketId> {
-        self.occupy(Slot::Request).ok()
+        self.slots.push(Slot::Request).ok()
     }
 
     /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE that has been acknowledged.
     pub fn handle_response(&mut self, packet_id: PacketId) -> Result<(), UnknownPacketId> {
-        match self.slot(packet_id) {
+        match self.slots.get_mut(packet_id) {
             Some(Slot::Request) => {
                 self.vacate(packet_id);
                 Ok(())
@@ -232,7 +226,7 @@ impl<M> Inflight<M> {
                 .finish(packet_id, Acknowledgement::PubRec)
                 .map(Received::Rejected);
         }
-        match self.slot(packet_id) {
+        match self.slots.get_mut(packet_id) {
             Some(Slot::Publish(entry)) if entry.due != Acknowledgement::PubAck => {
                 entry.due = Acknowledgement::PubComp;
                 Ok(Received::Accepted(&mut entry.message))
@@ -248,27 +242,27 @@ impl<M> Inflight<M> {
 
     /// Takes back a publish that was not sent after all.
     pub fn cancel(&mut self, packet_id: PacketId) -> Option<M> {
-        match self.slot(packet_id) {
+        match self.slots.get_mut(packet_id) {
             Some(Slot::Publish(entry)) => self.occupied -= u16::from(entry.sent),
             _ => return None,
         }
         match self.vacate(packet_id) {
-            Slot::Publish(entry) => Some(entry.message),
-            Slot::Free | Slot::Request => None,
+            Some(Slot::Publish(entry)) => Some(entry.message),
+            Some(Slot::Request) | None => None,
         }
     }
 
     fn finish(&mut self, packet_id: PacketId, due: Acknowledgement) -> Result<M, UnknownPacketId> {
-        match self.slot(packet_id) {
+        match self.slots.get_mut(packet_id) {
             Some(Slot::Publish(entry)) if entry.due == due => {}
             _ => return Err(UnknownPacketId(packet_id)),
         }
         match self.vacate(packet_id) {
-            Slot::Publish(entry) => {
+            Some(Slot::Publish(entry)) => {
                 self.occupied -= u16::from(entry.sent);
                 Ok(entry.message)
             }
-            Slot::Free | Slot::Request => Err(UnknownPacketId(packet_id)),
+            Some(Slot::Request) | None => Err(UnknownPacketId(packet_id)),
         }
     }
 
@@ -302,23 +296,18 @@ impl<M> Inflight<M> {
             (Qos::ExactlyOnce, false) => Acknowledgement::PubRec,
             (Qos::ExactlyOnce, true) => Acknowledgement::PubComp,
         };
-        let index = index_of(packet_id);
-        while self.slots.len() <= index {
-            self.free.push_back(id_of(self.slots.len()).get() - 1);
-            self.slots.push(Slot::Free);
+        let entry = Slot::Publish(Entry {
+            order,
+            due,
+            sent: false,
+            message,
+        });
+        let is_last = order >= self.next_order;
+        match self.slots.insert(packet_id, entry, is_last) {
+            Ok(()) => {}
+            Err(Slot::Publish(entry)) => return Err(entry.message),
+            Err(Slot::Request) => unreachable!("it is a publish"),
         }
-        match self.slots.get_mut(index) {
-            Some(slot @ Slot::Free) => {
-                *slot = Slot::Publish(Entry {
-                    order,
-                    due,
-                    sent: false,
-                    message,
-                });
-            }
-            _ => return Err(message),
-        }
-        self.free.retain(|free| usize::from(*free) != index);
         self.next_order = self.next_order.max(order.saturating_add(1));
         self.publishes += 1;
         Ok(())
@@ -330,18 +319,18 @@ impl<M> Inflight<M> {
         self.receive_maximum = receive_maximum;
         self.occupied = 0;
         self.resend.clear();
-        for index in 0..self.slots.len() {
-            let packet_id = id_of(index);
-            match self.slots.get_mut(index) {
-                Some(Slot::Publish(entry)) => {
+        let mut requests = Vec::new();
+        for (packet_id, slot) in self.slots.iter_mut() {
+            match slot {
+                Slot::Publish(entry) => {
                     entry.sent = false;
                     self.resend.push_back((packet_id, entry.order));
                 }
-                Some(Slot::Request) => {
-                    self.vacate(packet_id);
-                }
-                Some(Slot::Free) | None => {}
+                Slot::Request => requests.push(packet_id),
             }
+        }
+        for packet_id in requests {
+            self.vacate(packet_id);
         }
         self.resend
             .make_contiguous()
@@ -358,7 +347,7 @@ impl<M> Inflight<M> {
     /// `None` when all has been sent or the quota is used up; ask again after an acknowledgement.
     pub fn poll_resend(&mut self) -> Option<Resend<'_, M>> {
         let packet_id = self.next_due()?;
-        let Some(Slot::Publish(entry)) = self.slots.get_mut(index_of(packet_id)) else {
+        let Some(Slot::Publish(entry)) = self.slots.get_mut(packet_id) else {
             return None;
         };
         self.occupied += 1;
@@ -379,7 +368,8 @@ impl<M> Inflight<M> {
         while self.occupied < self.receive_maximum {
             let (packet_id, order) = self.resend.pop_front()?;
             // It may have been acknowledged, and the identifier taken anew, since `resume`.
-            if matches!(self.slot(packet_id), Some(Slot::Publish(entry)) if entry.order == order) {
+            if matches!(self.slots.get_mut(packet_id), Some(Slot::Publish(entry)) if entry.order == order)
+            {
                 return Some(packet_id);
             }
         }
@@ -390,67 +380,21 @@ impl<M> Inflight<M> {
     pub fn drain(&mut self) -> impl Iterator<Item = M> {
         let mut entries: Vec<Entry<M>> = std::mem::take(self)
             .slots
-            .into_iter()
+            .into_values()
             .filter_map(|slot| match slot {
                 Slot::Publish(entry) => Some(entry),
-                Slot::Free | Slot::Request => None,
+                Slot::Request => None,
             })
             .collect();
         entries.sort_unstable_by_key(|entry| entry.order);
         entries.into_iter().map(|entry| entry.message)
     }
 
-    fn slot(&mut self, packet_id: PacketId) -> Option<&mut Slot<M>> {
-        self.slots.get_mut(index_of(packet_id))
-    }
-
-    /// Puts `slot` where an identifier is free; gives it back when none is.
-    fn occupy(&mut self, slot: Slot<M>) -> Result<PacketId, Slot<M>> {
-        let index = match self.free.pop_front() {
-            Some(index) => usize::from(index),
-            None if self.slots.len() < usize::from(u16::MAX) => {
-                self.slots.push(Slot::Free);
-                self.slots.len() - 1
-            }
-            None => return Err(slot),
-        };
-        if let Some(free) = self.slots.get_mut(index) {
-            *free = slot;
-        }
-        Ok(id_of(index))
-    }
-
-    fn vacate(&mut self, packet_id: PacketId) -> Slot<M> {
-        let index = index_of(packet_id);
-        let slot = self
-            .slots
-            .get_mut(index)
-            .map_or(Slot::Free, |slot| std::mem::replace(slot, Slot::Free));
-        self.publishes -= usize::from(matches!(slot, Slot::Publish(_)));
-        self.free.push_back(packet_id.get() - 1);
-        self.shrink();
+    fn vacate(&mut self, packet_id: PacketId) -> Option<Slot<M>> {
+        let slot = self.slots.remove(packet_id);
+        self.publishes -= usize::from(matches!(slot, Some(Slot::Publish(_))));
         slot
     }
-
-    /// Gives the memory of a burst back once nothing is in flight.
-    fn shrink(&mut self) {
-        const KEEP: usize = 32;
-        if self.free.len() == self.slots.len() && self.slots.len() > KEEP {
-            self.slots = Vec::new();
-            self.free = VecDeque::new();
-        }
-    }
-}
-
-fn index_of(packet_id: PacketId) -> usize {
-    usize::from(packet_id.get() - 1)
-}
-
-fn id_of(index: usize) -> PacketId {
-    u16::try_from(index + 1)
-        .ok()
-        .and_then(PacketId::new)
-        .expect("there are at most 65,535 slots")
 }
 
 #[cfg(test)]
@@ -541,8 +485,8 @@ mod tests {
         inflight.handle_pubrec(ids[1], true).expect("known");
         inflight.handle_pubrec(ids[0], false).expect("known");
         // Takes the identifier of message 0, so order and identifiers differ.
-        let reused = inflight.publish(Qos::AtLeastOnce, 4).expect("quota");
-        assert_eq!(reused, ids[0]);
+        let another = inflight.publish(Qos::AtLeastOnce, 4).expect("quota");
+        assert_eq!(another, id(5));
         inflight.resume(u16::MAX);
         assert_eq!(inflight.poll_resend(), Some(Resend::Release(ids[1])));
         let publish = |packet_id, qos, message| {
@@ -563,7 +507,7 @@ mod tests {
         );
         assert_eq!(
             inflight.poll_resend(),
-            publish(reused, Qos::AtLeastOnce, &4)
+            publish(another, Qos::AtLeastOnce, &4)
         );
         assert_eq!(inflight.poll_resend(), None);
         assert!(inflight.has_quota());
@@ -600,7 +544,7 @@ mod tests {
         assert_eq!(inflight.poll_resend(), Some(expect));
         assert_eq!(inflight.poll_resend(), None);
         let new: Vec<_> = (0..4).map(|_| inflight.publish(q1, "new")).collect();
-        assert_eq!(new, [Ok(id(1)), Ok(id(3)), Ok(id(4)), Ok(id(6))]);
+        assert_eq!(new, [Ok(id(3)), Ok(id(4)), Ok(id(6)), Ok(id(7))]);
         assert_eq!(inflight.handle_pubcomp(id(5)), Ok("released"));
         assert_eq!(inflight.len(), 5);
     }

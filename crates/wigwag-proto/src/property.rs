@@ -521,6 +521,11 @@ impl PropertiesBuf {
             .inspect_err(|_| self.0.truncate(len))
     }
 
+    /// Adds properties as they are at the end.
+    pub fn append(&mut self, properties: Properties<'_>) {
+        self.0.extend_from_slice(properties.0);
+    }
+
     /// [`PropertiesBuf::push`] in a chain.
     pub fn with(mut self, property: Property<'_>) -> Result<PropertiesBuf, EncodeError> {
         self.push(property)?;

@@ -261,8 +261,8 @@ impl Shard {
             return self.refuse(now, key, reason, client_id);
         }
         // Without a CONNACK nothing else may be sent. [MQTT-3.1.2-24], [MQTT-3.2.0-1]
-        let longest = self.offer(&introduction, Some(0));
-        let connack_len = CONNACK_HEADER_LEN + longest.as_properties().as_bytes().len();
+        let offer = self.offer(&introduction);
+        let connack_len = CONNACK_HEADER_LEN + offer.as_properties().as_bytes().len();
         let packet_size_max = self
             .connections
             .get(key)
@@ -393,9 +393,7 @@ impl Shard {
         let mut will = None;
         let session_key =
             old.unwrap_or_else(|| self.new_session(introduction.identity.clone(), epoch));
-        let expiry_secs = introduction
-            .wished_expiry_secs
-            .min(self.settings.limits.session_expiry_secs_max);
+        let expiry_secs = self.granted_expiry_secs(&introduction);
         if let Some(session) = self.sessions.get_mut(session_key) {
             self.timers.cancel(
                 &mut session.local.expiry_alarm,
@@ -438,8 +436,7 @@ impl Shard {
                 .timers
                 .cancel(&mut connection.alarm, Timer::Connection(key)),
         }
-        let cut = (introduction.wished_expiry_secs != expiry_secs).then_some(expiry_secs);
-        let properties = self.offer(&introduction, cut);
+        let properties = self.offer(&introduction);
         self.events.push(Event::Connected {
             connection: key,
             client_id: introduction.identity.client_id.clone(),
@@ -471,8 +468,16 @@ impl Shard {
         (wished == 0 || wished > longest).then_some(longest)
     }
 
+    /// How long the session outlives its connection.
+    fn granted_expiry_secs(&self, introduction: &Introduction) -> u32 {
+        let longest = self.settings.limits.session_expiry_secs_max;
+        introduction.wished_expiry_secs.min(longest)
+    }
+
     /// What the server offers and demands, for the CONNACK.
-    fn offer(&self, introduction: &Introduction, expiry_secs: Option<u32>) -> PropertiesBuf {
+    fn offer(&self, introduction: &Introduction) -> PropertiesBuf {
+        let expiry_secs = self.granted_expiry_secs(introduction);
+        let is_cut = expiry_secs != introduction.wished_expiry_secs;
         let limits = &self.settings.limits;
         let (identity, listener) = (&introduction.identity, &introduction.identity.listener);
         let response_information = self
@@ -494,13 +499,15 @@ impl Shard {
                 .then_some(Property::AssignedClientIdentifier(&identity.client_id)),
         ];
         let last = [
-            expiry_secs.map(Property::SessionExpiryInterval),
+            is_cut.then_some(Property::SessionExpiryInterval(expiry_secs)),
             response_information
                 .as_deref()
                 .map(Property::ResponseInformation),
             (!self.settings.retain_available).then_some(Property::RetainAvailable(false)),
             Some(Property::MaximumPacketSize(limits.packet_size_max)),
-            Some(Property::ReceiveMaximum(limits.receive_maximum)),
+            // What is not told is 65,535.
+            (limits.receive_maximum < u16::MAX)
+                .then_some(Property::ReceiveMaximum(limits.receive_maximum)),
             (listener.qos_max < Qos::ExactlyOnce)
                 .then_some(Property::MaximumQos(listener.qos_max == Qos::AtLeastOnce)),
         ];

@@ -11,6 +11,7 @@ mod connect;
 mod embedder;
 mod hold_back;
 mod memory;
+mod mistakes;
 mod peers;
 mod publish;
 mod receivers;
@@ -379,10 +380,10 @@ impl Shard {
         let protocol_error = |what| (CloseReason::Protocol(what), Some(ReasonCode::ProtocolError));
         let (reason, code) = match packet {
             Packet::Publish(publish) => return self.handle_publish(now, key, session, &publish),
-            Packet::PubAck(ack) => return self.handle_puback(now, session, ack.packet_id),
+            Packet::PubAck(ack) => return self.handle_puback(now, key, session, ack.packet_id),
             Packet::PubRec(ack) => return self.handle_pubrec(now, key, session, &ack),
             Packet::PubRel(ack) => return self.handle_pubrel(key, session, ack.packet_id),
-            Packet::PubComp(ack) => return self.handle_pubcomp(now, session, ack.packet_id),
+            Packet::PubComp(ack) => return self.handle_pubcomp(now, key, session, ack.packet_id),
             Packet::Subscribe(subscribe) => {
                 return self.handle_subscribe(now, key, session, &subscribe);
             }
@@ -394,6 +395,9 @@ impl Shard {
                 return self.handle_disconnect(now, key, session, &disconnect);
             }
             // [MQTT-3.1.0-2]
+            Packet::Connect(_) if self.settings.is_terse => {
+                (CloseReason::Protocol("a second CONNECT"), None)
+            }
             Packet::Connect(_) => protocol_error("a second CONNECT"),
             Packet::Auth(auth) => return self.handle_auth(now, key, session, &auth),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -689,6 +693,7 @@ impl Shard {
                 // Servers of MQTT 3.x close without a word but for two reasons. [MQTT-3.1.4-1] of 3.1.1
                 let told = match error {
                     DecodeError::ProtocolVersion(_) | DecodeError::ClientIdMissing => true,
+                    _ if self.settings.is_terse => level >= 5 && mistakes::tells_in_connack(&error),
                     _ => level >= 5,
                 };
                 if told {
@@ -702,11 +707,27 @@ impl Shard {
             }
             return self.close(now, key, CloseReason::Malformed(error), None);
         }
+        let packet_type = bytes
+            .first()
+            .and_then(|&byte| PacketType::of_first_byte(byte));
+        let code = match packet_type {
+            Some(PacketType::Connect) if self.settings.is_terse => None,
+            _ => Some(mistakes::reason_code(
+                &error,
+                packet_type,
+                self.settings.is_terse,
+            )),
+        };
         // What can be wrong with a second CONNECT only is no reason for a DISCONNECT. [MQTT-3.14.2-1]
-        let code = Some(error.reason_code())
-            .filter(|code| code.is_valid_in(PacketType::Disconnect))
-            .unwrap_or(ReasonCode::ProtocolError);
-        self.close(now, key, CloseReason::Malformed(error), Some(code));
+        let code = code.map(|code| {
+            let is_valid = code.is_valid_in(PacketType::Disconnect);
+            if is_valid {
+                code
+            } else {
+                ReasonCode::ProtocolError
+            }
+        });
+        self.close(now, key, CloseReason::Malformed(error), code);
     }
 
     fn send_connack_refusal(
@@ -788,7 +809,7 @@ impl Shard {
             .map_or(0, |c| c.receiving.packet_size_max);
         // Type, length, Reason Code, property length, property and its length.
         let fits = words.len() + 8 <= packet_size_max as usize;
-        let properties = if fits {
+        let properties = if fits && !self.settings.is_terse {
             properties.as_properties()
         } else {
             Properties::EMPTY

@@ -183,10 +183,17 @@ impl Shard {
                 );
             }
             let connection = self.connections.get(key);
-            let unreleased_max =
-                connection.map_or(0, |connection| connection.granted.receive_maximum);
+            let (unreleased_max, is_told) = connection.map_or((0, false), |connection| {
+                let is_told = connection.receiving.version.has_properties();
+                (connection.granted.receive_maximum, is_told)
+            });
             // [MQTT-3.3.4-7]; clients that overstep a little are common, and forgiven.
-            if session.inbound.len() >= 2 * usize::from(unreleased_max) {
+            let forgiven = if self.settings.is_terse && is_told {
+                1
+            } else {
+                2
+            };
+            if session.inbound.len() >= forgiven * usize::from(unreleased_max) {
                 let what = CloseReason::Quota(
                     "more unreleased QoS 2 messages than the Receive Maximum allows",
                 );
@@ -213,8 +220,18 @@ impl Shard {
             }
             ReasonCode::Success
         } else {
-            let publisher = self.target(session_key);
-            self.distribute(now, *message, Some(publisher))
+            let publisher = Some(self.target(session_key));
+            if let Guarantee::ExactlyOnce { packet_id, .. } = publish.delivery {
+                // Its PUBREC goes first, as from servers that deliver when PUBREL comes.
+                if let Some(mut carried) = self.keep(now, *message, publisher) {
+                    self.receive(key, session_key, packet_id, ReasonCode::Success);
+                    self.route(now, &mut carried, publisher);
+                    return;
+                }
+                ReasonCode::QuotaExceeded
+            } else {
+                self.distribute(now, *message, publisher)
+            }
         };
         match publish.delivery {
             Guarantee::AtMostOnce => {}
@@ -222,16 +239,27 @@ impl Shard {
                 self.send(key, &Packet::PubAck(PublishAck::new(packet_id, reason)));
             }
             Guarantee::ExactlyOnce { packet_id, .. } => {
-                // [MQTT-4.3.3-9]: a refused identifier is free again.
-                if !reason.is_error()
-                    && let Some(session) = self.sessions.get_mut(session_key)
-                {
-                    session.inbound.receive(packet_id);
-                    self.notes.note_received(session_key, session, packet_id);
-                }
-                self.send(key, &Packet::PubRec(PublishAck::new(packet_id, reason)));
+                self.receive(key, session_key, packet_id, reason);
             }
         }
+    }
+
+    /// Answers a message of QoS 2.
+    fn receive(
+        &mut self,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        reason: ReasonCode,
+    ) {
+        // [MQTT-4.3.3-9]: a refused identifier is free again.
+        if !reason.is_error()
+            && let Some(session) = self.sessions.get_mut(session_key)
+        {
+            session.inbound.receive(packet_id);
+            self.notes.note_received(session_key, session, packet_id);
+        }
+        self.send(key, &Packet::PubRec(PublishAck::new(packet_id, reason)));
     }
 
     /// Retains the message if it asks for that, and gives it to everybody who wants it.
@@ -241,14 +269,34 @@ impl Shard {
         message: MessageRef<'_>,
         publisher: Option<Target>,
     ) -> ReasonCode {
-        self.too_much = false;
-        let mut carried = Carried::new(message);
-        if message.retain && !self.retain(now, carried.share(), publisher) {
-            // Who can be told is told; what nobody can answer for still goes to those who listen.
-            if message.qos > Qos::AtMostOnce {
-                return ReasonCode::QuotaExceeded;
-            }
+        match self.keep(now, message, publisher) {
+            Some(mut carried) => self.route(now, &mut carried, publisher),
+            None => ReasonCode::QuotaExceeded,
         }
+    }
+
+    /// Retains the message if it asks for that; `None` if that fails and its publisher can be told.
+    fn keep<'a>(
+        &mut self,
+        now: Time,
+        message: MessageRef<'a>,
+        publisher: Option<Target>,
+    ) -> Option<Carried<'a>> {
+        let mut carried = Carried::new(message);
+        let is_kept = !message.retain || self.retain(now, carried.share(), publisher);
+        // What nobody can answer for still goes to those who listen.
+        (is_kept || message.qos == Qos::AtMostOnce).then_some(carried)
+    }
+
+    /// Gives a message to everybody who wants it.
+    fn route(
+        &mut self,
+        now: Time,
+        carried: &mut Carried<'_>,
+        publisher: Option<Target>,
+    ) -> ReasonCode {
+        self.too_much = false;
+        let message = carried.view;
         let route = Route {
             here: self.id,
             publisher,
@@ -265,7 +313,7 @@ impl Shard {
         self.writer.begin();
         for receiver in &receivers.local {
             let retain = message.retain && receiver.retain_as_published;
-            self.deliver(now, &mut carried, receiver, retain);
+            self.deliver(now, carried, receiver, retain);
         }
         for (shard, receivers) in &receivers.remote {
             let (message, receivers) = (Arc::clone(carried.share()), Arc::clone(receivers));
@@ -280,7 +328,7 @@ impl Shard {
         }
         for share in &receivers.shares {
             // At QoS 0 there may be nobody for whom it waits.
-            let _ = self.deliver_to_one(now, &mut carried, share, Ready::Away, Tried::default());
+            let _ = self.deliver_to_one(now, carried, share, Ready::Away, Tried::default());
         }
         self.hold_back_if_wanted(now, publisher);
         if receivers.is_empty() {
@@ -629,13 +677,18 @@ impl Shard {
         Some(step.looked_at.max(1))
     }
 
-    pub(super) fn handle_puback(&mut self, now: Time, key: SessionKey, packet_id: PacketId) {
+    pub(super) fn handle_puback(
+        &mut self,
+        now: Time,
+        connection: ConnectionKey,
+        key: SessionKey,
+        packet_id: PacketId,
+    ) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        // An acknowledgement of something unknown is a leftover of an earlier connection.
         if !session.flight.handle_puback(packet_id) {
-            return;
+            return self.handle_stray(now, connection, key, packet_id);
         }
         self.notes.note(key, session);
         self.census.recount(session);
@@ -661,8 +714,11 @@ impl Shard {
         let reason = match receipt {
             Ok(Receipt::Accepted) => ReasonCode::Success,
             Ok(Receipt::Rejected) => return self.send_waiting(now, key),
+            Err(_) if session.flight.contains(ack.packet_id) => {
+                return self.handle_stray(now, connection, key, ack.packet_id);
+            }
             Err(_) if ack.reason.is_error() => return,
-            Err(_) => ReasonCode::PacketIdentifierNotFound,
+            Err(_) => self.unknown_packet_id(),
         };
         self.send(
             connection,
@@ -670,17 +726,48 @@ impl Shard {
         );
     }
 
-    pub(super) fn handle_pubcomp(&mut self, now: Time, key: SessionKey, packet_id: PacketId) {
+    pub(super) fn handle_pubcomp(
+        &mut self,
+        now: Time,
+        connection: ConnectionKey,
+        key: SessionKey,
+        packet_id: PacketId,
+    ) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
         if !session.flight.handle_pubcomp(packet_id) {
-            return;
+            return self.handle_stray(now, connection, key, packet_id);
         }
         self.notes.note(key, session);
         self.census.recount(session);
         if session.may_go_on() {
             self.send_waiting(now, key);
+        }
+    }
+
+    /// What is said of a Packet Identifier that is not in use, which need not be anybody's mistake.
+    fn unknown_packet_id(&self) -> ReasonCode {
+        if self.settings.is_terse {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        }
+    }
+
+    /// An acknowledgement that was not waited for. Of something unknown it is a leftover of an earlier connection; of
+    /// something that waits for another kind it is a mistake.
+    fn handle_stray(
+        &mut self,
+        now: Time,
+        connection: ConnectionKey,
+        key: SessionKey,
+        packet_id: PacketId,
+    ) {
+        let session = self.sessions.get(key);
+        if session.is_some_and(|session| session.flight.contains(packet_id)) {
+            let what = CloseReason::Protocol("an acknowledgement of another kind than is due");
+            self.close(now, connection, what, Some(ReasonCode::ProtocolError));
         }
     }
 
@@ -698,7 +785,7 @@ impl Shard {
         let reason = if known {
             ReasonCode::Success
         } else {
-            ReasonCode::PacketIdentifierNotFound
+            self.unknown_packet_id()
         };
         // [MQTT-4.3.3-11]
         self.send(

@@ -85,6 +85,15 @@ impl<'a> Body<'a, '_> {
         }
     }
 
+    /// A name, a topic or a filter.
+    fn text(&mut self) -> Result<&'a str, DecodeError> {
+        let text = self.reader.text()?;
+        if !self.limits.control_characters && has_control_character(text) {
+            return Err(DecodeError::ControlCharacter);
+        }
+        Ok(text)
+    }
+
     /// One Reason Code that this packet may carry.
     fn reason_code(&mut self) -> Result<ReasonCode, DecodeError> {
         let value = self.reader.u8()?;
@@ -126,7 +135,7 @@ impl<'a> Body<'a, '_> {
     }
 
     fn filter(&mut self) -> Result<TopicFilter<'a>, DecodeError> {
-        let filter = TopicFilter::new(self.reader.text()?)?;
+        let filter = TopicFilter::new(self.text()?)?;
         self.check_levels(filter.as_str())?;
         Ok(filter)
     }
@@ -152,10 +161,22 @@ impl<'a> Body<'a, '_> {
     }
 }
 
+fn has_control_character(text: &str) -> bool {
+    let is_plain = |byte: u8| (0x20..0x7F).contains(&byte);
+    let is_refused = |character: char| {
+        let code = u32::from(character);
+        let is_noncharacter = (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE;
+        character.is_control() || is_noncharacter
+    };
+    !text.bytes().all(is_plain) && text.chars().any(is_refused)
+}
+
 /// `[MQTT-2.1.3-1]`
 fn check_flags(frame: &Frame<'_>, version: Version) -> Result<(), DecodeError> {
     let valid = match frame.packet_type {
+        // MQTT 3.1 says of a CONNECT that its flags are not used.
         PacketType::Publish => true,
+        PacketType::Connect if protocol_level(frame) == Some(3) => true,
         PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => {
             // MQTT 3.1 sets DUP on these packets when it sends them again.
             frame.flags == 0b0010 || (version == Version::V3_1 && frame.flags == 0b1010)
@@ -196,7 +217,7 @@ fn connect<'a>(mut reader: Reader<'a>, limits: &DecodeLimits) -> Result<Connect<
     if properties.authentication_data().is_some() && properties.authentication_method().is_none() {
         return Err(DecodeError::AuthenticationMethodMissing);
     }
-    let client_id = body.reader.text()?;
+    let client_id = body.text()?;
     // MQTT 3.1 knows no empty identifier, 3.1.1 only for clean sessions. [MQTT-3.1.3-8] of 3.1.1
     let empty_allowed = match version {
         Version::V3_1 => false,
@@ -214,7 +235,7 @@ fn connect<'a>(mut reader: Reader<'a>, limits: &DecodeLimits) -> Result<Connect<
     // In MQTT 3.1 the packet's end goes before its flags, for clients of the version before.
     let may_end = |body: &Body<'_, '_>| version == Version::V3_1 && body.reader.is_empty();
     let user_name = if flags.user_name && !may_end(&body) {
-        Some(body.reader.text()?)
+        Some(body.text()?)
     } else {
         None
     };
@@ -285,7 +306,7 @@ fn will<'a>(body: &mut Body<'a, '_>, flags: &ConnectFlags) -> Result<Will<'a>, D
     } else {
         Properties::EMPTY
     };
-    let topic = TopicName::new(body.reader.text()?)?;
+    let topic = TopicName::new(body.text()?)?;
     body.check_levels(topic.as_str())?;
     let payload = body.reader.bytes()?;
     Ok(Will {
@@ -338,7 +359,7 @@ fn connack<'a>(mut body: Body<'a, '_>) -> Result<ConnAck<'a>, DecodeError> {
 
 fn publish<'a>(mut body: Body<'a, '_>, flags: u8) -> Result<Publish<'a>, DecodeError> {
     let (dup, retain) = (flags & 0b1000 != 0, flags & 0b0001 != 0);
-    let topic = body.reader.text()?;
+    let topic = body.text()?;
     let delivery = delivery(&mut body.reader, flags >> 1 & 0b11, dup)?;
     let properties = body.properties()?;
     let topic = if topic.is_empty() {

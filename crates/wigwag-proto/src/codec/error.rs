@@ -70,6 +70,9 @@ pub enum DecodeError {
     /// `[MQTT-1.5.4-2]`
     #[error("a text contains the null character U+0000")]
     Nul,
+    /// A text has a character that its receiver does not accept.
+    #[error("a text contains a control character or a noncharacter")]
+    ControlCharacter,
     /// Packet Identifier 0. `[MQTT-2.2.1-3]`
     #[error("a Packet Identifier cannot be 0")]
     PacketIdZero,
@@ -172,6 +175,7 @@ impl DecodeError {
             | DecodeError::TrailingBytes(_)
             | DecodeError::Utf8
             | DecodeError::Nul
+            | DecodeError::ControlCharacter
             | DecodeError::PacketIdZero
             | DecodeError::Value { .. }
             | DecodeError::Topic(_)

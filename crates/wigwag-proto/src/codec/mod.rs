@@ -37,6 +37,9 @@ pub struct DecodeLimits {
     pub filters_max: u32,
     /// Levels of a Topic Name or Topic Filter; more are refused with `0x97`.
     pub topic_levels_max: u32,
+    /// Whether names, topics and filters may have control characters and noncharacters in them, which the
+    /// standard leaves to the receiver. If not they are refused with `0x81`. `[MQTT-1.5.4-1]`
+    pub control_characters: bool,
 }
 
 impl Default for DecodeLimits {
@@ -45,6 +48,7 @@ impl Default for DecodeLimits {
             user_properties_max: 64,
             filters_max: 1_000,
             topic_levels_max: 128,
+            control_characters: true,
         }
     }
 }
@@ -55,5 +59,6 @@ impl DecodeLimits {
         user_properties_max: u32::MAX,
         filters_max: u32::MAX,
         topic_levels_max: u32::MAX,
+        control_characters: true,
     };
 }

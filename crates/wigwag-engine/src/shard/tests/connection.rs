@@ -7,6 +7,7 @@ use super::world::{Hello, Publication, Q0, Q1, World};
 use crate::event::{CloseReason, Event};
 use crate::limits::Limits;
 use crate::listener::ListenerSettings;
+use crate::settings::Settings;
 
 #[test]
 fn a_connack_says_what_the_server_offers() {
@@ -123,7 +124,7 @@ fn a_connect_that_is_too_large_is_refused_before_it_has_arrived() {
 fn a_client_that_cannot_take_a_connack_is_not_accepted() {
     // [MQTT-3.2.0-1]: nothing comes before a CONNACK, so without one there is nothing.
     let world = World::new(1);
-    let client = world.dial(0, Hello::new("x").packet_size_max(20).persistent());
+    let client = world.dial(0, Hello::new("x").packet_size_max(12).persistent());
     assert_eq!(client.heard(), ["CONNACK 0x95", "closed"]);
     world.assert_empty();
 }
@@ -199,14 +200,14 @@ fn bytes_that_are_no_packet_end_the_connection_with_their_reason() {
             }
         }
     };
-    check(&[0x00, 0], "DISCONNECT 0x81");
+    check(&[0x00, 0], "DISCONNECT 0x82");
     check(&[0x36, 0], "DISCONNECT 0x81");
     check(&[0x38, 3, 0, 1, b't'], "DISCONNECT 0x81");
     check(&[0x30, 4, 0, 1, b'#', 0], "DISCONNECT 0x81");
     check(&[0x60, 2, 0, 1], "DISCONNECT 0x81");
     check(&[0x80, 6, 0, 1, 0, 1, b't', 0], "DISCONNECT 0x81");
     check(&[0x82, 3, 0, 1, 0], "DISCONNECT 0x82");
-    check(&[0x40, 2, 0, 0], "DISCONNECT 0x81");
+    check(&[0x40, 2, 0, 0], "DISCONNECT 0x82");
     check(&[0xC0, 0xFF, 0xFF, 0xFF, 0xFF], "DISCONNECT 0x81");
     check(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], "DISCONNECT 0x95");
     check(&[0xE1, 0], "DISCONNECT 0x81");
@@ -375,4 +376,23 @@ fn acknowledgements_of_nothing_change_nothing() {
     assert!(client.heard().is_empty());
     client.publish("t", "m", Q1);
     assert_eq!(client.heard(), ["PUBACK 1 0x10"]);
+}
+
+#[test]
+fn a_terse_broker_says_what_mosquitto_says() {
+    let settings = Settings {
+        is_terse: true,
+        ..Settings::default()
+    };
+    let check = |bytes: &[u8], expect: &[&str]| {
+        let world = World::with_settings(1, &settings);
+        let client = world.connect(0, "x");
+        client.send_bytes(bytes);
+        assert_eq!(client.heard(), expect, "{bytes:x?}");
+    };
+    check(&[0x82, 3, 0, 1, 0], &["DISCONNECT 0x81", "closed"]);
+    check(&[0x82, 5, 0, 1, 2, 0x0B, 0], &["DISCONNECT 0x81", "closed"]);
+    check(&[0x62, 2, 0, 1], &["PUBCOMP 1"]);
+    check(&[0x50, 2, 0, 1], &["PUBREL 1"]);
+    check(&[0x10, 0], &["closed"]);
 }

@@ -465,10 +465,7 @@ fn what_connack_has_told_a_client_holds_until_it_connects_again() {
     assert_eq!(early.heard(), ["PUBACK 1 0x10"]);
     let publication = Publication::new("a", "b").qos(Qos::ExactlyOnce);
     (0..3).for_each(|_| _ = early.publish_with(&publication));
-    assert_eq!(
-        early.heard(),
-        ["PUBREC 2 0x10", "PUBREC 3 0x10", "PUBREC 4 0x10"]
-    );
+    assert_eq!(early.heard(), ["PUBREC 2", "PUBREC 3", "PUBREC 4"]);
     let late = || world.connect(0, "late");
     let client = late();
     client.publish("a", &large, Qos::AtMostOnce);
@@ -481,11 +478,6 @@ fn what_connack_has_told_a_client_holds_until_it_connects_again() {
     (0..3).for_each(|_| _ = client.publish_with(&publication));
     assert_eq!(
         client.heard(),
-        [
-            "PUBREC 1 0x10",
-            "PUBREC 2 0x10",
-            "DISCONNECT 0x93",
-            "closed"
-        ]
+        ["PUBREC 1", "PUBREC 2", "DISCONNECT 0x93", "closed"]
     );
 }
