@@ -522,6 +522,44 @@ fn a_save_writes_what_has_changed_and_a_message_once() {
 }
 
 #[test]
+fn each_change_alone_is_enough_for_the_next_save() {
+    let mut disk = Disk::new();
+    let world = disk.world(2, &settings());
+    let client = world.connect(0, sub().quiet());
+    let publisher = world.connect(1, "pub");
+    let mut then = |what: &str, act: &dyn Fn()| {
+        act();
+        let (changed, before) = (state(&world), disk.clone());
+        disk.assert_complete(&world);
+        assert_ne!(disk.records, before.records, "{what}: {changed:?}");
+    };
+    then("the session", &|| {});
+    then("SUBSCRIBE", &|| client.subscribe("t", Q2));
+    then("a message of QoS 1", &|| publisher.publish("t", "1", Q1));
+    then("a message of QoS 2", &|| publisher.publish("t", "2", Q2));
+    then("a refused message", &|| publisher.publish("t", "3", Q2));
+    then("PUBACK", &|| client.puback(1));
+    then("PUBREC", &|| client.pubrec(2));
+    then("PUBCOMP", &|| client.pubcomp(2));
+    then("another SUBSCRIBE", &|| client.subscribe("u", Q1));
+    then("UNSUBSCRIBE", &|| _ = client.unsubscribe(&["u"]));
+    then("PUBLISH", &|| {
+        client.publish_with(&Publication::new("x", "1").qos(Q2).packet_id(9));
+    });
+    then("PUBREL", &|| client.pubrel(9));
+    then("the end of the connection", &|| client.lose());
+    then("a message that waits", &|| publisher.publish("t", "4", Q1));
+    let retained = |payload| Publication::new("kept", payload).retain();
+    then("a retained message", &|| {
+        _ = publisher.publish_with(&retained("1"))
+    });
+    then("another one", &|| {
+        _ = publisher.publish_with(&retained("2"))
+    });
+    then("none", &|| _ = publisher.publish_with(&retained("")));
+}
+
+#[test]
 fn nothing_is_left_of_a_session_that_ends_and_of_messages_that_are_not_retained_any_more() {
     let mut disk = Disk::new();
     let world = disk.world(2, &settings());
