@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
-use wigwag_engine::{ListenerSettings, Peer};
+use wigwag_engine::{Certificate, ListenerSettings, Peer};
 use wigwag_net::accept::{self, AcceptError};
 use wigwag_net::proxy_header::{self, HeaderError, Version};
 use wigwag_net::tls::Acceptor;
@@ -72,8 +72,6 @@ pub(crate) enum Refusal {
     NoTls,
     #[error("it showed the load balancer no certificate")]
     NoCertificate,
-    #[error("it has no certificate that names it")]
-    NoName,
     #[error(transparent)]
     Handshake(#[from] AcceptError),
     #[error(transparent)]
@@ -181,14 +179,14 @@ impl Rules {
     pub(crate) async fn apply(&self, mut stream: Stream) -> Result<(Stream, Peer), Refusal> {
         let mut peer = Peer {
             address: stream.peer_addr().ok(),
-            certificate_name: None,
+            ..Peer::default()
         };
         if let Some(proxy) = self.proxy {
             read_header(&mut stream, proxy, &mut peer).await?;
         }
         if let Some(acceptor) = &self.tls {
             stream = accept::accept_tls(stream, acceptor).await?;
-            peer.certificate_name = self.name_of(&stream)?;
+            self.name(&mut peer, &stream);
         }
         if let Some(rules) = &self.websocket {
             stream = accept::accept_websocket_by(stream, rules).await?;
@@ -196,19 +194,25 @@ impl Rules {
         Ok((stream, peer))
     }
 
-    /// The user name that the client's certificate gives it.
-    fn name_of(&self, stream: &Stream) -> Result<Option<Box<str>>, Refusal> {
+    /// Gives the client the user name of its certificate.
+    fn name(&self, peer: &mut Peer, stream: &Stream) {
         let Stream::Tls(session) = stream else {
-            return Ok(None);
+            return;
         };
         let name = match self.certificate_name {
-            CertificateName::None => return Ok(None),
+            CertificateName::None => return,
             CertificateName::Identity => session.peer_common_name(),
             CertificateName::Subject => session.peer_distinguished_name(),
         };
-        // Who has none must not choose one.
-        name.map(|name| Some(name.into())).ok_or(Refusal::NoName)
+        peer.certificate = named(name);
     }
+}
+
+/// Who has no name is told so by the engine, in its own words.
+fn named(name: Option<impl Into<Box<str>>>) -> Certificate {
+    name.map_or(Certificate::Nameless, |name| {
+        Certificate::Names(name.into())
+    })
 }
 
 /// Takes what the load balancer says of its client.
@@ -236,7 +240,7 @@ async fn read_header(stream: &mut Stream, proxy: Proxy, peer: &mut Peer) -> Resu
     }
     if use_identity_as_username {
         let name = tls.common_name.filter(|_| tls.has_certificate);
-        peer.certificate_name = Some(name.ok_or(Refusal::NoName)?.into());
+        peer.certificate = named(name);
     }
     Ok(())
 }

@@ -330,7 +330,7 @@ impl Worker {
         if guest.rules.are_none() {
             let peer = Peer {
                 address: stream.peer_addr().ok(),
-                certificate_name: None,
+                ..Peer::default()
             };
             return self.open(at, stream, peer, guest);
         }

@@ -41,7 +41,7 @@ mod timers;
 pub use event::{CloseReason, DropReason, Event, WillNotice};
 pub use kick::{Kick, Who};
 pub use limits::Limits;
-pub use listener::{ListenerSettings, Peer, Versions};
+pub use listener::{Certificate, ListenerSettings, Peer, Versions};
 pub use memory::Pressure;
 pub use node::{Node, ShardId};
 pub use settings::Settings;

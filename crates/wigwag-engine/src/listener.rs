@@ -22,13 +22,14 @@ pub struct ListenerSettings {
     pub topic_alias_maximum_out: u16,
     /// Stands before every topic of the listener's clients, without their knowing it.
     pub mount_point: Option<Box<str>>,
-    /// Whether the user name takes the place of the Client Identifier; a client without one is refused.
+    /// Whether the user name takes the place of the Client Identifier; a client without one is refused, and one
+    /// that is empty or too long for a Client Identifier with `0x85`.
     pub use_username_as_clientid: bool,
     /// The versions that are spoken; others are refused with `0x84`, in MQTT 3.x with 1.
     pub versions: Versions,
     /// Whether clients may leave their Client Identifier to the broker; if not they are refused with `0x85`.
     pub allow_zero_length_clientid: bool,
-    /// What an assigned Client Identifier begins with.
+    /// What an assigned Client Identifier begins with; nothing if it leaves no room for the rest.
     pub auto_id_prefix: Box<str>,
     /// Bytes that a connection holds outside the engine, about, for the sake of [`Limits::memory_max`].
     ///
@@ -88,6 +89,18 @@ impl Versions {
 pub struct Peer {
     /// Where it is; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
-    /// The user name that its certificate gives it. It stands in the place of the one in CONNECT.
-    pub certificate_name: Option<Box<str>>,
+    /// Who its certificate says it is.
+    pub certificate: Certificate,
+}
+
+/// What a certificate says of its owner's user name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Certificate {
+    /// Nobody asks it.
+    #[default]
+    NotAsked,
+    /// Nothing, or there is none: who has no name must not choose one, and is refused with `0x86`.
+    Nameless,
+    /// This. It stands in the place of the one in CONNECT.
+    Names(Box<str>),
 }

@@ -392,8 +392,10 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: Some(""),
         since: Since::V2_0,
-        effect: Effect::NotYet,
-        what: "Denies everything to user names and Client Identifiers with `+`, `#` or `/` in them.",
+        effect: Effect::None(
+            "it is for plugins of Mosquitto 1; patterns of ACL files deny such names in any case",
+        ),
+        what: "Denies everything to user names and Client Identifiers with `+` or `#` in them.",
     },
     Row {
         name: "include_dir",

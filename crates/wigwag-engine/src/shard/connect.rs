@@ -10,7 +10,7 @@ use wigwag_proto::{Packet, PropertiesBuf, Property, Qos, ReasonCode, Time, Topic
 use super::{ConnectionKey, Granted, Phase, Shard};
 use crate::aliases::OutboundAliases;
 use crate::event::{CloseReason, Event};
-use crate::listener::{ListenerSettings, Peer};
+use crate::listener::{Certificate, ListenerSettings, Peer};
 use crate::message::Forwarded;
 use crate::mount;
 use crate::node::{Epoch, Hasher};
@@ -25,6 +25,12 @@ const CONNACK_HEADER_LEN: usize = 7;
 
 /// Bytes of a Will that is taken when there is no memory left.
 const WILL_AT_FULL: usize = 4 * 1024;
+
+/// The longest text of MQTT in bytes.
+const FIELD_LEN_MAX: usize = u16::MAX as usize;
+
+/// Letters of a UUID.
+const UUID_LEN: usize = 36;
 
 /// What a CONNECT asks for.
 #[derive(Debug)]
@@ -105,10 +111,13 @@ impl Shard {
             .peer
             .take()
             .map_or_else(Peer::default, |peer| *peer);
-        let is_certified = peer.certificate_name.is_some();
-        let user_name = peer
-            .certificate_name
-            .or_else(|| connect.user_name.map(Into::into));
+        let is_certified = matches!(peer.certificate, Certificate::Names(_));
+        let is_nameless = peer.certificate == Certificate::Nameless;
+        let user_name = match peer.certificate {
+            Certificate::NotAsked => connect.user_name.map(Into::into),
+            Certificate::Names(name) => Some(name),
+            Certificate::Nameless => None,
+        };
         connection.outbound_aliases = match connect.properties.topic_alias_maximum() {
             Some(1..) if listener.topic_alias_maximum_out > 0 => {
                 let wished = connect.properties.topic_alias_maximum().unwrap_or(0);
@@ -118,6 +127,14 @@ impl Shard {
             _ => None,
         };
         connection.is_plain &= connection.outbound_aliases.is_none();
+        if !listener.versions.contains(connect.version) {
+            let reason = ReasonCode::UnsupportedProtocolVersion;
+            return self.refuse(now, key, reason, connect.client_id);
+        }
+        if is_nameless {
+            let reason = ReasonCode::BadUserNameOrPassword;
+            return self.refuse(now, key, reason, connect.client_id);
+        }
         let client_id = match self.client_id(connect, &listener, user_name.as_deref()) {
             Ok(client_id) => client_id,
             Err(reason) => return self.refuse(now, key, reason, connect.client_id),
@@ -157,9 +174,6 @@ impl Shard {
         listener: &ListenerSettings,
         user_name: Option<&str>,
     ) -> Result<Box<str>, ReasonCode> {
-        if !listener.versions.contains(connect.version) {
-            return Err(ReasonCode::UnsupportedProtocolVersion);
-        }
         if listener.use_username_as_clientid
             && let Some(user_name) = user_name
         {
@@ -232,6 +246,8 @@ impl Shard {
     fn assign_client_id(&mut self, prefix: &str) -> Box<str> {
         use std::hash::BuildHasher as _;
 
+        let fits = prefix.len() + UUID_LEN <= FIELD_LEN_MAX;
+        let prefix = if fits { prefix } else { "" };
         self.assigned_ids += 1;
         let hasher = Hasher::with_seed(self.node.seed);
         let half = |half: u8| hasher.hash_one((self.id, self.assigned_ids, half));
@@ -248,8 +264,22 @@ impl Shard {
         .into()
     }
 
+    /// Whether a user name can take the place of a Client Identifier. Certificates and embedders know no bounds.
+    fn stands_for_client_id(&self, user_name: &str) -> bool {
+        let len_max = self.settings.limits.client_id_len_max.min(FIELD_LEN_MAX);
+        (1..=len_max).contains(&user_name.len()) && !user_name.contains('\0')
+    }
+
     /// The client is who it says: finds its session, or asks the shard that has it.
     pub(super) fn admit(&mut self, now: Time, key: ConnectionKey, introduction: Introduction) {
+        let identity = &introduction.identity;
+        if identity.listener.use_username_as_clientid
+            && !self.stands_for_client_id(&identity.client_id)
+        {
+            // [MQTT-3.1.3-8]
+            let reason = ReasonCode::ClientIdentifierNotValid;
+            return self.refuse(now, key, reason, &identity.client_id);
+        }
         let version = self
             .connections
             .get(key)

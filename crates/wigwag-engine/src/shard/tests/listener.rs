@@ -184,11 +184,31 @@ fn identifiers_are_assigned_demanded_and_taken_from_user_names() {
     assert_eq!(first.heard(), ["DISCONNECT 0x8E", "closed"]);
     let nameless = world.dial(0, Hello::new("z").at(&named));
     assert_eq!(nameless.heard(), ["CONNACK 0x87", "closed"]);
+    // Certificates know no bounds.
+    for name in ["", "a\0b", &"n".repeat(257), &"n".repeat(70_000)] {
+        for client_id in ["z", ""] {
+            let certified = Hello::new(client_id).certified(name).at(&named);
+            assert_eq!(world.dial(0, certified).heard(), ["CONNACK 0x85", "closed"]);
+        }
+    }
+    let endless = listener(|listener| listener.auto_id_prefix = "p".repeat(65_500).into());
+    let client = world.connect(0, Hello::new("").at(&endless));
+    let assigned = client.offer.as_properties().assigned_client_identifier();
+    assert_eq!(assigned.map(str::len), Some(36));
     let begins = settings(|settings| settings.client_id_prefixes = vec!["a-".into(), "b-".into()]);
     let world = World::with_settings(1, &begins);
     world.connect(0, "b-1");
     world.connect(0, "");
     assert_eq!(world.dial(0, "c-1").heard(), ["CONNACK 0x87", "closed"]);
+}
+
+#[test]
+fn who_has_no_name_in_its_certificate_cannot_choose_one() {
+    let world = World::new(1);
+    let hello = Hello::new("a").user_name("chosen").nameless();
+    let [five, three] = answers(&world, &hello);
+    assert_eq!(five, ["CONNACK 0x86", "closed"]);
+    assert_eq!(three, ["CONNACK 0x86", "closed"]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use wigwag_proto::{
 
 use crate::event::Event;
 use crate::limits::Limits;
-use crate::listener::ListenerSettings;
+use crate::listener::{Certificate, ListenerSettings};
 use crate::node::{Node, ShardId};
 use crate::peer::Envelope;
 use crate::policy::{AllowAll, Policy};
@@ -188,7 +188,7 @@ impl World {
     pub(super) fn dial(&self, shard: usize, hello: impl Into<Hello>) -> Client {
         let hello = hello.into();
         let peer = crate::Peer {
-            certificate_name: hello.certificate_name.as_deref().map(Into::into),
+            certificate: hello.certificate.clone(),
             ..crate::Peer::default()
         };
         let client = self.open_at(shard, hello.version, &hello.listener, peer);
@@ -793,7 +793,7 @@ pub(super) struct Hello {
     user_name: Option<String>,
     password: Option<String>,
     listener: Arc<ListenerSettings>,
-    certificate_name: Option<String>,
+    certificate: Certificate,
     acknowledges: bool,
 }
 
@@ -817,7 +817,7 @@ impl Hello {
             user_name: None,
             password: None,
             listener: Arc::default(),
-            certificate_name: None,
+            certificate: Certificate::NotAsked,
             acknowledges: true,
         }
     }
@@ -888,9 +888,15 @@ impl Hello {
         self
     }
 
+    /// Has to have a name by its certificate, and has none.
+    pub(super) fn nameless(mut self) -> Hello {
+        self.certificate = Certificate::Nameless;
+        self
+    }
+
     /// Has a certificate that names it.
     pub(super) fn certified(mut self, name: &str) -> Hello {
-        self.certificate_name = Some(name.to_owned());
+        self.certificate = Certificate::Names(name.into());
         self
     }
 
