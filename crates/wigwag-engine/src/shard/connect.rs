@@ -224,7 +224,13 @@ impl Shard {
             return Err(ReasonCode::RetainNotSupported);
         }
         if will.payload.len() > self.settings.limits.payload_size_max {
-            return Err(ReasonCode::PacketTooLarge);
+            // MQTT 3.x has no word for it, and Mosquitto takes this one.
+            let is_sayable = connect.version.has_properties();
+            return Err(if is_sayable {
+                ReasonCode::PacketTooLarge
+            } else {
+                ReasonCode::NotAuthorized
+            });
         }
         if let Some(mount_point) = &listener.mount_point {
             will.topic = mount::name(will.topic, mount_point, &mut self.mounted)
