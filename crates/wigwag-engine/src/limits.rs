@@ -29,7 +29,8 @@ pub struct Limits {
     /// Length of a payload; a PUBLISH with more is answered with `0x97` and goes nowhere, a Will with more is
     /// refused with `0x95`.
     pub payload_size_max: usize,
-    /// Receive Maximum that clients are told. One that exceeds it twofold is disconnected with `0x93`.
+    /// Receive Maximum that clients are told. One that exceeds it twofold is disconnected with `0x93`. Clients of
+    /// MQTT 3.x, which cannot be told, may have 4096 in any case.
     pub receive_maximum: u16,
     /// Topic Names behind the aliases of one connection, together; more end it with `0x97`.
     pub topic_alias_bytes_max: usize,

@@ -60,6 +60,10 @@ impl<'a> Carried<'a> {
     }
 }
 
+/// Unreleased QoS 2 messages of a client that cannot be told a Receive Maximum. Mosquitto as a bridge sends all
+/// that has waited at once.
+const UNTOLD_UNRELEASED_MAX: usize = 4_096;
+
 impl Shard {
     pub(super) fn handle_publish(
         &mut self,
@@ -193,7 +197,9 @@ impl Shard {
             } else {
                 2
             };
-            if session.inbound.len() >= forgiven * usize::from(unreleased_max) {
+            let untold_max = if is_told { 0 } else { UNTOLD_UNRELEASED_MAX };
+            let unreleased_max = (forgiven * usize::from(unreleased_max)).max(untold_max);
+            if session.inbound.len() >= unreleased_max {
                 let what = CloseReason::Quota(
                     "more unreleased QoS 2 messages than the Receive Maximum allows",
                 );

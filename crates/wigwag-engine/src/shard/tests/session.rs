@@ -1,6 +1,6 @@
 //! Sessions between connections: what waits, what is sent again, and when they end.
 
-use wigwag_proto::ReasonCode;
+use wigwag_proto::{ReasonCode, Version};
 
 use super::world::{Hello, Publication, Q0, Q1, Q2, World};
 use crate::event::{DropReason, Event};
@@ -252,6 +252,15 @@ fn unreleased_messages_are_bounded() {
     assert_eq!(client.heard().len(), 10);
     client.publish("t", "m", Q2);
     assert_eq!(client.heard(), ["DISCONNECT 0x93", "closed"]);
+    // Who could not be told may send more, but not without end.
+    let old = world.connect(0, Hello::new("old").version(Version::V3_1_1));
+    old.stop_acknowledging();
+    for _ in 0..4_096 {
+        old.publish("t", "m", Q2);
+    }
+    assert_eq!(old.heard().len(), 4_096);
+    old.publish("t", "m", Q2);
+    assert_eq!(old.heard(), ["closed"]);
 }
 
 #[test]
