@@ -1,21 +1,16 @@
 //! Takes connections and hands their sockets to the workers, one after the other in turn.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-#[cfg(unix)]
-use std::os::unix::net::UnixListener;
-#[cfg(unix)]
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use tokio::sync::watch;
-
 use crate::conf::config::LogType;
-use crate::entrance::{Entrance, Guest, Socket};
-use crate::listener::BoundListener;
+use crate::doors::Door;
+#[cfg(unix)]
+use crate::doors::SocketFile;
+use crate::entrance::{Guest, Socket};
 use crate::logging::{Log, log_connection};
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
@@ -23,35 +18,6 @@ use crate::observer::Observer;
 /// How long to wait when the system cannot give us a connection that is there, for want of descriptors
 /// or memory: it will still be there.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
-
-/// A socket that listens, and what it leads into.
-#[derive(Debug)]
-pub(crate) struct Door {
-    pub(crate) listening: Listening,
-    pub(crate) bound: BoundListener,
-    pub(crate) entrance: Arc<Entrance>,
-}
-
-/// A socket that listens.
-#[derive(Debug)]
-pub(crate) enum Listening {
-    Tcp(TcpListener),
-    #[cfg(unix)]
-    Unix(UnixListener, SocketFile),
-}
-
-/// The file of a Unix socket: it goes when nobody listens on it any more, also if nobody ever did.
-#[cfg(unix)]
-#[derive(Debug)]
-pub(crate) struct SocketFile(pub(crate) PathBuf);
-
-#[cfg(unix)]
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Somebody may have removed it already.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// Somebody who has come in.
 #[derive(Debug)]
@@ -62,7 +28,7 @@ pub(crate) struct Arrival {
 }
 
 /// The runtime's view of a socket that listens.
-enum Acceptor {
+pub(crate) enum Acceptor {
     Tcp(tokio::net::TcpListener),
     #[cfg(unix)]
     Unix {
@@ -72,37 +38,34 @@ enum Acceptor {
 }
 
 /// Who hears of connections.
-pub(crate) struct Hearers<'a> {
-    pub(crate) workers: &'a [Mailbox],
-    pub(crate) observer: &'a Observer,
-    pub(crate) log: &'a Log,
+#[derive(Debug)]
+pub(crate) struct Hearers {
+    pub(crate) workers: Arc<[Mailbox]>,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) log: Log,
+    /// Whose turn it is.
+    pub(crate) turn: AtomicUsize,
 }
 
-/// Accepts on all sockets until the sender of `stop` is gone.
-pub(crate) async fn run(doors: Vec<Door>, hearers: Hearers<'_>, mut stop: watch::Receiver<()>) {
-    let turn = AtomicUsize::new(0);
-    let accept_all = join_all(doors.into_iter().map(|door| keep(door, &hearers, &turn)));
-    tokio::select! {
-        _ = accept_all => {}
-        _ = stop.changed() => {}
-    }
-}
-
-async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
+/// Accepts on a socket for ever. Dropping the future closes it.
+pub(crate) async fn keep(door: Door, hearers: Arc<Hearers>) {
     let Door {
         listening,
-        bound,
-        entrance,
+        address,
+        leads_to,
+        // Declared before the socket, dropped behind it.
+        open: _open,
     } = door;
     let Hearers {
         workers,
         observer,
         log,
-    } = hearers;
-    let acceptor = match Acceptor::new(listening) {
+        turn,
+    } = &*hearers;
+    let acceptor = match listening.into_acceptor() {
         Ok(acceptor) => acceptor,
         Err(error) => {
-            let what = format_args!("Error: {bound} cannot be used: {error}.");
+            let what = format_args!("Error: The socket on {address} cannot be used: {error}.");
             return log.write(LogType::Error, what);
         }
     };
@@ -110,10 +73,10 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
         match acceptor.accept().await {
             Ok((socket, from)) => {
                 observer.count_socket();
-                let Some(guest) = entrance.admit(from, log) else {
+                let Some(guest) = leads_to.load_full().admit(from, log) else {
                     continue;
                 };
-                log_connection(log, from, bound.address.port().unwrap_or(0));
+                log_connection(log, from, address.port().unwrap_or(0));
                 let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
                 let (before, after) = workers.split_at(next);
                 let arrival = Arrival {
@@ -130,8 +93,10 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
             // The peer was gone before it was its turn.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                let what = format_args!("Warning: Cannot accept a connection on {bound}: {error}.");
-                log.write(LogType::Warning, what);
+                log.write(
+                    LogType::Warning,
+                    format_args!("Warning: Cannot accept a connection on {address}: {error}."),
+                );
                 tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
         }
@@ -139,19 +104,6 @@ async fn keep(door: Door, hearers: &Hearers<'_>, turn: &AtomicUsize) {
 }
 
 impl Acceptor {
-    fn new(listening: Listening) -> io::Result<Acceptor> {
-        match listening {
-            Listening::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Acceptor::Tcp),
-            #[cfg(unix)]
-            Listening::Unix(socket, file) => {
-                tokio::net::UnixListener::from_std(socket).map(|listener| Acceptor::Unix {
-                    listener,
-                    _file: file,
-                })
-            }
-        }
-    }
-
     /// A connection, and where it comes from if that can be said.
     async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {

@@ -4,32 +4,33 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use wigwag_engine::message::MessageRef;
 use wigwag_engine::{Kick, Limits, Node, Settings, ShardId};
-use wigwag_net::accept;
 use wigwag_net::tls::KeyLogFile;
 
-use crate::acceptor::{self, Hearers};
+use crate::acceptor::Hearers;
 use crate::access::{
     AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
 };
 use crate::conf::Config;
-use crate::conf::config::Protocol;
 use crate::desk::{Desk, OpenDesk, Order};
+use crate::doors::{Doorkeeper, OpenListener};
 use crate::entrance::House;
-use crate::http::{self, About, HttpListener, ListenerNotice};
-use crate::listener::{Address, BoundListener, Listener, StartError};
+use crate::http::{ClosedHttp, HttpKeeper, HttpListener, OpenHttp};
+use crate::listener::{BoundListener, Listener, StartError};
 use crate::logging::Log;
 use crate::machine;
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
 use crate::opening::{self, Common};
 use crate::plan;
-use crate::reload::Start;
+use crate::reload::Standing;
 use crate::worker::Worker;
 
 /// How often `$SYS` is published unless somebody says otherwise.
@@ -120,12 +121,11 @@ impl Builder {
         self.websocket_head_size_max = usize::from(config.limits.packet_buffer_size);
         self.sys_interval = config.sys_interval;
         let listeners = plan::listeners(config, ports);
-        let said: Vec<&_> = listeners.iter().map(|listener| &listener.said).collect();
+        let said = listeners.iter().map(|listener| Some(&listener.said));
+        let said: Vec<_> = said.collect();
         self.access = Some(AccessSettings::from_config(config, &said));
         self.listeners.extend(listeners);
         self.http.extend(plan::http_listeners(config));
-        let metrics = config.metrics_listeners.iter().copied();
-        self.http.extend(metrics.map(HttpListener::metrics));
         self.ports = ports.to_vec();
         self.config = Some(config.clone());
         self
@@ -174,23 +174,21 @@ impl Builder {
         let house = Arc::new(House::default());
         house.set_guests_max(self.max_connections);
         let key_log = self.tls_key_log.as_deref().map(open_key_log).transpose()?;
-        let (entrances, doors) = opening::open(
-            &self.listeners,
-            &house,
-            &Common {
-                limits: &self.settings.limits,
-                head_size_max: self.websocket_head_size_max,
-                key_log: key_log.clone(),
-                log: &self.log,
-            },
-        )?;
-        let listeners: Vec<BoundListener> = doors.iter().map(|door| door.bound.clone()).collect();
-        let served = self
-            .http
-            .iter()
-            .map(|listener| bind_http(listener.addr()))
+        let common = Common {
+            limits: &self.settings.limits,
+            head_size_max: self.websocket_head_size_max,
+            key_log: key_log.clone(),
+            log: &self.log,
+        };
+        let numbers = 0..u16::MAX;
+        let closed = (numbers.zip(&self.listeners))
+            .map(|(number, listener)| opening::prepare(number, listener, &house, &common))
             .collect::<Result<Vec<_>, _>>()?;
-        let http_addrs = served.iter().map(|(_, addr)| *addr).collect();
+        if !closed.is_empty() && closed.iter().all(|closed| closed.sockets.is_empty()) {
+            return Err(StartError::Nowhere);
+        }
+        let served =
+            (self.http.into_iter().map(ClosedHttp::bind)).collect::<Result<Vec<_>, _>>()?;
 
         let shards = self.shards.map_or_else(one_per_core, NonZeroU16::get);
         let node = Arc::new(Node::new(shards, fastrand::u64(..)));
@@ -205,22 +203,43 @@ impl Builder {
         observer.begin(self.sys_interval);
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
+        let accepting = runtime()?;
+        let doorkeeper = Doorkeeper::new(
+            accepting.handle(),
+            Hearers {
+                workers: Arc::clone(&mailboxes),
+                observer: Arc::clone(&observer),
+                log: self.log.clone(),
+                turn: AtomicUsize::new(0),
+            },
+        );
+        let observing = runtime()?;
+        let next_number = u16::try_from(closed.len()).unwrap_or(u16::MAX);
+        let listeners = closed.into_iter().map(|closed| doorkeeper.open(closed));
+        let listeners: Vec<OpenListener> = listeners.collect();
         // Dropped when something below fails, which stops what has been started.
         let mut broker = Broker {
-            listeners,
+            listeners: listeners.iter().flat_map(OpenListener::bound).collect(),
             mailboxes: Arc::clone(&mailboxes),
             stop: Some(stop),
             all_stopped,
             observer: Arc::clone(&observer),
-            http_addrs,
-            start: Start {
+            http_addrs: Vec::new(),
+            standing: Standing {
                 config: self.config,
                 ports: self.ports,
-                listeners: self.listeners,
-                entrances,
+                listeners,
+                next_number,
+                doorkeeper,
                 house,
                 key_log,
                 claimed_topics: self.settings.claimed_topics.clone(),
+                http: Vec::new(),
+                http_keeper: HttpKeeper {
+                    runtime: observing.handle().clone(),
+                    observer: Arc::clone(&observer),
+                    about: Arc::default(),
+                },
             },
             log: self.log.clone(),
             access: None,
@@ -230,16 +249,11 @@ impl Builder {
             .transpose()?
             .map(Arc::new);
         broker.access.clone_from(&access);
-        if let Some(access) = &access {
-            let gated = |listener: HttpListener| match listener.said_index() {
-                Some(index) => listener.gate(access.gate(index)),
-                None => listener,
-            };
-            self.http = std::mem::take(&mut self.http)
-                .into_iter()
-                .map(gated)
-                .collect();
-        }
+        broker.standing.http = (served.into_iter())
+            .map(|closed| closed.gated(access.as_ref()))
+            .map(|closed| broker.standing.http_keeper.open(closed))
+            .collect();
+        broker.follow_listeners();
         let desk: Arc<dyn Desk> = match access {
             Some(access) => access,
             None => match self.authority.take() {
@@ -252,9 +266,7 @@ impl Builder {
             let (node, settings) = (Arc::clone(&node), self.settings.clone());
             let (mailboxes, running) = (Arc::clone(&mailboxes), running.clone());
             let (log, desk) = (self.log.clone(), Arc::clone(&desk));
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = runtime()?;
             thread::Builder::new()
                 .name(format!("wigwag-shard-{id}"))
                 .spawn(move || {
@@ -264,39 +276,24 @@ impl Builder {
         }
         // The workers have it: it ends with the last of them.
         drop(desk);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let about = Arc::new(About {
-            listeners: notices(&broker, &self.http),
-        });
         let (sys_interval, still_running) = (self.sys_interval, running.clone());
-        let (watching, stop_watching) = (Arc::clone(&observer), stopping.clone());
+        let stop_observing = stopping.clone();
         thread::Builder::new()
             .name("wigwag-observe".to_owned())
             .spawn(move || {
-                runtime.block_on(async {
-                    for ((socket, _), listener) in served.into_iter().zip(self.http) {
-                        let (observer, about) = (Arc::clone(&watching), Arc::clone(&about));
-                        tokio::spawn(http::serve(socket, listener, observer, about));
-                    }
-                    watching.run(sys_interval, stop_watching).await;
-                });
+                observing.block_on(observer.run(sys_interval, stop_observing));
+                // With what is served on it.
+                drop(observing);
                 drop(still_running);
             })?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let log = self.log.clone();
+        let mut stop_accepting = stopping;
         thread::Builder::new()
             .name("wigwag-accept".to_owned())
             .spawn(move || {
-                let hearers = Hearers {
-                    workers: &mailboxes,
-                    observer: &observer,
-                    log: &log,
-                };
-                runtime.block_on(acceptor::run(doors, hearers, stopping));
+                // Nothing is ever sent: the sender goes when the broker stops.
+                let _ = accepting.block_on(stop_accepting.changed());
+                // With the sockets.
+                drop(accepting);
                 drop(running);
             })?;
         Ok(broker)
@@ -311,43 +308,12 @@ fn open_key_log(path: &Path) -> Result<Arc<KeyLogFile>, StartError> {
     Ok(Arc::new(file))
 }
 
-/// What the HTTP API tells of all listeners.
-fn notices(broker: &Broker, http: &[HttpListener]) -> Vec<ListenerNotice> {
-    let said = &broker.start.listeners;
-    let mqtt = broker
-        .listeners
-        .iter()
-        .map(|bound| ListenerNotice::mqtt(bound, said.get(usize::from(bound.number))));
-    let served = broker.http_addrs.iter().zip(http);
-    let api = served.filter(|(_, listener)| listener.serves_api());
-    let http = api.map(|(addr, listener)| {
-        let config = broker.start.config.as_ref();
-        let said = config
-            .zip(listener.said_index())
-            .and_then(|(config, index)| {
-                let mut http =
-                    (config.listeners.iter()).filter(|said| said.protocol == Protocol::HttpApi);
-                http.nth(usize::from(index))
-            });
-        let allow_anonymous = match said {
-            Some(said) => said.security.allow_anonymous,
-            None => !listener.is_guarded(),
-        };
-        ListenerNotice::http(addr.port(), allow_anonymous)
-    });
-    mqtt.chain(http).collect()
-}
-
-fn bind_http(addr: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
-    accept::listen(addr)
-        .and_then(|socket| {
-            let addr = socket.local_addr()?;
-            Ok((socket, addr))
-        })
-        .map_err(|source| StartError::Listen {
-            address: Address::Tcp(addr),
-            source,
-        })
+/// Of a thread.
+fn runtime() -> Result<Runtime, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime)
 }
 
 fn one_per_core() -> u16 {
@@ -364,7 +330,7 @@ pub struct Broker {
     all_stopped: mpsc::Receiver<()>,
     observer: Arc<Observer>,
     http_addrs: Vec<SocketAddr>,
-    start: Start,
+    standing: Standing,
     log: Log,
     access: Option<Arc<AccessDesk>>,
 }
@@ -434,23 +400,43 @@ impl Broker {
     /// Waits for the disk. A broker that began without access rules goes on without.
     pub fn reload_access(&self, settings: &AccessSettings) -> Result<(), AccessError> {
         if let Some(access) = &self.access {
-            self.kick(access.reload(settings)?);
+            let ready = access.prepare(settings, &[])?;
+            self.kick(access.exchange(ready));
         }
         Ok(())
     }
 
-    pub(crate) const fn start_state(&self) -> &Start {
-        &self.start
+    pub(crate) const fn standing(&mut self) -> &mut Standing {
+        &mut self.standing
     }
 
     pub(crate) const fn log(&self) -> &Log {
         &self.log
     }
 
+    pub(crate) const fn access(&self) -> Option<&Arc<AccessDesk>> {
+        self.access.as_ref()
+    }
+
+    /// Tells of the listeners that there are.
+    pub(crate) fn follow_listeners(&mut self) {
+        let Standing {
+            listeners, http, ..
+        } = &self.standing;
+        self.listeners = listeners.iter().flat_map(OpenListener::bound).collect();
+        self.http_addrs = http.iter().map(|open| open.addr).collect();
+        let mqtt = listeners.iter().flat_map(OpenListener::notices);
+        let http = http.iter().filter_map(OpenHttp::notice);
+        let about = &self.standing.http_keeper.about;
+        about.listeners.store(Arc::new(mqtt.chain(http).collect()));
+    }
+
     fn begin_to_stop(&mut self) {
         self.stop = None;
         // Its threads end when nobody has questions for them.
         self.access = None;
+        self.standing.http.clear();
+        self.mailboxes.iter().for_each(Mailbox::stop);
         self.mailboxes.iter().for_each(Mailbox::stop);
     }
 }

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
 use wigwag_engine::{Certificate, ListenerSettings, Peer};
@@ -24,8 +24,11 @@ use crate::machine;
 /// A listener from inside.
 #[derive(Debug)]
 pub(crate) struct Entrance {
+    number: u16,
     rules: ArcSwap<Rules>,
     guests: AtomicU32,
+    /// For ever: who is on the way in does not get there.
+    is_closed: AtomicBool,
     house: Arc<House>,
 }
 
@@ -103,8 +106,10 @@ impl House {
 impl Entrance {
     pub(crate) fn new(rules: Rules, house: &Arc<House>) -> Entrance {
         Entrance {
+            number: rules.settings.number,
             rules: ArcSwap::from_pointee(rules),
             guests: AtomicU32::new(0),
+            is_closed: AtomicBool::new(false),
             house: Arc::clone(house),
         }
     }
@@ -112,6 +117,16 @@ impl Entrance {
     /// Lets other rules hold for those who come after.
     pub(crate) fn set_rules(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
+    }
+
+    /// Of the listener, which no other one ever gets.
+    pub(crate) const fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Lets nobody in from here on.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
     }
 
     /// A place for somebody, if there is one left.
@@ -149,6 +164,13 @@ fn count_up(count: &AtomicU32, most: u32) -> bool {
     count
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, up)
         .is_ok()
+}
+
+impl Guest {
+    /// Whether its listener has been closed since it came.
+    pub(crate) fn is_too_late(&self) -> bool {
+        self.entrance.is_closed.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for Guest {

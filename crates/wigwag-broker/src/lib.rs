@@ -30,6 +30,7 @@ pub mod sys;
 mod acceptor;
 mod certificates;
 mod desk;
+mod doors;
 mod entrance;
 mod listener;
 mod machine;

@@ -19,6 +19,15 @@ pub enum Transport {
     WebSocket,
 }
 
+impl Transport {
+    pub(crate) const fn of(said: &Said) -> Transport {
+        match said.protocol {
+            Protocol::WebSockets => Transport::WebSocket,
+            Protocol::Mqtt | Protocol::HttpApi => Transport::Tcp,
+        }
+    }
+}
+
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -8,13 +8,13 @@ use wigwag_engine::Limits;
 use wigwag_net::accept::{self, Rules as WebSocketRules};
 use wigwag_net::tls::KeyLogFile;
 
-#[cfg(unix)]
-use crate::acceptor::SocketFile;
-use crate::acceptor::{Door, Listening};
 use crate::certificates::{self, CertificateError};
 use crate::conf::config::{Bind, CertificateName, Domain, Listener as Said, LogType, Protocol};
+#[cfg(unix)]
+use crate::doors::SocketFile;
+use crate::doors::{ClosedListener, Listening, Sockets};
 use crate::entrance::{Entrance, House, Rules};
-use crate::listener::{Address, BoundListener, Listener, StartError, Transport};
+use crate::listener::{Address, Listener, StartError};
 use crate::logging::Log;
 use crate::plan;
 
@@ -27,39 +27,28 @@ pub(crate) struct Common<'a> {
     pub(crate) log: &'a Log,
 }
 
-/// Opens all listeners, or none of them.
-pub(crate) fn open(
-    listeners: &[Listener],
+/// Makes everything of a listener ready but the taking of connections.
+pub(crate) fn prepare(
+    number: u16,
+    listener: &Listener,
     house: &Arc<House>,
     common: &Common<'_>,
-) -> Result<(Vec<Arc<Entrance>>, Vec<Door>), StartError> {
-    let mut entrances = Vec::new();
-    let mut doors = Vec::new();
-    for (number, listener) in (0..).zip(listeners) {
-        let rules = rules(number, &listener.said, common)?;
-        let is_tls = rules.tls.is_some();
-        let entrance = Arc::new(Entrance::new(rules, house));
-        let sockets = match listen(&listener.said.bind, common.log) {
-            // Another of them will do.
-            Err(_) if listener.is_optional => Vec::new(),
-            sockets => sockets?,
-        };
-        doors.extend(sockets.into_iter().map(|(listening, address)| Door {
-            listening,
-            bound: BoundListener {
-                number,
-                transport: transport(&listener.said),
-                is_tls,
-                address,
-            },
-            entrance: Arc::clone(&entrance),
-        }));
-        entrances.push(entrance);
+) -> Result<ClosedListener, StartError> {
+    let rules = rules(number, &listener.said, common)?;
+    Ok(ClosedListener {
+        listener: listener.clone(),
+        entrance: Arc::new(Entrance::new(rules, house)),
+        sockets: sockets(listener, common.log)?,
+    })
+}
+
+/// Opens the sockets of a listener. One that may be left out may have none.
+pub(crate) fn sockets(listener: &Listener, log: &Log) -> Result<Sockets, StartError> {
+    match listen(&listener.said.bind, log) {
+        // Another of them will do.
+        Err(_) if listener.is_optional => Ok(Vec::new()),
+        sockets => sockets,
     }
-    if doors.is_empty() && !listeners.is_empty() {
-        return Err(StartError::Nowhere);
-    }
-    Ok((entrances, doors))
 }
 
 /// What holds behind a listener. Its files are read here.
@@ -92,14 +81,7 @@ pub(crate) fn rules(
     })
 }
 
-fn transport(listener: &Said) -> Transport {
-    match listener.protocol {
-        Protocol::WebSockets => Transport::WebSocket,
-        Protocol::Mqtt | Protocol::HttpApi => Transport::Tcp,
-    }
-}
-
-fn listen(bind: &Bind, log: &Log) -> Result<Vec<(Listening, Address)>, StartError> {
+fn listen(bind: &Bind, log: &Log) -> Result<Sockets, StartError> {
     match bind {
         #[cfg(unix)]
         Bind::Unix(path) => {
@@ -131,13 +113,13 @@ fn listen_tcp(
     interface: Option<&str>,
     domain: Option<Domain>,
     log: &Log,
-) -> Result<Vec<(Listening, Address)>, StartError> {
+) -> Result<Sockets, StartError> {
     let wanted = |addr: &SocketAddr| match domain {
         None => true,
         Some(Domain::Ipv4) => addr.is_ipv4(),
         Some(Domain::Ipv6) => addr.is_ipv6(),
     };
-    let mut sockets: Vec<(Listening, Address)> = Vec::new();
+    let mut sockets = Sockets::new();
     let mut port = port;
     for mut addr in addresses(host, port)?.into_iter().filter(wanted) {
         addr.set_port(port);

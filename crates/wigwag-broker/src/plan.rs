@@ -115,15 +115,21 @@ pub(crate) fn listeners(config: &Config, ports: &[u16]) -> Vec<Listener> {
 /// Where HTTP is served. The reader takes nothing but addresses in numbers for it.
 pub(crate) fn http_listeners(config: &Config) -> Vec<HttpListener> {
     let http = (config.listeners.iter()).filter(|said| said.protocol == Protocol::HttpApi);
+    let metrics = config.metrics_listeners.iter().copied();
     http.zip(0..)
         .filter_map(|(said, index)| match &said.bind {
             Bind::Tcp { host, port, .. } => {
                 let host = host.as_deref().unwrap_or("0.0.0.0");
                 let addr = SocketAddr::new(host.parse().ok()?, *port);
-                Some(HttpListener::api(addr, said.http_dir.clone()).said(index))
+                Some(
+                    HttpListener::api(addr, said.http_dir.clone())
+                        .said(index, said.security.allow_anonymous),
+                )
             }
             Bind::Unix(_) => None,
         })
+        .chain(metrics.map(HttpListener::metrics))
+        .map(HttpListener::configured)
         .collect()
 }
 

@@ -1,111 +1,375 @@
 //! A configuration that is read again while the broker runs.
 //!
-//! Everything is made ready before anything is changed, so a reload that fails leaves all as it was. What
-//! has been granted to clients that are connected stays; listeners stay where they are.
+//! Everything is made ready before anything is changed, so a reload that fails leaves all as it was: files
+//! are read, sockets are opened, and only then what is new takes the place of what was. What has been granted
+//! to clients that are connected stays; a listener that goes takes its connections with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use wigwag_engine::proto::ReasonCode;
+use wigwag_engine::{Kick, Who};
 use wigwag_net::tls::KeyLogFile;
 
-use crate::access::{AccessError, AccessSettings};
+use crate::access::{AccessDesk, AccessError, AccessSettings};
 use crate::broker::Broker;
 use crate::certificates::CertificateError;
 use crate::conf::Config;
-use crate::conf::config::Bind;
+use crate::conf::config::Listener as Said;
+use crate::doors::{ClosedListener, Doorkeeper, OpenListener, Sockets};
 use crate::entrance::{Entrance, House, Rules};
-use crate::listener::Listener;
+use crate::http::{ClosedHttp, HttpKeeper, HttpListener, OpenHttp};
+use crate::listener::{Listener, StartError};
+use crate::logging::Log;
 use crate::machine;
 use crate::opening::{self, Common};
 use crate::plan;
+
+/// Numbers that listeners get; further up are those that serve HTTP.
+const NUMBERS: u16 = 32_768;
 
 /// Why a reload has changed nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// A listener is no longer there, or there is one more.
-    #[error(
-        "It is not currently possible to add/remove listeners when reloading the config file: {0} needs a restart"
-    )]
-    Listeners(String),
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] StartError),
     /// A file of a listener's TLS cannot be used.
     #[error(transparent)]
     Certificates(#[from] CertificateError),
     /// A file of access cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Every listener that is opened gets another number, and there are no more.
+    #[error("listeners have been exchanged {NUMBERS} times; the broker has to be started again")]
+    Numbers,
 }
 
-/// What a reload needs to know of the start.
+/// What a reload finds.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub(crate) struct Standing {
     /// If there was one.
     pub(crate) config: Option<Config>,
     /// The ports of local only mode.
     pub(crate) ports: Vec<u16>,
-    pub(crate) listeners: Vec<Listener>,
-    /// In the same order.
-    pub(crate) entrances: Vec<Arc<Entrance>>,
+    /// By their numbers.
+    pub(crate) listeners: Vec<OpenListener>,
+    /// Of the next listener.
+    pub(crate) next_number: u16,
+    pub(crate) doorkeeper: Doorkeeper,
     pub(crate) house: Arc<House>,
     pub(crate) key_log: Option<Arc<KeyLogFile>>,
     pub(crate) claimed_topics: Vec<Box<str>>,
+    pub(crate) http: Vec<OpenHttp>,
+    pub(crate) http_keeper: HttpKeeper,
+}
+
+/// What becomes of the listeners.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Changes {
+    /// They stay: which of those that are there, and which of those that are wanted.
+    kept: Vec<(usize, usize)>,
+    /// Their sockets stay and lead somewhere else.
+    exchanged: Vec<(usize, usize)>,
+    /// Wanted ones that are not there.
+    new: Vec<usize>,
+    /// Those that are no longer wanted.
+    gone: Vec<usize>,
+}
+
+impl Changes {
+    /// A listener is the same one if it is in the same place and its connections come in the same way.
+    fn find(present: &[OpenListener], wanted: &[Listener]) -> Changes {
+        let mut changes = Changes::default();
+        let mut is_found = vec![false; present.len()];
+        for (index, wanted) in wanted.iter().enumerate() {
+            let found = present.iter().zip(&is_found).position(|(open, is_found)| {
+                !is_found && open.listener.said.bind == wanted.said.bind
+            });
+            let Some(found) = found else {
+                changes.new.push(index);
+                continue;
+            };
+            is_found[found] = true;
+            if present[found].carries_like(wanted) {
+                changes.kept.push((found, index));
+            } else {
+                changes.exchanged.push((found, index));
+            }
+        }
+        let gone = is_found
+            .iter()
+            .enumerate()
+            .filter(|(_, is_found)| !**is_found);
+        changes.gone = gone.map(|(index, _)| index).collect();
+        changes
+    }
 }
 
 impl Broker {
-    /// Lets a configuration hold that has been read again: certificates, limits, access, and what is said of
-    /// listeners. Answers with the options that have another value and keep the old one until the broker is
-    /// started again.
+    /// Lets a configuration hold that has been read again: listeners, certificates, limits, access. Answers
+    /// with the options that have another value and keep the old one until the broker is started again.
+    ///
+    /// Listeners that are new are opened, those that are gone are closed, and so are the connections that came
+    /// by them, with DISCONNECT 0x98. Whatever cannot be read or opened leaves all as it was.
     ///
     /// Waits for the disk.
-    pub fn reload(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
+    pub fn reload(&mut self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let outcome = self.exchange_all(config);
         self.observer().note_reload(outcome.is_ok());
         outcome
     }
 
-    fn exchange_all(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
-        let start = self.start_state();
+    fn exchange_all(&mut self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
+        let log = self.log().clone();
+        let access = self.access().cloned();
+        let standing = self.standing();
         let mut settings = plan::settings(config);
         machine::bound(&mut settings);
-        settings.claimed_topics.clone_from(&start.claimed_topics);
+        settings.claimed_topics.clone_from(&standing.claimed_topics);
         let common = Common {
             limits: &settings.limits,
             head_size_max: usize::from(config.limits.packet_buffer_size),
-            key_log: start.key_log.clone(),
-            log: self.log(),
+            key_log: standing.key_log.clone(),
+            log: &log,
         };
-        let wanted = plan::listeners(config, &start.ports);
-        let listeners = matched(&start.listeners, &wanted)?;
-        let rules = listeners
-            .iter()
-            .zip(0..)
-            .map(|(listener, number)| opening::rules(number, &listener.said, &common))
+        let wanted = plan::listeners(config, &standing.ports);
+        let changes = Changes::find(&standing.listeners, &wanted);
+        let (numbers, next_number) = standing.numbers(&changes, wanted.len())?;
+        let rules = (wanted.iter().zip(&numbers))
+            .map(|(listener, &number)| opening::rules(number, &listener.said, &common))
             .collect::<Result<Vec<Rules>, _>>()?;
-        // In the order in which they were numbered at the start.
-        let said: Vec<&_> = listeners.iter().map(|listener| &listener.said).collect();
+        let by_number = by_number(&wanted, &numbers, next_number);
+        let access_settings = AccessSettings::from_config(config, &by_number)?;
+        let ready = match &access {
+            Some(access) => Some(access.prepare(&access_settings, &vacant(config, &by_number))?),
+            None => None,
+        };
+        let http = HttpChanges::prepare(&standing.http, config, access.as_ref())?;
         // The last step that may fail.
-        self.reload_access(&AccessSettings::from_config(config, &said)?)?;
-        for (entrance, rules) in start.entrances.iter().zip(rules) {
-            entrance.set_rules(rules);
-        }
-        start
-            .house
-            .set_guests_max(config.limits.global_max_connections);
+        let sockets = standing.open_new(&changes, &wanted, &log)?;
+        // Who comes by a new listener is judged by what is said of it.
+        let kick = access.as_ref().zip(ready);
+        let kick = kick.map(|(access, ready)| access.exchange(ready));
+        let gone = standing.exchange(&changes, wanted, rules, sockets, &log);
+        standing.exchange_http(http, &log);
+        standing.next_number = next_number;
+        (standing.house).set_guests_max(config.limits.global_max_connections);
+        let waits = match &standing.config {
+            Some(before) => waiting(before, config),
+            None => Vec::new(),
+        };
         self.set_settings(&settings);
-        let before = start.config.as_ref();
-        Ok(before.map_or_else(Vec::new, |before| waiting(before, config)))
+        let closed = gone.into_iter().map(|number| Kick {
+            who: Who::Listener(number),
+            reason: ReasonCode::AdministrativeAction,
+            with_will: true,
+        });
+        kick.into_iter()
+            .chain(closed)
+            .for_each(|kick| self.kick(kick));
+        self.follow_listeners();
+        if let Some(access) = access {
+            access.tell_of(config.enable_control_api, self.listeners());
+        }
+        Ok(waits)
     }
 }
 
-/// Options of the process and of sockets hold from the start to the end: which of them have changed?
+/// What is said of each number; nothing of those that no listener has any more.
+fn by_number<'a>(
+    wanted: &'a [Listener],
+    numbers: &[u16],
+    next_number: u16,
+) -> Vec<Option<&'a Said>> {
+    let mut said = vec![None; usize::from(next_number)];
+    for (listener, &number) in wanted.iter().zip(numbers) {
+        if let Some(said) = said.get_mut(usize::from(number)) {
+            *said = Some(&listener.said);
+        }
+    }
+    said
+}
+
+/// The numbers of listeners that are gone and had rules of their own: their clients' sessions keep them.
+fn vacant(config: &Config, by_number: &[Option<&Said>]) -> Vec<u16> {
+    let numbers = (0..).zip(by_number);
+    numbers
+        .filter(|(_, said)| said.is_none() && config.per_listener_settings)
+        .map(|(number, _)| number)
+        .collect()
+}
+
+impl Standing {
+    /// The numbers of the wanted listeners, and the next one.
+    fn numbers(&self, changes: &Changes, wanted: usize) -> Result<(Vec<u16>, u16), ReloadError> {
+        let mut kept = vec![None; wanted];
+        for &(open, index) in &changes.kept {
+            kept[index] = Some(self.listeners[open].number());
+        }
+        let mut next = self.next_number;
+        let numbers = kept.into_iter().map(|kept| {
+            kept.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            })
+        });
+        let numbers = numbers.collect();
+        if next > NUMBERS {
+            return Err(ReloadError::Numbers);
+        }
+        Ok((numbers, next))
+    }
+
+    /// The sockets of the new listeners, in their order. Ports that a listener has that goes are given up for
+    /// that, and taken again if it comes to nothing.
+    fn open_new(
+        &mut self,
+        changes: &Changes,
+        wanted: &[Listener],
+        log: &Log,
+    ) -> Result<Vec<Sockets>, StartError> {
+        let mut opened: Vec<Option<Sockets>> = changes.new.iter().map(|_| None).collect();
+        let mut put_off = Vec::new();
+        let mut in_the_way = BTreeSet::new();
+        for (slot, &index) in changes.new.iter().enumerate() {
+            let bind = &wanted[index].said.bind;
+            let gone = changes.gone.iter().copied();
+            let blocking: Vec<usize> = gone
+                .filter(|&open| self.listeners[open].is_in_the_way_of(bind))
+                .collect();
+            if blocking.is_empty() {
+                opened[slot] = Some(opening::sockets(&wanted[index], log)?);
+            } else {
+                put_off.push((slot, index));
+                in_the_way.extend(blocking);
+            }
+        }
+        for &open in &in_the_way {
+            self.listeners[open].close(log);
+        }
+        let outcome = put_off.into_iter().try_for_each(|(slot, index)| {
+            opened[slot] = Some(opening::sockets(&wanted[index], log)?);
+            Ok(())
+        });
+        let opened: Vec<Sockets> = opened.into_iter().flatten().collect();
+        let mut stay = changes.kept.iter().chain(&changes.exchanged);
+        let is_somewhere = stay.any(|&(open, _)| self.listeners[open].is_there())
+            || opened.iter().any(|sockets| !sockets.is_empty())
+            || wanted.is_empty();
+        match outcome {
+            Ok(()) if is_somewhere => Ok(opened),
+            failed => {
+                drop(opened);
+                for open in in_the_way {
+                    self.listeners[open].open_again(&self.doorkeeper, log);
+                }
+                Err(failed.err().unwrap_or(StartError::Nowhere))
+            }
+        }
+    }
+
+    /// Lets everything hold that has been made ready. Answers with the numbers of the listeners that are gone.
+    fn exchange(
+        &mut self,
+        changes: &Changes,
+        wanted: Vec<Listener>,
+        rules: Vec<Rules>,
+        sockets: Vec<Sockets>,
+        log: &Log,
+    ) -> Vec<u16> {
+        let mut gone = Vec::new();
+        let mut wanted: Vec<_> = wanted.into_iter().zip(rules).map(Some).collect();
+        for &(open, index) in &changes.kept {
+            if let Some((listener, rules)) = wanted[index].take() {
+                self.listeners[open].entrance().set_rules(rules);
+                self.listeners[open].listener = listener;
+            }
+        }
+        for &(open, index) in &changes.exchanged {
+            if let Some((listener, rules)) = wanted[index].take() {
+                let open = &mut self.listeners[open];
+                gone.push(open.number());
+                open.entrance().close();
+                open.lead_to(&Arc::new(Entrance::new(rules, &self.house)));
+                open.listener = listener;
+            }
+        }
+        for &open in changes.gone.iter().rev() {
+            let mut open = self.listeners.remove(open);
+            gone.push(open.number());
+            open.entrance().close();
+            open.close(log);
+        }
+        for ((listener, rules), sockets) in wanted.into_iter().flatten().zip(sockets) {
+            self.listeners.push(self.doorkeeper.open(ClosedListener {
+                listener,
+                entrance: Arc::new(Entrance::new(rules, &self.house)),
+                sockets,
+            }));
+        }
+        self.listeners.sort_by_key(OpenListener::number);
+        gone
+    }
+}
+
+/// What becomes of the listeners for HTTP.
+struct HttpChanges {
+    /// What is served from here on where a line of the configuration asks for it, in the order of those that
+    /// are open; nothing where none does any more.
+    kept: Vec<Option<HttpListener>>,
+    new: Vec<ClosedHttp>,
+}
+
+impl HttpChanges {
+    /// Opens the sockets of the new ones.
+    fn prepare(
+        present: &[OpenHttp],
+        config: &Config,
+        access: Option<&Arc<AccessDesk>>,
+    ) -> Result<HttpChanges, StartError> {
+        let mut kept: Vec<Option<HttpListener>> = present.iter().map(|_| None).collect();
+        let mut new = Vec::new();
+        for wanted in plan::http_listeners(config) {
+            let wanted = wanted.gated(access);
+            let mut open = present.iter().zip(&mut kept);
+            let free = open.find(|(open, kept)| {
+                kept.is_none()
+                    && open.listener.is_configured()
+                    && open.listener.addr() == wanted.addr()
+            });
+            match free {
+                Some((_, kept)) => *kept = Some(wanted),
+                None => new.push(ClosedHttp::bind(wanted)?),
+            }
+        }
+        Ok(HttpChanges { kept, new })
+    }
+}
+
+impl Standing {
+    fn exchange_http(&mut self, changes: HttpChanges, log: &Log) {
+        let open = std::mem::take(&mut self.http);
+        for (mut open, kept) in open.into_iter().zip(changes.kept) {
+            match kept {
+                Some(listener) => self.http_keeper.exchange(&mut open, listener),
+                None if open.listener.is_configured() => {
+                    open.close(log);
+                    continue;
+                }
+                None => {}
+            }
+            self.http.push(open);
+        }
+        let new = changes.new.into_iter();
+        self.http
+            .extend(new.map(|closed| self.http_keeper.open(closed)));
+    }
+}
+
+/// Options of the process hold from the start to the end: which of them have changed?
 fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
-    let sockets = |config: &Config| -> Vec<Bind> {
-        let mut binds: Vec<Bind> = (config.listeners.iter())
-            .map(|listener| listener.bind.clone())
-            .collect();
-        binds.sort_by_key(ToString::to_string);
-        binds
-    };
-    let http = |config: &Config| format!("{:?}", plan::http_listeners(config));
     [
         ("user", before.process.user != after.process.user),
         (
@@ -113,113 +377,8 @@ fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
             before.process.pid_file != after.process.pid_file,
         ),
         ("sys_interval", before.sys_interval != after.sys_interval),
-        (
-            "enable_control_api",
-            before.enable_control_api != after.enable_control_api,
-        ),
-        (
-            "bind_interface or socket_domain",
-            sockets(before) != sockets(after),
-        ),
-        ("protocol http_api", http(before) != http(after)),
     ]
     .into_iter()
     .filter_map(|(option, has_changed)| has_changed.then_some(option))
     .collect()
-}
-
-/// Of the wanted listeners, those that are there, in the order of those that are there.
-fn matched<'a>(
-    present: &[Listener],
-    wanted: &'a [Listener],
-) -> Result<Vec<&'a Listener>, ReloadError> {
-    let is_same = |a: &Listener, b: &Listener| place(&a.said.bind) == place(&b.said.bind);
-    let count = |listener: &Listener, others: &[Listener]| {
-        let same = others.iter().filter(|other| is_same(listener, other));
-        same.count()
-    };
-    let missing = |listener: &Listener| ReloadError::Listeners(listener.said.bind.to_string());
-    let mut all = wanted.iter().chain(present);
-    if let Some(odd) = all.find(|listener| count(listener, present) != count(listener, wanted)) {
-        return Err(missing(odd));
-    }
-    let found = present.iter().map(|listener| {
-        let mut same = wanted.iter().filter(|other| is_same(listener, other));
-        if count(listener, present) == 1 {
-            same.next()
-        } else {
-            // Those of one port differ in interface or family, and must not get each other's rules.
-            same.find(|other| other.said.bind == listener.said.bind)
-        }
-        .ok_or_else(|| missing(listener))
-    });
-    found.collect()
-}
-
-/// What makes a listener the same one: where it is.
-fn place(bind: &Bind) -> (Option<&str>, u16, Option<&std::path::Path>) {
-    match bind {
-        Bind::Tcp { host, port, .. } => (host.as_deref(), *port, None),
-        Bind::Unix(path) => (None, 0, Some(path)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conf::config::Listener as Said;
-
-    fn listeners(ports: &[u16]) -> Vec<Listener> {
-        let said = ports.iter().map(|port| Said::new(Bind::tcp(None, *port)));
-        said.map(Listener::from).collect()
-    }
-
-    fn ports(present: &[u16], wanted: &[u16]) -> Result<Vec<u16>, String> {
-        let wanted = listeners(wanted);
-        let found = matched(&listeners(present), &wanted).map_err(|error| error.to_string())?;
-        let port = |listener: &Listener| match listener.said.bind {
-            Bind::Tcp { port, .. } => port,
-            Bind::Unix(_) => 0,
-        };
-        Ok(found.into_iter().map(port).collect())
-    }
-
-    #[test]
-    fn listeners_keep_their_numbers_when_the_file_has_another_order() {
-        assert_eq!(ports(&[1, 2, 3], &[3, 1, 2]), Ok(vec![1, 2, 3]));
-    }
-
-    #[test]
-    fn listeners_of_one_port_are_told_apart_by_what_else_they_are_bound_to() {
-        let on = |interface: &str| {
-            let mut bind = Bind::tcp(None, 1883);
-            if let Bind::Tcp { interface: to, .. } = &mut bind {
-                *to = Some(interface.to_owned());
-            }
-            Listener::from(Said::new(bind))
-        };
-        let interfaces = |present: &[Listener], wanted: &[Listener]| -> Result<Vec<_>, String> {
-            let found = matched(present, wanted).map_err(|error| error.to_string())?;
-            Ok(found.iter().map(|found| found.said.bind.clone()).collect())
-        };
-        let (inside, outside) = (on("eth0"), on("eth1"));
-        let binds = vec![inside.said.bind.clone(), outside.said.bind.clone()];
-        let present = [inside.clone(), outside.clone()];
-        let swapped = [outside.clone(), inside.clone()];
-        assert_eq!(interfaces(&present, &swapped), Ok(binds));
-        let error = interfaces(&present, &[inside.clone(), on("eth2")]);
-        assert!(error.expect_err("another").contains("needs a restart"));
-        let error = interfaces(&present[..1], &present);
-        assert!(error.expect_err("one more").contains("needs a restart"));
-        // The only one of its port is the same one; that its interface waits is said.
-        assert!(interfaces(&present[..1], &[outside]).is_ok());
-    }
-
-    #[test]
-    fn listeners_cannot_come_or_go() {
-        let error = ports(&[1, 2], &[1, 2, 3]).expect_err("one more");
-        assert!(error.contains("port 3 needs a restart"), "{error}");
-        let error = ports(&[1, 2], &[1]).expect_err("one less");
-        assert!(error.contains("port 2 needs a restart"), "{error}");
-    }
 }

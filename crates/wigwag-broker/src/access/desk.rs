@@ -12,7 +12,7 @@ use wigwag_engine::proto::ReasonCode;
 use wigwag_engine::{Claimed, Kick, ListenerSettings, ShardId, Who};
 
 use super::files::{self, AccessError};
-use super::keeper::{Keeper, Requests};
+use super::keeper::{About, Keeper, Requests};
 use super::policy::{ShardPolicy, Shared, caller};
 use super::pool::{Job, Pool, Reply};
 use super::scram::{self, Refusal};
@@ -32,6 +32,7 @@ pub(crate) struct AccessDesk {
     pool: Pool,
     requests: Requests,
     dynamic_security: Option<DynamicSecurity>,
+    about: Arc<About>,
     log: Log,
 }
 
@@ -67,7 +68,7 @@ impl Prepared {
                 shared: Arc::new(Shared::new(tables, rights, scram_secret)),
                 log: log.clone(),
                 dynsec,
-                about: None,
+                about: Arc::default(),
             },
             settings,
         })
@@ -75,32 +76,27 @@ impl Prepared {
 
     /// Starts the threads. `running` is held for as long as a file may be written.
     pub(crate) fn start(
-        mut self,
+        self,
         listeners: &[BoundListener],
         running: impl Send + 'static,
     ) -> std::io::Result<AccessDesk> {
-        if self.settings.control_api {
-            let listeners = listeners.iter().map(listener_info).collect();
-            self.keeper.about = Some((self.plugins(), listeners));
-        }
         let (shared, log) = (Arc::clone(&self.keeper.shared), self.keeper.log.clone());
-        Ok(AccessDesk {
+        let desk = AccessDesk {
+            about: Arc::clone(&self.keeper.about),
             pool: Pool::start(&shared)?,
             requests: self.keeper.start(running)?,
             shared,
             dynamic_security: self.settings.dynamic_security,
             log,
-        })
-    }
-
-    fn plugins(&self) -> Vec<Plugin> {
-        let dynsec = self.settings.dynamic_security.iter().map(|_| Plugin {
-            name: "dynamic-security",
-            control_endpoints: vec![DYNSEC_TOPIC],
-        });
-        dynsec.collect()
+        };
+        desk.tell_of(self.settings.control_api, listeners);
+        Ok(desk)
     }
 }
+
+/// What a reload has read of access and does not hold yet.
+#[derive(Debug)]
+pub(crate) struct Ready(Tables);
 
 impl AccessDesk {
     /// Lets those in to a listener for HTTP whom the configuration lets in there.
@@ -169,25 +165,50 @@ impl AccessDesk {
         }
     }
 
-    /// Reads the files again and decides by them from here on; says whom to disconnect. If anything is wrong
-    /// with a file, nothing changes. Dynamic security has no part in it: it is changed over MQTT.
-    pub(crate) fn reload(&self, settings: &AccessSettings) -> Result<Kick, AccessError> {
+    /// What the broker's own endpoint says of plugins and listeners, if it is open.
+    pub(crate) fn tell_of(&self, control_api: bool, listeners: &[BoundListener]) {
+        let about = control_api.then(|| {
+            let dynsec = self.dynamic_security.iter().map(|_| Plugin {
+                name: "dynamic-security",
+                control_endpoints: vec![DYNSEC_TOPIC],
+            });
+            let listeners = listeners.iter().map(listener_info).collect();
+            Arc::new((dynsec.collect(), listeners))
+        });
+        self.about.store(about);
+    }
+
+    /// Reads the files again. Of the listeners that are `gone`, what was said of them stays. Dynamic security
+    /// has no part in it: it is changed over MQTT.
+    pub(crate) fn prepare(
+        &self,
+        settings: &AccessSettings,
+        gone: &[u16],
+    ) -> Result<Ready, AccessError> {
         if settings.dynamic_security != self.dynamic_security {
             let what = "dynamic security keeps its file until the broker is started again";
             return Err(AccessError(vec![what.to_owned()]));
         }
-        let new = Arc::new(Tables::read(settings, &self.log)?);
+        let mut tables = Tables::read(settings, &self.log)?;
+        let before = self.shared.tables.load();
+        gone.iter().for_each(|&number| tables.keep(number, &before));
+        Ok(Ready(tables))
+    }
+
+    /// Decides by the files from here on; says whom to disconnect.
+    pub(crate) fn exchange(&self, Ready(tables): Ready) -> Kick {
+        let new = Arc::new(tables);
         let old = self.shared.tables.swap(Arc::clone(&new));
         let rights = self.shared.rights.load_full();
         let has_lost = move |identity: &Identity| {
             let standing = |tables: &Tables| tables.judge(&rights, caller(identity, false), true);
             !keeps_standing(&standing(&old), &standing(&new))
         };
-        Ok(Kick {
+        Kick {
             who: Who::Matching(Arc::new(has_lost)),
             reason: ReasonCode::NotAuthorized,
             with_will: true,
-        })
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::{io, thread};
 
+use arc_swap::ArcSwapOption;
 use wigwag_access::control::{
     self, BROKER_TOPIC, DYNSEC_TOPIC, ListenerInfo, Plugin, RESPONSE_SUFFIX,
 };
@@ -27,13 +28,15 @@ use crate::logging::Log;
 /// Requests that wait. More than this at once is not administration.
 const REQUESTS_MAX: usize = 256;
 
+/// What the broker's own endpoint tells, if it is open.
+pub(super) type About = ArcSwapOption<(Vec<Plugin>, Vec<ListenerInfo>)>;
+
 /// What the keeper keeps and knows.
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) log: Log,
     pub(super) dynsec: Option<(PathBuf, State)>,
-    /// Of the broker's own endpoint, if it is open.
-    pub(super) about: Option<(Vec<Plugin>, Vec<ListenerInfo>)>,
+    pub(super) about: Arc<About>,
 }
 
 /// Requests for the keeper. Its thread ends when this is dropped, with what it is doing done.
@@ -73,7 +76,8 @@ impl Keeper {
             match message.topic.as_str() {
                 DYNSEC_TOPIC => self.change(&orders, &claimed),
                 BROKER_TOPIC => {
-                    if let Some((plugins, listeners)) = &self.about {
+                    if let Some(about) = &*self.about.load() {
+                        let (plugins, listeners) = &**about;
                         let reply = control::broker_reply(message.payload, plugins, listeners);
                         publish(&orders, BROKER_TOPIC, &reply);
                     }

@@ -72,10 +72,11 @@ pub struct DynamicSecurity {
 }
 
 impl AccessSettings {
-    /// What a configuration says, for these listeners of it.
+    /// What a configuration says, for these listeners of it by their numbers. One that is no longer there has
+    /// what is said for all of them.
     pub(crate) fn from_config(
         config: &Config,
-        listeners: &[&Listener],
+        listeners: &[Option<&Listener>],
     ) -> Result<AccessSettings, AccessError> {
         let mut settings = AccessSettings {
             listeners: Vec::new(),
@@ -88,10 +89,12 @@ impl AccessSettings {
             .listeners
             .iter()
             .filter(|said| said.protocol == Protocol::HttpApi);
-        for (listener, is_http) in
-            (listeners.iter().map(|said| (*said, false))).chain(http.map(|said| (said, true)))
-        {
-            let said = &listener.security;
+        let said = |listener: &Option<&'_ Listener>| match listener {
+            Some(listener) => listener.security.clone(),
+            None => config.security.clone(),
+        };
+        let mqtt = listeners.iter().map(|listener| (said(listener), false));
+        for (said, is_http) in mqtt.chain(http.map(|http| (http.security.clone(), true))) {
             let mut security = Security {
                 allow_anonymous: said.allow_anonymous,
                 sources: Vec::new(),
@@ -205,7 +208,7 @@ mod tests {
     }
 
     fn from_config(config: &Config) -> Result<AccessSettings, AccessError> {
-        let listeners: Vec<&Listener> = config.listeners.iter().collect();
+        let listeners: Vec<_> = config.listeners.iter().map(Some).collect();
         AccessSettings::from_config(config, &listeners)
     }
 

@@ -31,7 +31,7 @@ pub(super) const fn http_number(index: u16) -> u16 {
 }
 
 /// What holds on one listener: who knows of users, and who knows of rights.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Listener {
     allow_anonymous: bool,
     logins: Vec<LoginSource>,
@@ -94,6 +94,16 @@ impl Tables {
             Ok(Tables { listeners, http })
         } else {
             Err(AccessError(reading.problems))
+        }
+    }
+
+    /// Keeps of other tables what they say of a listener.
+    pub(super) fn keep(&mut self, number: u16, other: &Tables) {
+        let number = usize::from(number);
+        if let (Some(mine), Some(listener)) =
+            (self.listeners.get_mut(number), other.listeners.get(number))
+        {
+            mine.clone_from(listener);
         }
     }
 

@@ -4,6 +4,7 @@
 //! bounded number of connections, and gives each of them a bounded time for its headers and for its requests.
 
 mod files;
+mod open;
 mod pages;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -29,8 +31,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use crate::access::AccessDesk;
 use crate::observer::Observer;
 
+pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
 
 /// Connections of one listener at the same time; further ones wait to be accepted.
@@ -75,8 +79,18 @@ pub struct HttpListener {
     addr: SocketAddr,
     serves: Serves,
     gate: Option<Gate>,
-    /// Which listener of the configuration it is, for those who get in there.
-    said: Option<u16>,
+    /// What the configuration says of who gets in there.
+    said: Option<Said>,
+    /// A line of the configuration asks for it.
+    is_configured: bool,
+}
+
+/// Of a listener of the configuration.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    /// Counted among those that serve HTTP.
+    index: u16,
+    allow_anonymous: bool,
 }
 
 /// What there is to read on a listener.
@@ -106,6 +120,7 @@ impl HttpListener {
             serves: Serves::Metrics,
             gate: None,
             said: None,
+            is_configured: false,
         }
     }
 
@@ -116,6 +131,7 @@ impl HttpListener {
             serves: Serves::Api(dir),
             gate: None,
             said: None,
+            is_configured: false,
         }
     }
 
@@ -127,17 +143,30 @@ impl HttpListener {
     }
 
     /// The listener of the configuration, counted among those that serve HTTP.
-    pub(crate) const fn said(mut self, index: u16) -> HttpListener {
-        self.said = Some(index);
+    pub(crate) const fn said(mut self, index: u16, allow_anonymous: bool) -> HttpListener {
+        self.said = Some(Said {
+            index,
+            allow_anonymous,
+        });
         self
     }
 
-    pub(crate) const fn said_index(&self) -> Option<u16> {
-        self.said
+    /// Lets those in whom the configuration lets in there.
+    pub(crate) fn gated(self, access: Option<&Arc<AccessDesk>>) -> HttpListener {
+        match (self.said, access) {
+            (Some(said), Some(access)) => self.gate(access.gate(said.index)),
+            _ => self,
+        }
     }
 
-    pub(crate) const fn is_guarded(&self) -> bool {
-        self.gate.is_some()
+    /// As a line of the configuration asks for.
+    pub(crate) const fn configured(mut self) -> HttpListener {
+        self.is_configured = true;
+        self
+    }
+
+    pub(crate) const fn is_configured(&self) -> bool {
+        self.is_configured
     }
 
     pub(crate) const fn serves_api(&self) -> bool {
@@ -150,14 +179,8 @@ impl HttpListener {
 }
 
 /// Serves on a socket for ever. Dropping the future cuts all connections.
-pub(crate) async fn serve(
-    socket: TcpListener,
-    listener: HttpListener,
-    observer: Arc<Observer>,
-    about: Arc<About>,
-) -> io::Result<()> {
+async fn serve(socket: TcpListener, serves: &ArcSwap<Router>) -> io::Result<()> {
     let socket = tokio::net::TcpListener::from_std(socket)?;
-    let router = router(&listener.serves, listener.gate, observer, about);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut server = http1::Builder::new();
     server
@@ -177,7 +200,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(Router::clone(&serves.load()));
         let connection = server.serve_connection(TokioIo::new(stream), service);
         connections.spawn(async move {
             match timeout(CONNECTION_LASTS, connection).await {

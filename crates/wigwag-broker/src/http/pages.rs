@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
@@ -21,10 +22,10 @@ pub(super) struct Source {
     pub(super) about: Arc<About>,
 }
 
-/// What does not change while the broker runs.
+/// What changes with a reload only.
 #[derive(Debug, Default)]
 pub(crate) struct About {
-    pub(crate) listeners: Vec<ListenerNotice>,
+    pub(crate) listeners: ArcSwap<Vec<ListenerNotice>>,
 }
 
 /// What the API says of a listener.
@@ -47,8 +48,8 @@ pub(crate) enum Place {
 
 impl ListenerNotice {
     /// Of a listener for MQTT, and what was said of it.
-    pub(crate) fn mqtt(bound: &BoundListener, said: Option<&Listener>) -> ListenerNotice {
-        let said = said.map(|listener| &listener.said);
+    pub(crate) fn mqtt(bound: &BoundListener, listener: &Listener) -> ListenerNotice {
+        let said = &listener.said;
         ListenerNotice {
             place: match &bound.address {
                 Address::Tcp(addr) => Place::Port(addr.port()),
@@ -59,10 +60,8 @@ impl ListenerNotice {
                 Transport::WebSocket => "websockets",
             },
             tls: bound.is_tls,
-            mtls: said
-                .and_then(|said| said.tls.as_ref())
-                .is_some_and(|tls| tls.require_certificate),
-            allow_anonymous: said.is_some_and(|said| said.security.allow_anonymous),
+            mtls: (said.tls.as_ref()).is_some_and(|tls| tls.require_certificate),
+            allow_anonymous: said.security.allow_anonymous,
         }
     }
 
@@ -154,7 +153,7 @@ async fn systree(State(source): State<Source>) -> Response {
 }
 
 async fn listeners(State(source): State<Source>) -> Response {
-    let listeners: Vec<Value> = source.about.listeners.iter().map(notice).collect();
+    let listeners: Vec<Value> = source.about.listeners.load().iter().map(notice).collect();
     let text = json!({ "listeners": listeners }).to_string();
     shown_to_all("application/json", text)
 }

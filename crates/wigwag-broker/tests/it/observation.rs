@@ -205,7 +205,7 @@ async fn a_reload_that_fails_is_seen_in_the_metrics() {
     let good = Config::default();
     let mut bad = Config::default();
     bad.security.password_file = Some("/nonexistent/passwords".into());
-    let broker = Broker::builder()
+    let mut broker = Broker::builder()
         .config(&good, &[0])
         .http(HttpListener::metrics(ANY_PORT))
         .start()
