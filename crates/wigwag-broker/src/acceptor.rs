@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
+
 use crate::conf::config::LogType;
 use crate::doors::Door;
 #[cfg(unix)]
@@ -43,6 +45,8 @@ pub(crate) struct Hearers {
     pub(crate) workers: Arc<[Mailbox]>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) log: Log,
+    /// Where those go who do not speak MQTT.
+    pub(crate) visitors: mpsc::Sender<Arrival>,
     /// Whose turn it is.
     pub(crate) turn: AtomicUsize,
 }
@@ -60,6 +64,7 @@ pub(crate) async fn keep(door: Door, hearers: Arc<Hearers>) {
         workers,
         observer,
         log,
+        visitors,
         turn,
     } = &*hearers;
     let acceptor = match listening.into_acceptor() {
@@ -72,18 +77,27 @@ pub(crate) async fn keep(door: Door, hearers: Arc<Hearers>) {
     loop {
         match acceptor.accept().await {
             Ok((socket, from)) => {
-                observer.count_socket();
-                let Some(guest) = leads_to.load_full().admit(from, log) else {
+                let entrance = leads_to.load_full();
+                let is_http = entrance.is_http();
+                if !is_http {
+                    observer.count_socket();
+                }
+                let Some(guest) = entrance.admit(from, log) else {
                     continue;
                 };
-                log_connection(log, from, address.port().unwrap_or(0));
-                let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
-                let (before, after) = workers.split_at(next);
                 let arrival = Arrival {
                     socket,
                     guest,
                     at: Instant::now(),
                 };
+                if is_http {
+                    // One for which there is no room is closed.
+                    let _ = visitors.try_send(arrival);
+                    continue;
+                }
+                log_connection(log, from, address.port().unwrap_or(0));
+                let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
+                let (before, after) = workers.split_at(next);
                 // To the first from there that is not gone; without any, the connection is closed.
                 let mut workers = after.iter().chain(before);
                 let _ = workers.try_fold(arrival, |arrival, worker| {

@@ -22,8 +22,8 @@ use crate::conf::Config;
 use crate::desk::{Desk, OpenDesk, Order};
 use crate::doors::{Doorkeeper, OpenListener};
 use crate::entrance::House;
-use crate::http::{ClosedHttp, HttpKeeper, HttpListener, OpenHttp};
-use crate::listener::{BoundListener, Listener, StartError};
+use crate::http::{self, ClosedHttp, HttpKeeper, HttpListener, OpenHttp, Reception};
+use crate::listener::{BoundListener, Listener, StartError, Transport};
 use crate::logging::Log;
 use crate::machine;
 use crate::mailbox::Mailbox;
@@ -204,12 +204,14 @@ impl Builder {
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
         let accepting = runtime()?;
+        let (visitors, arrivals) = http::queue();
         let doorkeeper = Doorkeeper::new(
             accepting.handle(),
             Hearers {
                 workers: Arc::clone(&mailboxes),
                 observer: Arc::clone(&observer),
                 log: self.log.clone(),
+                visitors,
                 turn: AtomicUsize::new(0),
             },
         );
@@ -249,11 +251,20 @@ impl Builder {
             .transpose()?
             .map(Arc::new);
         broker.access.clone_from(&access);
+        if let Some(tally) = access.as_deref().and_then(AccessDesk::tally) {
+            observer.watch_dynsec(tally);
+        }
         broker.standing.http = (served.into_iter())
-            .map(|closed| closed.gated(access.as_ref()))
             .map(|closed| broker.standing.http_keeper.open(closed))
             .collect();
         broker.follow_listeners();
+        let reception = Reception {
+            observer: Arc::clone(&observer),
+            about: Arc::clone(&broker.standing.http_keeper.about),
+            access: access.clone(),
+            log: self.log.clone(),
+        };
+        observing.spawn(http::receive(arrivals, reception));
         let desk: Arc<dyn Desk> = match access {
             Some(access) => access,
             None => match self.authority.take() {
@@ -350,9 +361,16 @@ impl Broker {
         &self.observer
     }
 
-    /// The places where HTTP is served, with the ports that they got, in the order in which they were added.
+    /// The places where HTTP is served, with the ports that they got: those for metrics and the embedder's own first,
+    /// then the listeners with `protocol http_api`.
     pub fn http_listeners(&self) -> &[SocketAddr] {
         &self.http_addrs
+    }
+
+    /// What the broker tells over HTTP, for a server of the embedder's own: `/metrics`, `/healthz`, `/readyz` and
+    /// `/api/v1/…`. It asks nobody who he is.
+    pub fn http_router(&self) -> http::Router {
+        http::router_beside(&self.observer, &self.standing.http_keeper.about)
     }
 
     /// Stops: no new connections are taken, clients are told with DISCONNECT 0x8B, and what is on its way
@@ -424,7 +442,11 @@ impl Broker {
             listeners, http, ..
         } = &self.standing;
         self.listeners = listeners.iter().flat_map(OpenListener::bound).collect();
-        self.http_addrs = http.iter().map(|open| open.addr).collect();
+        let api = self.listeners.iter();
+        let api = api.filter(|bound| bound.transport == Transport::HttpApi);
+        let api = api.filter_map(BoundListener::addr);
+        self.http_addrs = http.iter().map(|open| open.addr).chain(api).collect();
+        self.observer.watch(listeners);
         let mqtt = listeners.iter().flat_map(OpenListener::notices);
         let http = http.iter().filter_map(OpenHttp::notice);
         let about = &self.standing.http_keeper.about;

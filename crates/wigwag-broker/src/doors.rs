@@ -202,7 +202,37 @@ impl OpenListener {
     /// What the HTTP API says of it.
     pub(crate) fn notices(&self) -> impl Iterator<Item = ListenerNotice> {
         self.bound()
-            .map(|bound| ListenerNotice::mqtt(&bound, &self.listener))
+            .map(|bound| ListenerNotice::of(&bound, &self.listener))
+    }
+
+    /// What metrics call it: its place as the configuration has it, with the port that it got.
+    pub(crate) fn label(&self) -> String {
+        let bound = self.sockets.first().map(|socket| &socket.address);
+        match &self.listener.said.bind {
+            Bind::Unix(path) => path.display().to_string(),
+            Bind::Tcp {
+                host,
+                port,
+                interface,
+                ..
+            } => {
+                let port = bound.and_then(Address::port).unwrap_or(*port);
+                let place = match host {
+                    Some(host) if host.contains(':') => format!("[{host}]:{port}"),
+                    Some(host) => format!("{host}:{port}"),
+                    None => port.to_string(),
+                };
+                match interface {
+                    Some(interface) => format!("{place}%{interface}"),
+                    None => place,
+                }
+            }
+        }
+    }
+
+    /// What is spoken there, as the HTTP API calls it.
+    pub(crate) fn protocol(&self) -> &'static str {
+        Transport::of(&self.listener.said).name()
     }
 
     /// Whether the same connections may go on there: nothing else is said of how they come.

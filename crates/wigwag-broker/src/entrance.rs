@@ -7,8 +7,10 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use wigwag_engine::{Certificate, ListenerSettings, Peer};
@@ -27,6 +29,9 @@ pub(crate) struct Entrance {
     number: u16,
     rules: ArcSwap<Rules>,
     guests: AtomicU32,
+    admitted: AtomicU64,
+    /// In the order of [`REFUSALS`].
+    refused: [AtomicU64; REFUSALS.len()],
     /// For ever: who is on the way in does not get there.
     is_closed: AtomicBool,
     house: Arc<House>,
@@ -48,7 +53,35 @@ pub(crate) struct Rules {
     pub(crate) tls: Option<Acceptor>,
     pub(crate) certificate_name: CertificateName,
     pub(crate) websocket: Option<WebSocketRules>,
+    /// Whether HTTP is spoken there instead of MQTT, and the folder whose files are served then.
+    pub(crate) is_http: bool,
+    pub(crate) http_dir: Option<PathBuf>,
     pub(crate) max_connections: Option<u32>,
+}
+
+/// Why connections are refused before the first packet, in one word each.
+pub(crate) const REFUSALS: [&str; 8] = [
+    "max_connections",
+    "global_max_connections",
+    "proxy_header",
+    "certificate",
+    "tls",
+    "websocket",
+    "lost",
+    TIMEOUT,
+];
+
+/// The refusal of who has not said enough in time.
+pub(crate) const TIMEOUT: &str = "timeout";
+
+/// What a listener has counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Visits {
+    /// Connections that are open.
+    pub(crate) guests: u64,
+    pub(crate) admitted: u64,
+    /// In the order of [`REFUSALS`].
+    pub(crate) refused: [u64; REFUSALS.len()],
 }
 
 /// A place in the house, for as long as it lives.
@@ -82,6 +115,18 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// In one word, see [`REFUSALS`].
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            refusal if refusal.is_silence() => "lost",
+            Refusal::Header(_) => "proxy_header",
+            Refusal::NoTls | Refusal::NoCertificate => "certificate",
+            Refusal::Handshake(AcceptError::Tls(_)) => "tls",
+            Refusal::Handshake(_) => "websocket",
+            Refusal::Io(_) => "lost",
+        }
+    }
+
     /// Whether the peer went before it said anything wrong.
     pub(crate) fn is_silence(&self) -> bool {
         matches!(
@@ -109,6 +154,8 @@ impl Entrance {
             number: rules.settings.number,
             rules: ArcSwap::from_pointee(rules),
             guests: AtomicU32::new(0),
+            admitted: AtomicU64::new(0),
+            refused: Default::default(),
             is_closed: AtomicBool::new(false),
             house: Arc::clone(house),
         }
@@ -124,6 +171,11 @@ impl Entrance {
         self.number
     }
 
+    /// Whether HTTP is spoken there.
+    pub(crate) fn is_http(&self) -> bool {
+        self.rules.load().is_http
+    }
+
     /// Lets nobody in from here on.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
@@ -137,6 +189,7 @@ impl Entrance {
     ) -> Option<Guest> {
         let rules = self.rules.load_full();
         let denied = |limit: &str| {
+            self.count_refusal(limit);
             let from = from.map_or_else(String::new, |from| format!(" from {}", from.ip()));
             let what = format_args!("Client connection{from} denied: {limit} exceeded.");
             log.write(LogType::Notice, what);
@@ -152,10 +205,42 @@ impl Entrance {
             denied("global_max_connections");
             return None;
         }
+        self.admitted.fetch_add(1, Ordering::Relaxed);
         Some(Guest {
             entrance: Arc::clone(self),
             rules,
         })
+    }
+
+    fn count_refusal(&self, reason: &str) {
+        let refused = REFUSALS.iter().zip(&self.refused);
+        for (_, count) in refused.filter(|(name, _)| **name == reason) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What it has counted.
+    pub(crate) fn visits(&self) -> Visits {
+        let mut refused = [0; REFUSALS.len()];
+        for (sum, count) in refused.iter_mut().zip(&self.refused) {
+            *sum = count.load(Ordering::Relaxed);
+        }
+        Visits {
+            guests: self.guests.load(Ordering::Relaxed).into(),
+            admitted: self.admitted.load(Ordering::Relaxed),
+            refused,
+        }
+    }
+
+    /// Connections of all listeners that are taken at the same time, if there is a limit.
+    pub(crate) fn guests_max(&self) -> Option<u64> {
+        let most = self.house.guests_max.load(Ordering::Relaxed);
+        (most < u32::MAX).then_some(most.into())
+    }
+
+    /// When its certificate ends, if it has one.
+    pub(crate) fn certificate_end(&self) -> Option<SystemTime> {
+        self.rules.load().tls.as_ref()?.not_after()
     }
 }
 
@@ -167,6 +252,11 @@ fn count_up(count: &AtomicU32, most: u32) -> bool {
 }
 
 impl Guest {
+    /// Somebody who had a place did not get in after all; the reason is one of [`REFUSALS`].
+    pub(crate) fn count_refusal(&self, reason: &str) {
+        self.entrance.count_refusal(reason);
+    }
+
     /// Whether its listener has been closed since it came.
     pub(crate) fn is_too_late(&self) -> bool {
         self.entrance.is_closed.load(Ordering::Acquire)

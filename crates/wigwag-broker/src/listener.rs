@@ -9,7 +9,7 @@ use crate::access::AccessError;
 use crate::certificates::CertificateError;
 use crate::conf::config::{Bind, Listener as Said, Protocol};
 
-/// How MQTT is carried on a listener.
+/// What is carried on a listener, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
@@ -17,13 +17,27 @@ pub enum Transport {
     Tcp,
     /// WebSocket with the subprotocol `mqtt` and any path.
     WebSocket,
+    /// Not MQTT, but HTTP: what the broker tells of itself.
+    HttpApi,
 }
 
 impl Transport {
     pub(crate) const fn of(said: &Said) -> Transport {
         match said.protocol {
             Protocol::WebSockets => Transport::WebSocket,
-            Protocol::Mqtt | Protocol::HttpApi => Transport::Tcp,
+            Protocol::Mqtt => Transport::Tcp,
+            Protocol::HttpApi => Transport::HttpApi,
+        }
+    }
+}
+
+impl Transport {
+    /// As Mosquitto's HTTP API calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "mqtt",
+            Transport::WebSocket => "websockets",
+            Transport::HttpApi => "httpapi",
         }
     }
 }
@@ -33,6 +47,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Transport::Tcp => "MQTT",
             Transport::WebSocket => "MQTT over WebSocket",
+            Transport::HttpApi => "the HTTP API",
         })
     }
 }

@@ -3,10 +3,12 @@
 //! It runs on a thread of its own and touches a shard only through its mailbox. What the numbers are called
 //! is said in `sys` and `metrics`.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -14,10 +16,13 @@ use wigwag_engine::message::MessageRef;
 use wigwag_engine::{Node, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
+use crate::access::Tally;
 use crate::desk::{Counts, Order};
+use crate::doors::OpenListener;
+use crate::entrance::Entrance;
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
-use crate::metrics::{Process, Scrape};
+use crate::metrics::{DynsecScrape, ListenerScrape, Process, Scrape};
 use crate::sys::{self, Reading, SysTree};
 
 /// How long a shard may take to answer before its last numbers stand in for it.
@@ -28,6 +33,25 @@ const UNPUBLISHED_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a log line waits for a subscriber that is away, as with Mosquitto.
 const LOG_LINE_EXPIRY: Duration = Duration::from_secs(20);
+
+/// What has become of the configuration.
+#[derive(Clone, Copy, Debug)]
+struct Configured {
+    /// Whether it could be used when it was read last.
+    is_usable: bool,
+    read_at: SystemTime,
+    /// When the one was read that holds.
+    used_since: SystemTime,
+}
+
+/// A listener that is open.
+#[derive(Debug)]
+struct Watched {
+    label: String,
+    protocol: &'static str,
+    is_tls: bool,
+    entrance: Arc<Entrance>,
+}
 
 /// Knows where all numbers of a broker are.
 #[derive(Debug)]
@@ -41,9 +65,11 @@ pub(crate) struct Observer {
     /// What each shard answered last.
     last: Mutex<Vec<Counts>>,
     tree: Mutex<SysTree>,
+    listeners: ArcSwap<Vec<Watched>>,
     log: Log,
-    /// Whether the configuration could be used when it was read last, and when that was.
-    configured: Mutex<(bool, SystemTime)>,
+    configured: Mutex<Configured>,
+    /// Of dynamic security.
+    tally: OnceLock<Arc<Tally>>,
 }
 
 impl Observer {
@@ -60,10 +86,16 @@ impl Observer {
             node,
             origin,
             started,
-            configured: Mutex::new((true, started)),
+            configured: Mutex::new(Configured {
+                is_usable: true,
+                read_at: started,
+                used_since: started,
+            }),
+            tally: OnceLock::new(),
             sockets: AtomicU64::new(0),
             last: Mutex::new(last),
             tree: Mutex::default(),
+            listeners: ArcSwap::default(),
             log,
         }
     }
@@ -130,7 +162,11 @@ impl Observer {
             .configured
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *configured = (is_usable, SystemTime::now());
+        configured.is_usable = is_usable;
+        configured.read_at = SystemTime::now();
+        if is_usable {
+            configured.used_since = configured.read_at;
+        }
     }
 
     /// All numbers of this moment; of a shard that does not answer, its last ones.
@@ -176,7 +212,7 @@ impl Observer {
     /// What `/metrics` shows.
     pub(crate) async fn scrape(&self) -> Scrape {
         let reading = self.read().await;
-        let (is_usable, read_at) = *self
+        let configured = *self
             .configured
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -184,11 +220,56 @@ impl Observer {
             reading,
             process: Process::read(),
             started_secs: epoch_secs(self.started),
-            configuration_is_usable: is_usable,
-            configuration_read_secs: epoch_secs(read_at),
+            configuration_is_usable: configured.is_usable,
+            configuration_read_secs: epoch_secs(configured.read_at),
+            configuration_used_since_secs: epoch_secs(configured.used_since),
+            dynsec: self.tally.get().map(|tally| DynsecScrape {
+                changes: tally.changes(),
+                changed_secs: tally.saved_at().map(|at| at.as_secs_f64()),
+            }),
             shards: u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX),
             log_lines_lost: self.log.lost(),
+            listeners: self.listeners(),
+            max_connections: (self.listeners.load().first())
+                .and_then(|watched| watched.entrance.guests_max()),
         }
+    }
+
+    /// Dynamic security counts its changes here.
+    pub(crate) fn watch_dynsec(&self, tally: &Arc<Tally>) {
+        // A broker has one, from its start to its end.
+        _ = self.tally.set(Arc::clone(tally));
+    }
+
+    /// Other listeners are open from here on.
+    pub(crate) fn watch(&self, listeners: &[OpenListener]) {
+        let mut labels = BTreeSet::new();
+        let watched = listeners.iter().map(|listener| {
+            let mut label = listener.label();
+            // Two listeners of one port, for IPv4 and IPv6.
+            if !labels.insert(label.clone()) {
+                label = format!("{label}#{}", listener.number());
+            }
+            Watched {
+                label,
+                protocol: listener.protocol(),
+                is_tls: listener.listener.said.tls.is_some(),
+                entrance: Arc::clone(listener.entrance()),
+            }
+        });
+        self.listeners.store(Arc::new(watched.collect()));
+    }
+
+    fn listeners(&self) -> Vec<ListenerScrape> {
+        let watched = self.listeners.load();
+        let scrapes = watched.iter().map(|watched| ListenerScrape {
+            label: watched.label.clone(),
+            protocol: watched.protocol,
+            is_tls: watched.is_tls,
+            visits: watched.entrance.visits(),
+            certificate_end_secs: watched.entrance.certificate_end().map(epoch_secs),
+        });
+        scrapes.collect()
     }
 
     /// What has been published so far.

@@ -77,6 +77,8 @@ pub(crate) fn rules(
         certificate_name: (listener.tls.as_ref()).map_or(CertificateName::None, |tls| tls.username),
         tls,
         websocket,
+        is_http: listener.protocol == Protocol::HttpApi,
+        http_dir: listener.http_dir.clone(),
         max_connections: listener.max_connections,
     })
 }

@@ -3,7 +3,6 @@
 //! Nothing is opened here. Where a file says "no limit" and the engine has a bound that keeps the broker
 //! alive, that bound stays.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use wigwag_engine::proto::Qos;
@@ -78,17 +77,12 @@ fn limits(config: &Config) -> Limits {
     limits
 }
 
-/// The listeners for MQTT. In local only mode they are on these ports of this machine, or on 1883, with what the
+/// The listeners. In local only mode they are on these ports of this machine, or on 1883, with what the
 /// file says of the default listener.
 pub(crate) fn listeners(config: &Config, ports: &[u16]) -> Vec<Listener> {
     if !config.local_only {
-        return config
-            .listeners
-            .iter()
-            .filter(|said| said.protocol != Protocol::HttpApi)
-            .cloned()
-            .map(Listener::from)
-            .collect();
+        let listeners = config.listeners.iter().cloned();
+        return listeners.map(Listener::from).collect();
     }
     let template = config.listeners.first().cloned().unwrap_or_else(|| {
         let mut listener = Said::new(Bind::tcp(None, DEFAULT_PORT));
@@ -112,23 +106,11 @@ pub(crate) fn listeners(config: &Config, ports: &[u16]) -> Vec<Listener> {
         .collect()
 }
 
-/// Where HTTP is served. The reader takes nothing but addresses in numbers for it.
+/// Where metrics are served, besides the listeners for HTTP.
 pub(crate) fn http_listeners(config: &Config) -> Vec<HttpListener> {
-    let http = (config.listeners.iter()).filter(|said| said.protocol == Protocol::HttpApi);
     let metrics = config.metrics_listeners.iter().copied();
-    http.zip(0..)
-        .filter_map(|(said, index)| match &said.bind {
-            Bind::Tcp { host, port, .. } => {
-                let host = host.as_deref().unwrap_or("0.0.0.0");
-                let addr = SocketAddr::new(host.parse().ok()?, *port);
-                Some(
-                    HttpListener::api(addr, said.http_dir.clone())
-                        .said(index, said.security.allow_anonymous),
-                )
-            }
-            Bind::Unix(_) => None,
-        })
-        .chain(metrics.map(HttpListener::metrics))
+    metrics
+        .map(HttpListener::metrics)
         .map(HttpListener::configured)
         .collect()
 }

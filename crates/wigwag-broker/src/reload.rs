@@ -11,7 +11,7 @@ use wigwag_engine::proto::ReasonCode;
 use wigwag_engine::{Kick, Who};
 use wigwag_net::tls::KeyLogFile;
 
-use crate::access::{AccessDesk, AccessError, AccessSettings};
+use crate::access::{AccessError, AccessSettings};
 use crate::broker::Broker;
 use crate::certificates::CertificateError;
 use crate::conf::Config;
@@ -146,7 +146,7 @@ impl Broker {
             Some(access) => Some(access.prepare(&access_settings, &vacant(config, &by_number))?),
             None => None,
         };
-        let http = HttpChanges::prepare(&standing.http, config, access.as_ref())?;
+        let http = HttpChanges::prepare(&standing.http, config)?;
         // The last step that may fail.
         let sockets = standing.open_new(&changes, &wanted, &log)?;
         // Who comes by a new listener is judged by what is said of it.
@@ -314,7 +314,7 @@ impl Standing {
     }
 }
 
-/// What becomes of the listeners for HTTP.
+/// What becomes of the places where metrics are served.
 struct HttpChanges {
     /// What is served from here on where a line of the configuration asks for it, in the order of those that
     /// are open; nothing where none does any more.
@@ -324,15 +324,10 @@ struct HttpChanges {
 
 impl HttpChanges {
     /// Opens the sockets of the new ones.
-    fn prepare(
-        present: &[OpenHttp],
-        config: &Config,
-        access: Option<&Arc<AccessDesk>>,
-    ) -> Result<HttpChanges, StartError> {
+    fn prepare(present: &[OpenHttp], config: &Config) -> Result<HttpChanges, StartError> {
         let mut kept: Vec<Option<HttpListener>> = present.iter().map(|_| None).collect();
         let mut new = Vec::new();
         for wanted in plan::http_listeners(config) {
-            let wanted = wanted.gated(access);
             let mut open = present.iter().zip(&mut kept);
             let free = open.find(|(open, kept)| {
                 kept.is_none()

@@ -28,7 +28,7 @@ use wigwag_net::{Pump, Stream};
 use crate::acceptor::Arrival;
 use crate::conf::config::LogType;
 use crate::desk::{Counts, Desk, Order, Orders};
-use crate::entrance::Guest;
+use crate::entrance::{Guest, TIMEOUT};
 use crate::logging::{Log, log_event, log_refusal};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::stopwatch::Stopwatch;
@@ -349,10 +349,14 @@ impl Worker {
         match timeout_at(until.into(), guest.rules.apply(stream)).await {
             Ok(Ok(let_in)) => Some(let_in),
             Ok(Err(error)) => {
+                guest.count_refusal(error.reason());
                 log_refusal(&self.log, from, &error);
                 None
             }
-            Err(_) => None,
+            Err(_) => {
+                guest.count_refusal(TIMEOUT);
+                None
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use tokio::net::TcpListener;
+use wigwag_broker::http::{Router, serve_router};
 
 use crate::listen::{AddressArgs, cannot_listen};
 use crate::shutdown::Shutdown;
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     server.print(args.address);
     println!("ready     Ctrl-C stops");
     server
-        .serve(json!({ "url": args.broker }), shutdown.requested())
+        .serve(json!({ "url": args.broker }), None, shutdown.requested())
         .await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -86,14 +87,21 @@ impl WebServer {
         );
     }
 
-    /// Serves until `stop`. `mqtt` tells the page where the broker is.
+    /// Serves until `stop`. `mqtt` tells the page where the broker is; what a broker of this process tells of itself
+    /// is served `beside` the page.
     pub(crate) async fn serve(
         self,
         mqtt: serde_json::Value,
+        beside: Option<Router>,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let config = json!({ "mqtt": mqtt, "version": env!("CARGO_PKG_VERSION") });
-        let serve = wigwag_ui::serve(self.listener, config);
+        let page = wigwag_ui::router(config);
+        let router = match beside {
+            Some(beside) => page.merge(beside),
+            None => page,
+        };
+        let serve = serve_router(self.listener, router);
         // A page that is open keeps its connection; nothing is lost when that is cut.
         tokio::select! {
             served = serve => served.context("the web UI's server has failed")?,

@@ -43,7 +43,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     println!("ready     Ctrl-C stops");
 
     let mqtt = json!({ "port": port_of(&broker, Transport::WebSocket) });
-    let served = web.serve(mqtt, shutdown.requested()).await;
+    let beside = Some(broker.http_router());
+    let served = web.serve(mqtt, beside, shutdown.requested()).await;
     let mut farewells = tokio::task::JoinSet::new();
     for device in devices {
         farewells.spawn(device.stop());

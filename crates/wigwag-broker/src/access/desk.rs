@@ -9,15 +9,15 @@ use wigwag_access::dynsec::{Rights, State};
 use wigwag_engine::auth::{AuthRequest, AuthStep, Verdict};
 use wigwag_engine::policy::{Identity, Policy};
 use wigwag_engine::proto::ReasonCode;
-use wigwag_engine::{Claimed, Kick, ListenerSettings, ShardId, Who};
+use wigwag_engine::{Certificate, Claimed, Kick, ListenerSettings, Peer, ShardId, Who};
 
 use super::files::{self, AccessError};
-use super::keeper::{About, Keeper, Requests};
+use super::keeper::{About, Keeper, Requests, Tally};
 use super::policy::{ShardPolicy, Shared, caller};
 use super::pool::{Job, Pool, Reply};
 use super::scram::{self, Refusal};
 use super::settings::{AccessSettings, DynamicSecurity};
-use super::tables::{self, Judgement, Tables};
+use super::tables::{Judgement, Tables};
 use crate::desk::{Desk, Order, Orders};
 use crate::http::{Credentials, Gate};
 use crate::listener::{Address, BoundListener, Transport};
@@ -33,6 +33,7 @@ pub(crate) struct AccessDesk {
     requests: Requests,
     dynamic_security: Option<DynamicSecurity>,
     about: Arc<About>,
+    tally: Arc<Tally>,
     log: Log,
 }
 
@@ -69,6 +70,7 @@ impl Prepared {
                 log: log.clone(),
                 dynsec,
                 about: Arc::default(),
+                tally: Arc::default(),
             },
             settings,
         })
@@ -83,6 +85,7 @@ impl Prepared {
         let (shared, log) = (Arc::clone(&self.keeper.shared), self.keeper.log.clone());
         let desk = AccessDesk {
             about: Arc::clone(&self.keeper.about),
+            tally: Arc::clone(&self.keeper.tally),
             pool: Pool::start(&shared)?,
             requests: self.keeper.start(running)?,
             shared,
@@ -99,13 +102,20 @@ impl Prepared {
 pub(crate) struct Ready(Tables);
 
 impl AccessDesk {
-    /// Lets those in to a listener for HTTP whom the configuration lets in there.
-    pub(crate) fn gate(self: &Arc<AccessDesk>, index: u16) -> Gate {
-        let mut listener = ListenerSettings::default();
-        listener.number = tables::http_number(index);
-        let (desk, listener) = (Arc::clone(self), Arc::new(listener));
+    /// Lets those in over HTTP whom the configuration lets in by this listener. The name in a certificate stands
+    /// in the place of any other.
+    pub(crate) fn gate(
+        self: &Arc<AccessDesk>,
+        listener: &Arc<ListenerSettings>,
+        peer: &Peer,
+    ) -> Gate {
+        let (desk, listener, peer) = (Arc::clone(self), Arc::clone(listener), peer.clone());
         Arc::new(move |credentials| {
-            let verdict = desk.admit(credentials, &listener);
+            // Who has no name must not choose one.
+            if peer.certificate == Certificate::Nameless {
+                return Box::pin(async { false });
+            }
+            let verdict = desk.admit(credentials, &listener, &peer);
             Box::pin(async move { matches!(verdict.await, Ok(Verdict::Allow { .. })) })
         })
     }
@@ -114,17 +124,25 @@ impl AccessDesk {
         &self,
         credentials: Option<Credentials>,
         listener: &Arc<ListenerSettings>,
+        peer: &Peer,
     ) -> oneshot::Receiver<Verdict> {
         let (user_name, password) = match credentials {
             Some(it) => (Some(it.user_name), Some(it.password)),
             None => (None, None),
         };
-        let mut identity = Identity::new("", user_name.as_deref());
+        let certificate_name = match &peer.certificate {
+            Certificate::Names(name) => Some(&**name),
+            Certificate::NotAsked | Certificate::Nameless => None,
+        };
+        // As Mosquitto calls them.
+        let mut identity = Identity::new("http-api", certificate_name.or(user_name.as_deref()));
         identity.listener = Arc::clone(listener);
+        identity.address = peer.address;
         let (sender, verdict) = oneshot::channel();
         // Who has gone meanwhile needs no answer.
         let reply = Box::new(|verdict| _ = sender.send(verdict));
-        self.decide(identity, false, password.map(Vec::into), reply);
+        let is_certified = certificate_name.is_some();
+        self.decide(identity, is_certified, password.map(Vec::into), reply);
         verdict
     }
 
@@ -165,6 +183,11 @@ impl AccessDesk {
         }
     }
 
+    /// How the changes of dynamic security have gone, if there is any.
+    pub(crate) fn tally(&self) -> Option<&Arc<Tally>> {
+        self.dynamic_security.as_ref().map(|_| &self.tally)
+    }
+
     /// What the broker's own endpoint says of plugins and listeners, if it is open.
     pub(crate) fn tell_of(&self, control_api: bool, listeners: &[BoundListener]) {
         let about = control_api.then(|| {
@@ -172,7 +195,9 @@ impl AccessDesk {
                 name: "dynamic-security",
                 control_endpoints: vec![DYNSEC_TOPIC],
             });
-            let listeners = listeners.iter().map(listener_info).collect();
+            let listeners = listeners.iter();
+            let listeners = listeners.filter(|bound| bound.transport != Transport::HttpApi);
+            let listeners = listeners.map(listener_info).collect();
             Arc::new((dynsec.collect(), listeners))
         });
         self.about.store(about);

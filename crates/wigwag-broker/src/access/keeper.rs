@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
 use arc_swap::ArcSwapOption;
@@ -31,12 +33,46 @@ const REQUESTS_MAX: usize = 256;
 /// What the broker's own endpoint tells, if it is open.
 pub(super) type About = ArcSwapOption<(Vec<Plugin>, Vec<ListenerInfo>)>;
 
+/// How the changes of dynamic security have gone.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    saved: AtomicU64,
+    unsaved: AtomicU64,
+    /// Milliseconds since 1970; 0 if there was none.
+    saved_at: AtomicU64,
+}
+
+impl Tally {
+    fn count(&self, is_saved: bool) {
+        if is_saved {
+            let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+            let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+            self.saved_at.store(now, Ordering::Relaxed);
+            self.saved.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.unsaved.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Changes that hold, and those that could not be written.
+    pub(crate) fn changes(&self) -> [u64; 2] {
+        [&self.saved, &self.unsaved].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// When the last change was made that holds, since 1970.
+    pub(crate) fn saved_at(&self) -> Option<Duration> {
+        let millis = self.saved_at.load(Ordering::Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+}
+
 /// What the keeper keeps and knows.
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) log: Log,
     pub(super) dynsec: Option<(PathBuf, State)>,
     pub(super) about: Arc<About>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// Requests for the keeper. Its thread ends when this is dropped, with what it is doing done.
@@ -119,10 +155,12 @@ impl Keeper {
                 "dynamic security has not been changed: {file} cannot be written: {error}"
             );
             self.log.write(LogType::Error, what);
+            self.tally.count(false);
             return publish(orders, DYNSEC_TOPIC, &outcome.reply_unsaved());
         }
         self.shared.rights.store(Arc::new(changed.rights()));
         *state = changed;
+        self.tally.count(true);
         // In one turn: who has read the reply and comes again is not taken for who was there before.
         let reply = [published(DYNSEC_TOPIC, &outcome.reply())];
         orders.answer_all(

@@ -22,3 +22,4 @@ pub use settings::{AccessSettings, DynamicSecurity, Security, Source};
 
 pub(crate) use authority::AuthorityDesk;
 pub(crate) use desk::{AccessDesk, CONTROL, Prepared};
+pub(crate) use keeper::Tally;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::files::AccessError;
 use crate::conf::Config;
-use crate::conf::config::{BuiltIn, Listener, Plugin, Protocol};
+use crate::conf::config::{BuiltIn, Listener, Plugin};
 
 /// The variable of Mosquitto's with the first password of dynamic security's administrator.
 const INITIAL_PASSWORD: &str = "MOSQUITTO_DYNSEC_PASSWORD";
@@ -17,8 +17,6 @@ pub struct AccessSettings {
     /// For each listener, in the order of [`Builder::listener`](crate::Builder::listener). Listeners beyond
     /// the list have what the last says.
     pub listeners: Vec<Security>,
-    /// For each listener of the configuration that serves HTTP, in its order: only who gets in counts there.
-    pub http: Vec<Security>,
     /// Dynamic security, for listeners with [`Source::DynamicSecurity`].
     pub dynamic_security: Option<DynamicSecurity>,
     /// Whether `$CONTROL/broker/v1` is answered.
@@ -32,7 +30,6 @@ impl Default for AccessSettings {
                 allow_anonymous: true,
                 sources: Vec::new(),
             }],
-            http: Vec::new(),
             dynamic_security: None,
             control_api: false,
         }
@@ -80,21 +77,12 @@ impl AccessSettings {
     ) -> Result<AccessSettings, AccessError> {
         let mut settings = AccessSettings {
             listeners: Vec::new(),
-            http: Vec::new(),
             dynamic_security: None,
             control_api: config.enable_control_api,
         };
         let mut problems = Vec::new();
-        let http = config
-            .listeners
-            .iter()
-            .filter(|said| said.protocol == Protocol::HttpApi);
-        let said = |listener: &Option<&'_ Listener>| match listener {
-            Some(listener) => listener.security.clone(),
-            None => config.security.clone(),
-        };
-        let mqtt = listeners.iter().map(|listener| (said(listener), false));
-        for (said, is_http) in mqtt.chain(http.map(|http| (http.security.clone(), true))) {
+        for listener in listeners {
+            let said = listener.map_or(&config.security, |listener| &listener.security);
             let mut security = Security {
                 allow_anonymous: said.allow_anonymous,
                 sources: Vec::new(),
@@ -116,12 +104,7 @@ impl AccessSettings {
             security
                 .sources
                 .extend(said.acl_file.clone().map(Source::Acl));
-            let same = if is_http {
-                &mut settings.http
-            } else {
-                &mut settings.listeners
-            };
-            same.push(security);
+            settings.listeners.push(security);
         }
         if problems.is_empty() {
             Ok(settings)

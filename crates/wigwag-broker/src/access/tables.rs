@@ -22,12 +22,6 @@ use crate::logging::Log;
 #[derive(Debug)]
 pub(super) struct Tables {
     listeners: Box<[Listener]>,
-    http: Box<[Listener]>,
-}
-
-/// By which number a listener for HTTP is known: they are counted from the end, so that no other has it.
-pub(super) const fn http_number(index: u16) -> u16 {
-    u16::MAX - index
 }
 
 /// What holds on one listener: who knows of users, and who knows of rights.
@@ -78,7 +72,7 @@ impl Tables {
     /// Reads every file that is named, each once.
     pub(super) fn read(settings: &AccessSettings, log: &Log) -> Result<Tables, AccessError> {
         let mut reading = Reading::default();
-        let mut table = |security: &Security| {
+        let table = |security: &Security| {
             let mut listener = Listener {
                 allow_anonymous: security.allow_anonymous,
                 ..Listener::default()
@@ -88,10 +82,9 @@ impl Tables {
             }
             listener
         };
-        let listeners = settings.listeners.iter().map(&mut table).collect();
-        let http = settings.http.iter().map(&mut table).collect();
+        let listeners = settings.listeners.iter().map(table).collect();
         if reading.problems.is_empty() {
-            Ok(Tables { listeners, http })
+            Ok(Tables { listeners })
         } else {
             Err(AccessError(reading.problems))
         }
@@ -108,8 +101,7 @@ impl Tables {
     }
 
     fn listener(&self, number: u16) -> Option<&Listener> {
-        let http = self.http.get(usize::from(u16::MAX - number));
-        let listener = http.or(self.listeners.get(usize::from(number)));
+        let listener = self.listeners.get(usize::from(number));
         listener.or(self.listeners.last())
     }
 
@@ -171,8 +163,7 @@ impl Tables {
 
     /// All that files keep for logging in with SCRAM-SHA-256.
     pub(super) fn scram(&self) -> impl Iterator<Item = &Credentials> {
-        let listeners = self.listeners.iter().chain(&self.http);
-        let sources = listeners.flat_map(|listener| &listener.logins);
+        let sources = self.listeners.iter().flat_map(|listener| &listener.logins);
         let files = sources.filter_map(|source| match source {
             LoginSource::File(file) => Some(file),
             LoginSource::DynamicSecurity => None,

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::config::{Bind, Bridge, BuiltIn, Config, Place, Plugin, Protocol};
+use super::config::{Bind, Bridge, BuiltIn, Config, Place, Plugin};
 use super::draft::{Draft, ListenerDraft, SecurityDraft};
 use super::files::Files;
 use super::problem::{Problem, Problems, Remark, Weight, nearest};
@@ -547,7 +546,6 @@ impl Reader<'_> {
         self.check_listeners();
         self.check_bridges();
         let config = self.draft.finish();
-        self.problems.extend(http_problems(&config));
         if self.problems.is_empty() {
             return Ok(Reading {
                 config,
@@ -616,33 +614,6 @@ impl Reader<'_> {
                 ));
             }
         }
-    }
-}
-
-/// HTTP is served in the clear, so a listener must not be meant otherwise.
-fn http_problems(config: &Config) -> impl Iterator<Item = Problem> + use<'_> {
-    let http = (config.listeners.iter()).filter(|listener| listener.protocol == Protocol::HttpApi);
-    http.filter_map(|listener| {
-        let text = if listener.tls.is_some() || listener.proxy.is_some() {
-            "A listener with 'protocol http_api' speaks neither TLS nor the PROXY protocol yet."
-        } else if !has_address_in_numbers(&listener.bind) {
-            "A listener with 'protocol http_api' needs an address in numbers, or none."
-        } else {
-            return None;
-        };
-        Some(Problem {
-            place: listener.place.clone(),
-            text: text.to_owned(),
-        })
-    })
-}
-
-fn has_address_in_numbers(bind: &Bind) -> bool {
-    match bind {
-        Bind::Tcp { host, .. } => {
-            (host.as_deref()).is_none_or(|host| host.parse::<IpAddr>().is_ok())
-        }
-        Bind::Unix(_) => false,
     }
 }
 

@@ -499,21 +499,12 @@ fn what_would_leave_the_broker_open_is_refused() {
 }
 
 #[test]
-fn http_is_served_in_the_clear_or_not_at_all() {
-    let good = "listener 3000 127.0.0.1\nprotocol http_api\n";
-    assert_eq!(config(good).listeners[0].protocol, Protocol::HttpApi);
-    for (text, words) in [
-        (
-            "allow_anonymous true\nlistener 3000 localhost\nprotocol http_api\n",
-            "an address in numbers",
-        ),
-        (
-            "allow_anonymous true\nlistener 3000\nprotocol http_api\ncertfile a\nkeyfile b\n",
-            "neither TLS",
-        ),
-    ] {
-        assert!(problems(text)[0].contains(words), "{:?}", problems(text));
-    }
+fn http_is_served_wherever_and_however_mqtt_can_be() {
+    let text = "listener 3000 localhost\nprotocol http_api\ncertfile a\nkeyfile b\nhttp_dir /srv\n\
+                listener 0 /run/api\nprotocol http_api\nenable_proxy_protocol 2\n";
+    let listeners = config(text).listeners;
+    assert_eq!(listeners[0].protocol, Protocol::HttpApi);
+    assert!(listeners[0].tls.is_some() && listeners[1].proxy.is_some());
 }
 
 #[test]

@@ -6,20 +6,22 @@
 mod files;
 mod open;
 mod pages;
+mod visitors;
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -27,15 +29,17 @@ use futures_util::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use crate::access::AccessDesk;
 use crate::observer::Observer;
 
+pub use axum::Router;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
+pub(crate) use visitors::{Reception, queue, receive};
 
 /// Connections of one listener at the same time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -48,6 +52,9 @@ const CONNECTION_LASTS: Duration = Duration::from_secs(300);
 
 /// Bytes of a request's headers.
 const HEADERS_MAX: usize = 16 * 1024;
+
+/// How long a wrong password takes: with the bound on connections, that bounds how many can be tried.
+const GUESS_TAKES: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system cannot give us a connection that is there.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -79,18 +86,8 @@ pub struct HttpListener {
     addr: SocketAddr,
     serves: Serves,
     gate: Option<Gate>,
-    /// What the configuration says of who gets in there.
-    said: Option<Said>,
     /// A line of the configuration asks for it.
     is_configured: bool,
-}
-
-/// Of a listener of the configuration.
-#[derive(Clone, Copy, Debug)]
-struct Said {
-    /// Counted among those that serve HTTP.
-    index: u16,
-    allow_anonymous: bool,
 }
 
 /// What there is to read on a listener.
@@ -119,7 +116,6 @@ impl HttpListener {
             addr,
             serves: Serves::Metrics,
             gate: None,
-            said: None,
             is_configured: false,
         }
     }
@@ -130,7 +126,6 @@ impl HttpListener {
             addr,
             serves: Serves::Api(dir),
             gate: None,
-            said: None,
             is_configured: false,
         }
     }
@@ -140,23 +135,6 @@ impl HttpListener {
     pub fn gate(mut self, gate: Gate) -> HttpListener {
         self.gate = Some(gate);
         self
-    }
-
-    /// The listener of the configuration, counted among those that serve HTTP.
-    pub(crate) const fn said(mut self, index: u16, allow_anonymous: bool) -> HttpListener {
-        self.said = Some(Said {
-            index,
-            allow_anonymous,
-        });
-        self
-    }
-
-    /// Lets those in whom the configuration lets in there.
-    pub(crate) fn gated(self, access: Option<&Arc<AccessDesk>>) -> HttpListener {
-        match (self.said, access) {
-            (Some(said), Some(access)) => self.gate(access.gate(said.index)),
-            _ => self,
-        }
     }
 
     /// As a line of the configuration asks for.
@@ -178,15 +156,15 @@ impl HttpListener {
     }
 }
 
-/// Serves on a socket for ever. Dropping the future cuts all connections.
-async fn serve(socket: TcpListener, serves: &ArcSwap<Router>) -> io::Result<()> {
-    let socket = tokio::net::TcpListener::from_std(socket)?;
+/// Serves what a router has on a socket for ever, within the bounds that all of HTTP has here. Dropping the
+/// future cuts all connections.
+pub async fn serve_router(socket: tokio::net::TcpListener, router: Router) -> io::Result<()> {
+    serve(socket, || router.clone()).await
+}
+
+/// The same; each connection gets what is served when it comes.
+async fn serve(socket: tokio::net::TcpListener, router: impl Fn() -> Router) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(HEADERS_MAX);
     // Connections end with this future.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -200,16 +178,46 @@ async fn serve(socket: TcpListener, serves: &ArcSwap<Router>) -> io::Result<()> 
                 continue;
             }
         };
-        let service = TowerToHyperService::new(Router::clone(&serves.load()));
-        let connection = server.serve_connection(TokioIo::new(stream), service);
+        let router = router();
         connections.spawn(async move {
-            match timeout(CONNECTION_LASTS, connection).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(error)) => debug!(%error, "an HTTP connection failed"),
-            }
+            serve_connection(stream, router).await;
             drop(place);
         });
     }
+}
+
+/// Serves one connection to its end, or to that of its time.
+async fn serve_connection<S>(stream: S, router: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEADERS_MAX);
+    let service = TowerToHyperService::new(router);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    match timeout(CONNECTION_LASTS, connection).await {
+        Ok(Ok(())) | Err(_) => {}
+        Ok(Err(error)) => debug!(%error, "an HTTP connection failed"),
+    }
+}
+
+/// What there is to read for everybody, to be merged into a router of the embedder's own: all but files.
+pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Router {
+    let (observer, about) = (Arc::clone(observer), Arc::clone(about));
+    let state = pages::Source { observer, about };
+    pages::health()
+        .merge(pages::metrics())
+        .merge(pages::api())
+        .with_state(state)
+        .layer(map_response(async |mut response: Response| {
+            // Pages of other origins have no business here: nobody is asked for a password.
+            response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+            response
+        }))
+        .layer(map_response(protect))
 }
 
 fn router(
@@ -219,9 +227,10 @@ fn router(
     about: Arc<About>,
 ) -> Router {
     let guarded = match serves {
-        Serves::Metrics => pages::metrics(),
+        Serves::Metrics => pages::metrics().layer(map_response(protect)),
         Serves::Api(dir) => pages::metrics()
             .merge(pages::api())
+            .layer(map_response(protect))
             .fallback_service(files::serve(dir.clone())),
     };
     let state = pages::Source { observer, about };
@@ -230,13 +239,35 @@ fn router(
         Some(gate) => guarded.layer(from_fn_with_state(gate, guard)),
         None => guarded,
     };
-    pages::health().with_state(state).merge(guarded)
+    let health = pages::health().layer(map_response(protect));
+    (health.with_state(state).merge(guarded)).layer(map_response(leave_types_alone))
+}
+
+/// Nothing that is made here is a page.
+async fn protect(mut response: Response) -> Response {
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    leave_types_alone(response).await
+}
+
+/// Browsers are not to guess what something is, nor to tell others where it was found.
+async fn leave_types_alone(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// Lets a request through if its sender may read.
 async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    if gate(credentials(request.headers())).await {
+    let credentials = credentials(request.headers());
+    let is_guess = credentials.is_some();
+    if gate(credentials).await {
         return next.run(request).await;
+    }
+    if is_guess {
+        sleep(GUESS_TAKES).await;
     }
     (
         StatusCode::UNAUTHORIZED,

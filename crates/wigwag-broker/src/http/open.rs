@@ -1,4 +1,4 @@
-//! Listeners for HTTP that are open. A reload opens and closes those of the configuration, and exchanges what
+//! Places for metrics that are open, and those of the embedder's own. A reload opens and closes those of the configuration, and exchanges what
 //! the others serve.
 
 use std::net::{SocketAddr, TcpListener};
@@ -10,7 +10,6 @@ use tokio::runtime::Handle;
 use wigwag_net::accept;
 
 use super::{About, HttpListener, ListenerNotice, router, serve};
-use crate::access::AccessDesk;
 use crate::doors::OpenSocket;
 use crate::listener::{Address, StartError};
 use crate::logging::Log;
@@ -39,12 +38,6 @@ impl ClosedHttp {
             socket,
             addr,
         })
-    }
-
-    /// Lets those in whom the configuration lets in there.
-    pub(crate) fn gated(mut self, access: Option<&Arc<AccessDesk>>) -> ClosedHttp {
-        self.listener = self.listener.gated(access);
-        self
     }
 }
 
@@ -83,7 +76,8 @@ impl HttpKeeper {
         let socket = OpenSocket::open(&self.runtime, Address::Tcp(addr), |open| async move {
             // Declared before the socket, dropped behind it.
             let _open = open;
-            serve(socket, &routers).await
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            serve(socket, || Router::clone(&routers.load())).await
         });
         OpenHttp {
             listener,
@@ -103,10 +97,7 @@ impl HttpKeeper {
 impl OpenHttp {
     /// What the API says of it, if it is served there.
     pub(crate) fn notice(&self) -> Option<ListenerNotice> {
-        let allow_anonymous = match &self.listener.said {
-            Some(said) => said.allow_anonymous,
-            None => self.listener.gate.is_none(),
-        };
+        let allow_anonymous = self.listener.gate.is_none();
         (self.listener.serves_api())
             .then(|| ListenerNotice::http(self.addr.port(), allow_anonymous))
     }

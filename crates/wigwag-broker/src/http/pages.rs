@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
 
-use crate::listener::{Address, BoundListener, Listener, Transport};
+use crate::listener::{Address, BoundListener, Listener};
 use crate::metrics::{self, Format};
 use crate::observer::Observer;
 
@@ -47,18 +47,15 @@ pub(crate) enum Place {
 }
 
 impl ListenerNotice {
-    /// Of a listener for MQTT, and what was said of it.
-    pub(crate) fn mqtt(bound: &BoundListener, listener: &Listener) -> ListenerNotice {
+    /// Of a listener, and what was said of it.
+    pub(crate) fn of(bound: &BoundListener, listener: &Listener) -> ListenerNotice {
         let said = &listener.said;
         ListenerNotice {
             place: match &bound.address {
                 Address::Tcp(addr) => Place::Port(addr.port()),
                 Address::Unix(path) => Place::Path(path.display().to_string()),
             },
-            protocol: match bound.transport {
-                Transport::Tcp => "mqtt",
-                Transport::WebSocket => "websockets",
-            },
+            protocol: bound.transport.name(),
             tls: bound.is_tls,
             mtls: (said.tls.as_ref()).is_some_and(|tls| tls.require_certificate),
             allow_anonymous: said.security.allow_anonymous,
@@ -126,8 +123,9 @@ async fn show_metrics(
             }
         }
         Some("mosquitto") => {
-            let reading = source.observer.read().await;
-            let text = metrics::write_mosquitto(&reading, &source.observer.tree());
+            let scrape = source.observer.scrape().await;
+            let mut text = metrics::write_mosquitto(&scrape.reading, &source.observer.tree());
+            metrics::write_more_of_mosquitto(&mut text, &scrape);
             ([(CONTENT_TYPE, metrics::TEXT)], text).into_response()
         }
         Some(_) => {

@@ -16,9 +16,10 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::entrance::Visits;
 use crate::sys::Reading;
 
-pub(crate) use mosquitto::write as write_mosquitto;
+pub(crate) use mosquitto::{write as write_mosquitto, write_more as write_more_of_mosquitto};
 pub use page::page;
 pub(crate) use process::Process;
 use table::Value;
@@ -35,9 +36,37 @@ pub(crate) struct Scrape {
     pub(crate) configuration_is_usable: bool,
     /// Seconds since 1970 at which that was.
     pub(crate) configuration_read_secs: f64,
+    /// Seconds since 1970 at which the configuration was read that holds.
+    pub(crate) configuration_used_since_secs: f64,
+    /// Of dynamic security, if there is any.
+    pub(crate) dynsec: Option<DynsecScrape>,
     pub(crate) shards: u16,
+    pub(crate) listeners: Vec<ListenerScrape>,
+    /// Connections that are taken at the same time, if there is a limit.
+    pub(crate) max_connections: Option<u64>,
     /// Log lines that no destination took.
     pub(crate) log_lines_lost: u64,
+}
+
+/// What one scrape shows of dynamic security.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DynsecScrape {
+    /// Changes that hold, and those that could not be written.
+    pub(crate) changes: [u64; 2],
+    /// Seconds since 1970 of the last one that holds.
+    pub(crate) changed_secs: Option<f64>,
+}
+
+/// What one scrape shows of a listener.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerScrape {
+    /// Differs from listener to listener.
+    pub(crate) label: String,
+    pub(crate) protocol: &'static str,
+    pub(crate) is_tls: bool,
+    pub(crate) visits: Visits,
+    /// Seconds since 1970 at which its certificate ends.
+    pub(crate) certificate_end_secs: Option<f64>,
 }
 
 /// The two formats of the native view.

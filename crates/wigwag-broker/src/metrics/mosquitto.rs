@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::Scrape;
 use crate::sys::{Reading, SysTree};
 
 /// Those that have the type of a counter there. Some are gauges by their nature; dashboards do not mind.
@@ -40,6 +41,84 @@ pub(crate) fn write(reading: &Reading, tree: &SysTree) -> String {
         sample(&mut out, &topic, format_args!("{value:.2}"));
     }
     out
+}
+
+/// What exporters add to the numbers of the tree, and what every Prometheus client library shows.
+pub(crate) fn write_more(out: &mut String, scrape: &Scrape) {
+    let info = format!("{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    let process = &scrape.process;
+    let count = |count: Option<u64>| count.map(|count| format!(" {count}"));
+    let number = |number: Option<f64>| number.map(|number| format!(" {number}"));
+    let rows: [(&str, &str, &str, Option<String>); 10] = [
+        (
+            "mosquitto_up",
+            "gauge",
+            "Whether the broker answers",
+            Some(" 1".to_owned()),
+        ),
+        (
+            "mosquitto_broker_info",
+            "gauge",
+            "The version of the broker",
+            Some(info.clone()),
+        ),
+        (
+            "mosquitto_exporter_build_info",
+            "gauge",
+            "The version of what shows this",
+            Some(info),
+        ),
+        (
+            "mosquitto_max_connections",
+            "gauge",
+            "Connections that are taken at the same time",
+            count(scrape.max_connections),
+        ),
+        (
+            "process_cpu_seconds_total",
+            "counter",
+            "CPU time",
+            number(process.cpu_secs),
+        ),
+        (
+            "process_start_time_seconds",
+            "gauge",
+            "When the process started",
+            number(process.started_secs),
+        ),
+        (
+            "process_resident_memory_bytes",
+            "gauge",
+            "Memory in use",
+            count(process.resident_bytes),
+        ),
+        (
+            "process_virtual_memory_bytes",
+            "gauge",
+            "Address space",
+            count(process.virtual_bytes),
+        ),
+        (
+            "process_open_fds",
+            "gauge",
+            "Open file descriptors",
+            count(process.open_fds),
+        ),
+        (
+            "process_max_fds",
+            "gauge",
+            "Most file descriptors",
+            count(process.max_fds),
+        ),
+    ];
+    for (name, kind, help, value) in rows {
+        if let Some(value) = value {
+            _ = write!(
+                out,
+                "# HELP {name} {help}\n# TYPE {name} {kind}\n{name}{value}\n"
+            );
+        }
+    }
 }
 
 /// Names, types and topics, for the page.

@@ -13,15 +13,17 @@ the broker answers by.
 
 `metrics_listener PORT [ADDRESS]` in the configuration file opens a port for it, on 127.0.0.1 unless an address is named;
 a `listener` with `protocol http_api` serves it too, beside `/api/v1/systree`, `/api/v1/listeners` and `/api/v1/version`. Where a
-listener does not allow anonymous clients, HTTP asks for the name and password of a user of the broker. `/healthz` answers
-while the process runs, `/readyz` while every shard answers; neither asks who is there.
+listener does not allow anonymous clients, HTTP asks for the name and password of a user of the broker. `wigwag up` serves it beside
+its page. `/healthz` answers while the process runs, `/readyz` while every shard answers; neither asks who is there.
 
 There are two views of the same numbers:
 
 - `/metrics`: the names below, in OpenMetrics if the scraper asks for it and in the older text format if not.
-- `/metrics?names=mosquitto`: the names under which the usual exporter shows Mosquitto, for dashboards made for it.
+- `/metrics?names=mosquitto`: the names under which the usual exporter shows Mosquitto, for dashboards made for it, with
+  `mosquitto_up`, `mosquitto_broker_info`, `mosquitto_exporter_build_info`, `mosquitto_max_connections` and `process_…`.
 
-Labels have few values, all of them known beforehand. There is none for clients or topics.
+Labels have few values, all of them known beforehand or from the configuration. There is none for clients or topics. A `listener` is
+called by its address or port, or by the path of its socket.
 
 ## Native names
 

@@ -14,6 +14,8 @@ const KILOBYTE: u64 = 1_024;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Process {
     pub(crate) cpu_secs: Option<f64>,
+    /// Since 1970.
+    pub(crate) started_secs: Option<f64>,
     pub(crate) resident_bytes: Option<u64>,
     pub(crate) virtual_bytes: Option<u64>,
     pub(crate) open_fds: Option<u64>,
@@ -25,13 +27,13 @@ impl Process {
         let read = |name| fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
         let status = read("status");
         let kilobytes = |field| first_number(&status, field).map(|number| number * KILOBYTE);
-        let fds = fs::read_dir("/proc/self/fd").ok();
+        let stat = read("stat");
         Process {
-            cpu_secs: cpu_secs(&read("stat")),
+            cpu_secs: cpu_secs(&stat),
+            started_secs: started_secs(&stat),
             resident_bytes: kilobytes("VmRSS:"),
             virtual_bytes: kilobytes("VmSize:"),
-            // One of them reads this folder.
-            open_fds: fds.map(|fds| fds.count().saturating_sub(1) as u64),
+            open_fds: open_fds(),
             max_fds: first_number(&read("limits"), "Max open files"),
         }
     }
@@ -41,6 +43,28 @@ impl Process {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         first_number(&status, "VmRSS:").unwrap_or(0) * KILOBYTE
     }
+}
+
+/// Linux tells how many there are since version 6.2. Before, they are counted, and one of them reads the folder.
+fn open_fds() -> Option<u64> {
+    const FDS: &str = "/proc/self/fd";
+    match fs::metadata(FDS).ok()?.len() {
+        0 => Some(fs::read_dir(FDS).ok()?.count().saturating_sub(1) as u64),
+        count => Some(count),
+    }
+}
+
+/// When the process started: the 22nd field, in ticks since the machine did.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 ticks are three million years"
+)]
+fn started_secs(stat: &str) -> Option<f64> {
+    let machine = fs::read_to_string("/proc/stat").ok()?;
+    let machine = first_number(&machine, "btime ")?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    Some(machine as f64 + ticks as f64 / TICKS_PER_SEC)
 }
 
 /// User and system time: the 14th and 15th field, counted behind the name, which may contain anything.
@@ -89,5 +113,10 @@ mod tests {
         let process = Process::read();
         assert!(process.resident_bytes > Some(0) && process.open_fds > Some(0));
         assert!(process.cpu_secs.is_some());
+        let now = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .expect("after 1970");
+        let age = now.as_secs_f64() - process.started_secs.expect("told");
+        assert!((-1.0..86_400.0).contains(&age), "{age}");
     }
 }

@@ -9,6 +9,7 @@ use wigwag_engine::DropReason;
 use wigwag_engine::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes};
 
 use super::Scrape;
+use crate::entrance::REFUSALS;
 use crate::stopwatch::{BOUNDS_MICROS, Durations};
 use crate::sys::{self, PACKET_TYPES};
 
@@ -89,14 +90,67 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "wigwag_connections",
         "Connections that are open, those without a CONNECT yet included",
-        &[],
-        |scrape| one(scrape.reading.stats.connections),
+        &["listener", "protocol", "tls"],
+        |scrape| {
+            let per_listener = scrape.listeners.iter().map(|listener| Sample {
+                labels: vec![
+                    ("listener", listener.label.clone().into()),
+                    ("protocol", listener.protocol.into()),
+                    ("tls", if listener.is_tls { "true" } else { "false" }.into()),
+                ],
+                value: Value::Count(listener.visits.guests),
+            });
+            per_listener.collect()
+        },
     ),
     counter(
         "wigwag_connections_opened",
-        "Connections that were accepted",
+        "Connections that were accepted and not too many",
+        &["listener"],
+        |scrape| {
+            let listeners = scrape.listeners.iter();
+            listeners
+                .map(|it| labelled("listener", it.label.clone(), it.visits.admitted))
+                .collect()
+        },
+    ),
+    counter(
+        "wigwag_connections_refused",
+        "Connections that ended before anything was said over MQTT or HTTP, by reason",
+        &["listener", "reason"],
+        |scrape| {
+            let per_listener = scrape.listeners.iter().flat_map(|listener| {
+                let refused = REFUSALS.into_iter().zip(listener.visits.refused);
+                refused.map(|(reason, count)| Sample {
+                    labels: vec![
+                        ("listener", listener.label.clone().into()),
+                        ("reason", reason.into()),
+                    ],
+                    value: Value::Count(count),
+                })
+            });
+            per_listener.collect()
+        },
+    ),
+    gauge(
+        "wigwag_max_connections",
+        "Connections of all listeners that are taken at the same time, if there is a limit",
         &[],
-        |scrape| one(scrape.reading.sockets),
+        |scrape| scrape.max_connections.map_or_else(Vec::new, one),
+    ),
+    gauge(
+        "wigwag_listener_cert_expiry_timestamp_seconds",
+        "When the certificate of the listener ends, or the first of its chain, in seconds since 1970",
+        &["listener"],
+        |scrape| {
+            let ends = scrape.listeners.iter().filter_map(|listener| {
+                Some(Sample {
+                    labels: vec![("listener", listener.label.clone().into())],
+                    value: Value::Number(listener.certificate_end_secs?),
+                })
+            });
+            ends.collect()
+        },
     ),
     counter(
         "wigwag_connections_closed",
@@ -355,6 +409,29 @@ pub const FAMILIES: &[Family] = &[
         &[],
         |scrape| number(scrape.configuration_read_secs),
     ),
+    gauge(
+        "wigwag_config_last_reload_success_timestamp_seconds",
+        "When the configuration was read that holds, in seconds since 1970",
+        &[],
+        |scrape| number(scrape.configuration_used_since_secs),
+    ),
+    counter(
+        "wigwag_dynsec_changes",
+        "Requests that changed dynamic security, by whether the change could be written (saved, unsaved)",
+        &["result"],
+        |scrape| {
+            let dynsec = scrape.dynsec.iter();
+            let results =
+                dynsec.flat_map(|dynsec| ["saved", "unsaved"].into_iter().zip(dynsec.changes));
+            by("result", results)
+        },
+    ),
+    gauge(
+        "wigwag_dynsec_last_change_timestamp_seconds",
+        "When dynamic security was changed last, in seconds since 1970",
+        &[],
+        |scrape| optional(scrape.dynsec.and_then(|dynsec| dynsec.changed_secs)),
+    ),
     Family {
         name: "wigwag_broker_info",
         help: "The version of the broker",
@@ -367,6 +444,12 @@ pub const FAMILIES: &[Family] = &[
         "User and system CPU time of the process",
         &[],
         |scrape| optional(scrape.process.cpu_secs),
+    ),
+    gauge(
+        "process_start_time_seconds",
+        "When the process started, in seconds since 1970",
+        &[],
+        |scrape| optional(scrape.process.started_secs),
     ),
     gauge(
         "process_resident_memory_bytes",

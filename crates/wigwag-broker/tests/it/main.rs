@@ -6,6 +6,7 @@
 mod access;
 mod client;
 mod foreign;
+mod http;
 mod observation;
 mod options_page;
 

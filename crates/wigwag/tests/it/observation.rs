@@ -18,8 +18,12 @@ struct Watched {
 
 impl Watched {
     fn start(kind: Kind) -> Self {
+        Self::start_with(kind, "allow_anonymous true\n")
+    }
+
+    fn start_with(kind: Kind, options: &str) -> Self {
         let port = free_port();
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nsys_interval 1\n");
+        let text = format!("listener {port} 127.0.0.1\n{options}sys_interval 1\n");
         let broker = Configured::start(kind, TempDir::new().unwrap(), &text);
         Self { broker, port }
     }
@@ -154,6 +158,40 @@ fn a_verbose_log_has_the_lines_of_mosquittos() {
         );
     }
     assert_eq!(ours.len(), theirs.len(), "{ours:#?}\n{theirs:#?}");
+}
+
+/// What is logged of clients who are not let in, with MQTT 3.1.1 and then with 5.
+fn refusals(kind: Kind) -> Vec<String> {
+    let watched = Watched::start_with(kind, "allow_anonymous false\n");
+    for version in ["mqttv311", "mqttv5"] {
+        let args = ["-V", version, "-t", "a", "-m", "b"];
+        let mut client = watched.client("mosquitto_pub", "x", &args);
+        assert!(!client.await_exit().success());
+        let log = &watched.broker.process;
+        log.await_line("the end of a client", |line| line.contains(" disconnected"));
+    }
+    normalised(&watched.broker.process.said(), kind)
+}
+
+/// The codes are the same. Debian's Mosquitto does not know yet who it is that it refuses, as 2.1 does.
+#[test]
+fn a_refusal_is_told_with_its_code() {
+    let ours = |code| {
+        [
+            "New connection from 127.0.0.1:N on port N.".to_owned(),
+            format!("Sending CONNACK to x (0, {code})"),
+            "Client x [127.0.0.1:N] disconnected: not authorised.".to_owned(),
+        ]
+    };
+    assert_eq!(refusals(Kind::Wigwag), [ours(5), ours(135)].concat());
+    let theirs = |code| {
+        [
+            "New connection from 127.0.0.1:N on port N.".to_owned(),
+            format!("Sending CONNACK to 127.0.0.1 (0, {code})"),
+            "Client <unknown> disconnected, not authorised.".to_owned(),
+        ]
+    };
+    assert_eq!(refusals(Kind::Mosquitto), [theirs(5), theirs(135)].concat());
 }
 
 /// The tree after the play, as somebody saw it who watched from the beginning.

@@ -82,6 +82,25 @@ fn up_prints_addresses_that_work_and_a_line_to_try() {
 }
 
 #[test]
+fn up_tells_of_its_broker_beside_the_page() {
+    let (_process, ports) = start_up(&ANY_PORTS);
+    let http = ports.of("http://");
+    assert_eq!(http_get(http, "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(http_get(http, "/readyz").0, 200);
+    let (status, metrics) = http_get(http, "/metrics");
+    let label = format!("listener=\"127.0.0.1:{}\"", ports.of("mqtt://"));
+    assert_eq!(status, 200);
+    assert!(metrics.contains(&label), "{metrics}");
+    let (status, tree) = http_get(http, "/api/v1/systree");
+    assert!(
+        status == 200 && tree.contains("$SYS/broker/uptime"),
+        "{tree}"
+    );
+    // Everything else is the page's.
+    assert!(http_get(http, "/devices").1.contains("<html"));
+}
+
+#[test]
 fn up_runs_as_many_devices_as_it_is_told() {
     let args = [&ANY_PORTS[..], &["--devices", "2"]].concat();
     let (_process, ports) = start_up(&args);
