@@ -299,7 +299,7 @@ fn wrong_packets_of_mqtt_5_are_answered_with_their_reason(kind: Kind) {
         hostile(
             "packet type 0",
             packet(0x00, &[]),
-            Last::Disconnect(&[0x81]),
+            Last::Disconnect(&[0x81, 0x82]),
         ),
         hostile(
             "a packet only servers send",

@@ -100,8 +100,6 @@ fn normalised(log: &str, kind: Kind) -> Vec<String> {
             let text = line.split_once(": ").map_or(line, |(_, text)| text);
             let text = without_ports(text);
             match kind {
-                // Mosquitto looks for subscribers when PUBREL comes; ours says at once that there are none.
-                Kind::Wigwag if text.starts_with("Sending PUBREC") => text.replace("rc16", "rc0"),
                 Kind::Wigwag => text,
                 Kind::Mosquitto => in_words_of_2_1(&text),
             }
