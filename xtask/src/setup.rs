@@ -77,7 +77,7 @@ const NEEDS: &[Need] = &[
     Need {
         probe: Probe::PythonVenv,
         package: "python3-venv",
-        why: "a private folder for paho-mqtt, the Python client run against our broker",
+        why: "a private folder for paho-mqtt, aiomqtt and gmqtt, the Python clients run against our broker",
     },
 ];
 

@@ -1,4 +1,4 @@
-//! paho-mqtt and mqtt.js against both brokers, over TCP and WebSocket, in MQTT 3.1.1 and 5.
+//! paho-mqtt and mqtt.js against both brokers, over TCP and WebSocket, and aiomqtt and gmqtt, in MQTT 3.1.1 and 5.
 //!
 //! The cases are in `tests/interop/`; here are the combinations, the names of the cases that must
 //! have run, and the differences that we know of.
@@ -71,6 +71,15 @@ const CASES_OF_PAHO_IN_5: &[&str] = &[
     "will_is_sent_when_disconnect_asks_for_it",
 ];
 const CASES_OF_MQTTJS: &[&str] = &["idle_connection_is_kept_by_pings"];
+const CASES_OF_ASYNCIO: &[&str] = &[
+    "bursts_arrive_complete_and_in_order",
+    "every_qos_arrives_at_the_lower_of_both",
+    "messages_to_oneself_arrive",
+    "retained_message_reaches_a_later_subscriber",
+    "session_is_resumed_with_what_was_missed",
+    "shared_subscription_takes_turns",
+    "will_is_sent_when_the_connection_breaks",
+];
 
 against_both_brokers!(
     paho_speaks_mqtt_311_over_tcp,
@@ -81,6 +90,8 @@ against_both_brokers!(
     mqttjs_speaks_mqtt_311_over_websocket,
     mqttjs_speaks_mqtt_5_over_tcp,
     mqttjs_speaks_mqtt_5_over_websocket,
+    aiomqtt_speaks_mqtt_311_and_5,
+    gmqtt_speaks_mqtt_311_and_5,
 );
 
 fn paho_speaks_mqtt_311_over_tcp(kind: Kind) {
@@ -137,6 +148,29 @@ fn mqttjs_speaks_mqtt_5_over_tcp(kind: Kind) {
 fn mqttjs_speaks_mqtt_5_over_websocket(kind: Kind) {
     let cases = [CASES_OF_BOTH, CASES_OF_BOTH_IN_5, CASES_OF_MQTTJS];
     mqttjs(kind, Broker::ws_url, "5", &cases);
+}
+
+fn aiomqtt_speaks_mqtt_311_and_5(kind: Kind) {
+    asyncio(kind, "aiomqtt");
+}
+
+fn gmqtt_speaks_mqtt_311_and_5(kind: Kind) {
+    asyncio(kind, "gmqtt");
+}
+
+fn asyncio(kind: Kind, client: &str) {
+    for protocol in ["311", "5"] {
+        let broker = Broker::start(kind);
+        let mut command = tools::python("asyncio_clients.py");
+        command.args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &broker.mqtt_port().to_string(),
+        ]);
+        command.args(["--protocol", protocol, "--client", client]);
+        check(&broker, &mut command, protocol, &[CASES_OF_ASYNCIO]);
+    }
 }
 
 fn paho(kind: Kind, transport: &str, protocol: &str, cases: &[&[&str]]) {
