@@ -3,7 +3,7 @@
 //! **Invariant:** only an `Authorised` delivery can be written, and only `Authorised::check` makes
 //! one, with the rights of that moment: live, retained, queued, sent again or a Will, all pass here.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use bytes::Bytes;
 use wigwag_proto::codec::{encode_publish, encode_publish_head};
@@ -71,28 +71,37 @@ pub(crate) struct Writer {
 
 /// What makes the bytes of two deliveries of one message alike, in one number for a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout(NonZeroU32);
+struct Layout(NonZeroU64);
 
 impl Layout {
-    /// The bits below the length of the topic.
+    /// The bits below the length of the topic, and below the alias.
     const TOPIC: u32 = 8;
+    const ALIAS: u32 = 24;
 
     fn new(
         version: Version,
         delivery: &Delivery<'_>,
         topic: TopicName<'_>,
+        alias: Option<Alias>,
         is_shared: bool,
     ) -> Layout {
         let (dup, retain) = (is_dup(delivery.guarantee), delivery.retain);
         // A topic has at most 65,535 bytes, and at least one.
-        let len = topic.as_str().len() as u32;
-        let bits = len << Layout::TOPIC
-            | u32::from(version.has_properties()) << 5
-            | u32::from(dup) << 4
-            | u32::from(retain) << 3
-            | u32::from(is_shared) << 2
-            | delivery.guarantee.qos() as u32;
-        Layout(NonZeroU32::new(bits).unwrap_or(NonZeroU32::MIN))
+        let len = topic.as_str().len() as u64;
+        let (alias, is_known) = match alias {
+            None => (0, false),
+            Some(Alias::New(alias)) => (alias, false),
+            Some(Alias::Known(alias)) => (alias, true),
+        };
+        let bits = u64::from(alias) << Layout::ALIAS
+            | len << Layout::TOPIC
+            | u64::from(is_known) << 6
+            | u64::from(version.has_properties()) << 5
+            | u64::from(dup) << 4
+            | u64::from(retain) << 3
+            | u64::from(is_shared) << 2
+            | delivery.guarantee.qos() as u64;
+        Layout(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -166,12 +175,13 @@ impl Writer {
         now: Time,
     ) -> Result<(), DropReason> {
         let shared = shared_payload(delivery);
-        let layout = Layout::new(version, delivery, topic, shared.is_some());
-        // Subscription Identifiers and aliases differ from one subscriber to the next.
-        let is_alike = delivery.identifiers.is_empty() && alias.is_none();
+        let layout = Layout::new(version, delivery, topic, alias, shared.is_some());
+        // Subscription Identifiers differ from one subscriber to the next.
+        let is_alike = delivery.identifiers.is_empty();
         if is_alike && self.layout == Some(layout) {
             if let Some(packet_id) = delivery.guarantee.packet_id() {
-                self.fill_in(packet_id, topic.as_str().len());
+                let is_known = matches!(alias, Some(Alias::Known(_)));
+                self.fill_in(packet_id, if is_known { 0 } else { topic.as_str().len() });
             }
             return Ok(());
         }

@@ -132,6 +132,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) qos: Qos,
     /// The least readiness.
     pub(crate) ready: Ready,
+    /// Whether messages of QoS 0 wait too.
+    pub(crate) qos0_waits: bool,
     pub(crate) tried: &'a Tried,
 }
 
@@ -182,8 +184,10 @@ impl Wanted<'_> {
             session: receiver.session,
         };
         let ready = member.readiness.get();
-        // What is not acknowledged does not wait for anybody.
-        let is_lost = ready == Ready::Away && self.qos.min(receiver.qos) == Qos::AtMostOnce;
+        // What is not acknowledged does not wait for anybody, unless all does.
+        let is_lost = ready == Ready::Away
+            && !self.qos0_waits
+            && self.qos.min(receiver.qos) == Qos::AtMostOnce;
         (ready >= self.ready && !is_lost && !self.tried.excludes(target)).then_some(ready)
     }
 }

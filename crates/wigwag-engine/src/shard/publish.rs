@@ -333,7 +333,7 @@ impl Shard {
             );
         }
         for share in &receivers.shares {
-            // At QoS 0 there may be nobody for whom it waits.
+            // At QoS 0 there may be nobody with whom it waits.
             let _ = self.deliver_to_one(now, carried, share, Ready::Away, Tried::default());
         }
         self.hold_back_if_wanted(now, publisher);

@@ -49,6 +49,7 @@ impl Shard {
         let member = share.choose(&Wanted {
             qos: carried.view.qos,
             ready,
+            qos0_waits: self.settings.queue_qos0,
             tried: &tried,
         });
         let Some(member) = member else {
@@ -151,6 +152,7 @@ impl Shard {
         let wanted = Wanted {
             qos: carried.view.qos,
             ready: Ready::Away,
+            qos0_waits: self.settings.queue_qos0,
             tried: &Tried::default(),
         };
         let here = self.target(first.session);

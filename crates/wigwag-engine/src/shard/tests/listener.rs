@@ -144,6 +144,36 @@ fn aliases_stand_for_long_topics_towards_clients_that_accept_them() {
 }
 
 #[test]
+fn those_who_know_the_same_alias_get_the_same_bytes() {
+    let world = World::new(1);
+    let topic = "a/topic/that/is/long";
+    let hello = |id| Hello::new(id).property(Property::TopicAliasMaximum(2));
+    let [one, two, late] = ["one", "two", "late"].map(|id| world.connect(0, hello(id)));
+    let plain = world.connect(0, "plain");
+    // The late one has another alias for it; the second is not asked for the same Packet Identifiers.
+    late.subscribe("another/long/topic", Q0);
+    two.subscribe("skewed", Q1);
+    let publisher = world.connect(0, "pub");
+    publisher.publish("another/long/topic", "m", Q0);
+    publisher.publish("skewed", "m", Q1);
+    let all = [&one, &two, &late, &plain];
+    all.iter().for_each(|client| client.subscribe(topic, Q1));
+    for payload in ["1", "2", "3"] {
+        publisher.publish(topic, payload, Q1);
+    }
+    // The client of the simulation checks aliases and acknowledges by Packet Identifier.
+    for client in all {
+        let got = client
+            .messages()
+            .into_iter()
+            .filter(|got| got.topic == topic);
+        let last: Vec<String> = got.map(|got| got.payload).collect();
+        let expect = ["1", "2", "3"];
+        assert_eq!(last, expect);
+    }
+}
+
+#[test]
 fn a_listener_may_speak_some_versions_only() {
     let world = World::new(1);
     let new = listener(|listener| listener.versions = Versions::NONE.with(Version::V5));
@@ -275,6 +305,25 @@ fn qos_0_waits_with_the_others_if_that_is_wanted() {
     }
     let back = world.connect(0, Hello::new("a").persistent());
     assert_eq!(back.received(), ["t 1", "t 2 q1", "t 3"]);
+}
+
+#[test]
+fn a_shared_qos_0_waits_with_a_member_if_that_is_wanted() {
+    for (waits, expect) in [(true, &["t m"][..]), (false, &[])] {
+        for shards in [1, 2] {
+            let wanted = settings(|settings| settings.queue_qos0 = waits);
+            let world = World::with_settings(shards, &wanted);
+            let member = |id| Hello::new(id).persistent();
+            for (shard, id) in [(0, "a"), (usize::from(shards - 1), "b")] {
+                let away = world.connect(shard, member(id));
+                away.subscribe("$share/g/t", Q1);
+                away.lose();
+            }
+            world.connect(0, "pub").publish("t", "m", Q0);
+            let back = ["a", "b"].map(|id| world.connect(0, member(id)).received());
+            assert_eq!(back.concat(), expect, "{shards} shards");
+        }
+    }
 }
 
 #[test]

@@ -205,6 +205,23 @@ fn what_a_client_may_not_have_does_not_reach_it_and_holds_nothing_up() {
 }
 
 #[test]
+fn a_session_goes_on_with_the_rights_of_who_has_it() {
+    let world = World::with_policy(1, &Limits::default(), || Box::new(Secret));
+    let hello = || Hello::new("shared name").persistent();
+    let admin = world.connect(0, hello().user_name("admin"));
+    admin.subscribe("#", Q1);
+    admin.lose();
+    let other = world.connect(0, Hello::new("b").user_name("admin"));
+    for topic in ["secret/x", "open"] {
+        other.publish(topic, "waits", Q1);
+    }
+    let user = world.connect(0, hello().user_name("somebody"));
+    other.publish("secret/x", "live", Q1);
+    assert!(user.session_present);
+    assert_eq!(user.received(), ["open waits q1"]);
+}
+
+#[test]
 fn a_bridge_of_mqtt_3_gets_nothing_back_and_sees_retain_as_it_was() {
     for version in [Version::V3_1, Version::V3_1_1] {
         let world = World::new(2);
