@@ -226,7 +226,7 @@ fn the_last_packet_for_a_client_is_told_with_its_name() {
     assert!(denied.expect("told").contains("NotAuthorized"), "{told:?}");
     assert_eq!(
         told.last().expect("told"),
-        "Sent d Disconnect(MalformedPacket)"
+        "Sent d Disconnect(ProtocolError)"
     );
 }
 

@@ -279,9 +279,9 @@ fn everything_of_a_session_is_there_after_a_restart() {
                 "PUBREL 1",
                 "PUBLISH 2 t 2 q2 dup id=7",
                 "PUBLISH 4 t 4 q1 dup id=7",
-                "PUBLISH 3 t 5 q1 dup id=7",
-                "PUBLISH 5 t 6 q1 id=7",
-                "PUBLISH 6 t 7 q1 id=7",
+                "PUBLISH 5 t 5 q1 dup id=7",
+                "PUBLISH 6 t 6 q1 id=7",
+                "PUBLISH 7 t 7 q1 id=7",
             ],
             "{shards:?}"
         );
@@ -551,10 +551,10 @@ fn each_change_alone_is_enough_for_the_next_save() {
     then("a message that waits", &|| publisher.publish("t", "4", Q1));
     let retained = |payload| Publication::new("kept", payload).retain();
     then("a retained message", &|| {
-        _ = publisher.publish_with(&retained("1"))
+        _ = publisher.publish_with(&retained("1"));
     });
     then("another one", &|| {
-        _ = publisher.publish_with(&retained("2"))
+        _ = publisher.publish_with(&retained("2"));
     });
     then("none", &|| _ = publisher.publish_with(&retained("")));
 }
