@@ -29,6 +29,7 @@ use crate::machine;
 use crate::mailbox::Mailbox;
 use crate::observer::Observer;
 use crate::opening::{self, Common};
+use crate::persist::{self, Persistence, Pulse};
 use crate::plan;
 use crate::reload::Standing;
 use crate::worker::Worker;
@@ -54,6 +55,7 @@ pub struct Builder {
     sys_interval: Option<Duration>,
     log: Log,
     http: Vec<HttpListener>,
+    persistence: Option<Persistence>,
 }
 
 impl Default for Builder {
@@ -72,6 +74,7 @@ impl Default for Builder {
             sys_interval: Some(SYS_INTERVAL),
             log: Log::default(),
             http: Vec::new(),
+            persistence: None,
         }
     }
 }
@@ -126,6 +129,7 @@ impl Builder {
         self.access = Some(AccessSettings::from_config(config, &said));
         self.listeners.extend(listeners);
         self.http.extend(plan::http_listeners(config));
+        self.persistence = Persistence::from_config(config);
         self.ports = ports.to_vec();
         self.config = Some(config.clone());
         self
@@ -160,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// Keeps sessions, queues and retained messages beyond the process. Default: they end with it.
+    #[must_use]
+    pub fn persistence(mut self, persistence: Persistence) -> Builder {
+        self.persistence = Some(persistence);
+        self
+    }
+
     /// Opens the listeners and starts the broker. Nothing is left behind if that fails.
     pub fn start(mut self) -> Result<Broker, StartError> {
         machine::bound(&mut self.settings);
@@ -191,9 +202,21 @@ impl Builder {
             (self.http.into_iter().map(ClosedHttp::bind)).collect::<Result<Vec<_>, _>>()?;
 
         let shards = self.shards.map_or_else(one_per_core, NonZeroU16::get);
-        let node = Arc::new(Node::new(shards, fastrand::u64(..)));
+        let opened = self
+            .persistence
+            .take()
+            .map(persist::Opened::open)
+            .transpose()?;
+        let node = Node::new(shards, fastrand::u64(..));
+        let node = Arc::new(match &opened {
+            Some(_) => node.with_records(),
+            None => node,
+        });
         let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
         let origin = Instant::now();
+        let mut kept = opened
+            .map(|opened| opened.begin(&node, &mailboxes, origin, &self.log))
+            .transpose()?;
         let observer = Arc::new(Observer::new(
             Arc::clone(&mailboxes),
             Arc::clone(&node),
@@ -245,6 +268,7 @@ impl Builder {
             },
             log: self.log.clone(),
             access: None,
+            keeper: kept.as_ref().map(persist::Kept::pulse),
         };
         let access = access
             .map(|access| access.start(&broker.listeners, running.clone()))
@@ -273,7 +297,10 @@ impl Builder {
             },
         };
 
+        let (restoring, restored) = std::sync::mpsc::channel::<()>();
         for id in (0..shards).map(ShardId) {
+            let part = kept.as_mut().map(persist::Kept::part);
+            let restoring = restoring.clone();
             let (node, settings) = (Arc::clone(&node), self.settings.clone());
             let (mailboxes, running) = (Arc::clone(&mailboxes), running.clone());
             let (log, desk) = (self.log.clone(), Arc::clone(&desk));
@@ -281,12 +308,24 @@ impl Builder {
             thread::Builder::new()
                 .name(format!("wigwag-shard-{id}"))
                 .spawn(move || {
-                    Worker::new(id, node, settings, mailboxes, origin, desk, log).run(&runtime);
+                    let mut worker = Worker::new(id, node, settings, mailboxes, origin, desk, log);
+                    if let Some((sessions, keeper)) = part {
+                        worker.restore(sessions, keeper);
+                    }
+                    drop(restoring);
+                    worker.run(&runtime);
                     drop(running);
                 })?;
         }
         // The workers have it: it ends with the last of them.
         drop(desk);
+        // Nobody sends: the channel closes when all sessions are where they belong, before anybody comes in.
+        drop(restoring);
+        let ready = restored.recv();
+        debug_assert!(ready.is_err());
+        if let Some(kept) = kept {
+            kept.keeper.start(running.clone())?;
+        }
         let (sys_interval, still_running) = (self.sys_interval, running.clone());
         let stop_observing = stopping.clone();
         thread::Builder::new()
@@ -344,6 +383,7 @@ pub struct Broker {
     standing: Standing,
     log: Log,
     access: Option<Arc<AccessDesk>>,
+    keeper: Option<Arc<Pulse>>,
 }
 
 impl Broker {
@@ -382,6 +422,21 @@ impl Broker {
         // Nobody ever sends: the channel closes when the last thread has ended.
         let ended = self.all_stopped.recv().await;
         debug_assert_eq!(ended, None);
+    }
+
+    /// Saves what has changed, without waiting for it. False if the broker keeps nothing.
+    pub fn save(&self) -> bool {
+        if let Some(keeper) = &self.keeper {
+            keeper.save();
+        }
+        self.keeper.is_some()
+    }
+
+    /// Sets when to save from here on, if the broker keeps anything.
+    pub fn set_autosave(&self, autosave: persist::Autosave) {
+        if let Some(keeper) = &self.keeper {
+            keeper.set_autosave(autosave);
+        }
     }
 
     /// Disconnects clients.
@@ -459,7 +514,10 @@ impl Broker {
         self.access = None;
         self.standing.http.clear();
         self.mailboxes.iter().for_each(Mailbox::stop);
-        self.mailboxes.iter().for_each(Mailbox::stop);
+        // After the shards, so that what its questions find is the end.
+        if let Some(keeper) = &self.keeper {
+            keeper.stop();
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use wigwag_engine::auth::{AuthRequest, Verdict};
 use wigwag_engine::message::Message;
 use wigwag_engine::policy::Policy;
 use wigwag_engine::proto::ReasonCode;
+use wigwag_engine::record::save::{Answer, Question};
+use wigwag_engine::restored::Clock;
 use wigwag_engine::stats::Stats;
 use wigwag_engine::{Claimed, ConnectionKey, Kick, Settings, ShardId};
 
@@ -35,6 +37,10 @@ pub(crate) enum Order {
     Answer(oneshot::Sender<()>),
     /// Tell of single packets, or no more.
     Trace(bool),
+    /// Say what is to be saved.
+    Save(Clock, Question, oneshot::Sender<Box<Answer>>),
+    /// Everything is saved: end when the connections are closed.
+    End,
 }
 
 /// What a worker and its shard have counted.

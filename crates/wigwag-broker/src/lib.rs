@@ -25,6 +25,7 @@ pub mod conf;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod persist;
 pub mod sys;
 
 mod acceptor;
@@ -47,5 +48,6 @@ pub use certificates::CertificateError;
 pub use http::HttpListener;
 pub use listener::{Address, BoundListener, Listener, StartError, Transport};
 pub use logging::Log;
+pub use persist::Persistence;
 pub use reload::ReloadError;
 pub use wigwag_engine::Limits;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::access::AccessError;
 use crate::certificates::CertificateError;
 use crate::conf::config::{Bind, Listener as Said, Protocol};
+use crate::persist::PersistError;
 
 /// What is carried on a listener, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +197,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// What was kept cannot be used.
+    #[error(transparent)]
+    Persistence(#[from] PersistError),
     /// A thread or its runtime could not be made.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),

@@ -23,6 +23,7 @@ use crate::listener::{Listener, StartError};
 use crate::logging::Log;
 use crate::machine;
 use crate::opening::{self, Common};
+use crate::persist;
 use crate::plan;
 
 /// Numbers that listeners get; further up are those that serve HTTP.
@@ -161,6 +162,7 @@ impl Broker {
             None => Vec::new(),
         };
         self.set_settings(&settings);
+        self.set_autosave(persist::autosave(config));
         let closed = gone.into_iter().map(|number| Kick {
             who: Who::Listener(number),
             reason: ReasonCode::AdministrativeAction,
@@ -372,6 +374,10 @@ fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
             before.process.pid_file != after.process.pid_file,
         ),
         ("sys_interval", before.sys_interval != after.sys_interval),
+        (
+            "persistence or where it is",
+            persist::folder(before) != persist::folder(after),
+        ),
     ]
     .into_iter()
     .filter_map(|(option, has_changed)| has_changed.then_some(option))

@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tokio::time::{Sleep, sleep_until, timeout_at};
 use wigwag_engine::policy::AllowAll;
+use wigwag_engine::restored;
 use wigwag_engine::{ConnectionKey, Ending, Event, Node, Peer, Settings, Shard, ShardId, Time};
 use wigwag_net::{Pump, Stream};
 
@@ -31,6 +32,7 @@ use crate::desk::{Counts, Desk, Order, Orders};
 use crate::entrance::{Guest, TIMEOUT};
 use crate::logging::{Log, log_event, log_refusal};
 use crate::mailbox::{Inbox, Mailbox};
+use crate::persist::Pulse;
 use crate::stopwatch::Stopwatch;
 
 /// Bytes that are read at once, from whichever connection is readable.
@@ -61,6 +63,10 @@ pub(crate) struct Worker {
     /// Whether the housekeeper has been woken for this turn.
     turn_is_due: Cell<bool>,
     stopping: Cell<bool>,
+    /// Who saves what the shard has, if anybody does.
+    keeper: Option<Arc<Pulse>>,
+    /// Whether there is nothing left to be saved.
+    is_saved: Cell<bool>,
 }
 
 /// A connection's socket and its task.
@@ -114,7 +120,20 @@ impl Worker {
             housekeeper: RefCell::new(Waker::noop().clone()),
             turn_is_due: Cell::new(false),
             stopping: Cell::new(false),
+            keeper: None,
+            is_saved: Cell::new(true),
         }
+    }
+
+    /// Begins with these sessions of an earlier run, and is saved by the keeper.
+    pub(crate) fn restore(&mut self, sessions: Vec<restored::Session>, keeper: Arc<Pulse>) {
+        let now = self.now();
+        let shard = self.shard.get_mut();
+        sessions
+            .into_iter()
+            .for_each(|session| shard.handle_restored(now, session));
+        self.keeper = Some(keeper);
+        self.is_saved.set(false);
     }
 
     /// Drives the shard until it is told to stop and its connections are closed.
@@ -151,7 +170,8 @@ impl Worker {
                 self.shard.borrow_mut().handle_timeout(self.now());
             }
             self.end_turn();
-            if self.stopping.get() && self.shard.borrow().connections() == 0 {
+            let is_over = self.stopping.get() && self.is_saved.get();
+            if is_over && self.shard.borrow().connections() == 0 {
                 return Poll::Ready(());
             }
             self.set_alarm(alarm.as_mut(), cx);
@@ -223,6 +243,10 @@ impl Worker {
             }
             Order::Answer(answer) => _ = answer.send(()),
             Order::Trace(is_tracing) => shard.set_tracing(is_tracing),
+            Order::Save(clock, question, answer) => {
+                _ = answer.send(Box::new(shard.handle_save(&clock, question)));
+            }
+            Order::End => self.is_saved.set(true),
         }
     }
 
@@ -258,6 +282,9 @@ impl Worker {
         events
             .iter()
             .for_each(|event| log_event(&self.log, event, self.peer_of(event)));
+        if let Some(keeper) = &self.keeper {
+            keeper.note(self.shard.borrow_mut().take_changes());
+        }
         self.begin_turn_if_due();
     }
 

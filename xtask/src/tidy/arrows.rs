@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wigwag-net",
             "wigwag-client",
             "wigwag-proto",
+            "wigwag-store",
         ],
     ),
     ("wigwag-ui", &[]),

@@ -14,6 +14,7 @@ use super::files::Files;
 use super::problem::{Problem, Problems, Remark, Weight, nearest};
 use super::table::{self, Effect, Kind, Range, Row, Section, Set, Special, Try};
 use super::value::{empty, first_word, parse_bool, parse_in_range, parse_text};
+use crate::persist;
 
 /// A configuration that can be used, and what is worth saying about it.
 #[derive(Clone, Debug)]
@@ -475,12 +476,6 @@ impl Reader<'_> {
         });
         let index = self.draft.config.plugins.len() - 1;
         open.plugin = Some(index);
-        if builtin == Some(BuiltIn::PersistSqlite) {
-            let text = format!(
-                "Warning: The plugin '{path}' is not supported yet and is ignored: sessions and retained messages end with the process."
-            );
-            self.remark(place, Weight::Warning, text);
-        }
         match builtin {
             Some(_) => Ok(index),
             None => {
@@ -544,6 +539,7 @@ impl Reader<'_> {
     /// What can be seen only when all is read.
     fn finish(mut self) -> Result<Reading, Problems> {
         self.check_listeners();
+        self.check_persistence();
         self.check_bridges();
         let config = self.draft.finish();
         if self.problems.is_empty() {
@@ -555,18 +551,31 @@ impl Reader<'_> {
         Err(Problems(self.problems))
     }
 
-    fn check_listeners(&mut self) {
+    fn check_persistence(&mut self) {
         let plugins = &self.draft.config.plugins;
         let keeps = |plugin: &&Plugin| plugin.builtin == BuiltIn::PersistSqlite;
-        if let Some(plugin) = plugins.iter().find(keeps)
-            && self.draft.config.persistence.persistence
-        {
-            self.problems.push(Problem {
+        let Some(plugin) = plugins.iter().find(keeps) else {
+            return;
+        };
+        let is_double = self.draft.config.persistence.persistence.then(|| {
+            "A persistence plugin and 'persistence true' cannot be used together.".to_owned()
+        });
+        let wrong = is_double.into_iter().chain(persist::plugin_problem(plugin));
+        self.problems.extend(wrong.map(|text| Problem {
+            place: Some(plugin.place.clone()),
+            text,
+        }));
+        self.remarks
+            .extend(persist::idle_options(plugin).map(|name| Remark {
                 place: Some(plugin.place.clone()),
-                text: "A persistence plugin and 'persistence true' cannot be used together."
-                    .to_owned(),
-            });
-        }
+                weight: Weight::Warning,
+                text: format!(
+                    "Warning: 'plugin_opt_{name}' has no effect: the store is not SQLite."
+                ),
+            }));
+    }
+
+    fn check_listeners(&mut self) {
         for draft in &self.draft.listeners {
             let place = &draft.listener.place;
             let texts = draft.contradictions();

@@ -333,7 +333,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::V2_0,
         effect: Effect::Works,
-        what: "Switches on what is built in under the name of the plugin's file: `mosquitto_dynamic_security`, `mosquitto_acl_file`, `mosquitto_password_file` or `mosquitto_persist_sqlite` (which does nothing yet).",
+        what: "Switches on what is built in under the name of the plugin's file: `mosquitto_dynamic_security`, `mosquitto_acl_file`, `mosquitto_password_file` or `mosquitto_persist_sqlite`, whose `plugin_opt_db_file` names the folder and whose `plugin_opt_flush_period` is the time between two saves.",
     },
     Row {
         name: "global_plugin",
@@ -804,8 +804,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
-        what: "Keeps sessions, queues and retained messages on disk.",
+        effect: Effect::Works,
+        what: "Keeps sessions, queues and retained messages on disk, in a folder beside the file that Mosquitto would write.",
     },
     Row {
         name: "persistence_file",
@@ -818,8 +818,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
-        what: "The name of the file.",
+        effect: Effect::Works,
+        what: "The name of Mosquitto's file. Ours is a folder with the same name and the extension `wigwag`: `mosquitto.wigwag`.",
     },
     Row {
         name: "persistence_location",
@@ -832,8 +832,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
-        what: "The folder of the file. `MOSQUITTO_PERSISTENCE_LOCATION` in the environment comes first.",
+        effect: Effect::Works,
+        what: "The folder that they are in. `MOSQUITTO_PERSISTENCE_LOCATION` in the environment comes first.",
     },
     Row {
         name: "autosave_interval",
@@ -847,8 +847,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
-        what: "Seconds between two savings; 0 for never.",
+        effect: Effect::Works,
+        what: "Seconds between two saves, which write what has changed; 0 for never. At the end everything is saved, and at `SIGUSR1`.",
     },
     Row {
         name: "autosave_on_changes",
@@ -861,8 +861,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
-        what: "Makes `autosave_interval` count changes.",
+        effect: Effect::Works,
+        what: "Makes `autosave_interval` count changes: messages that are kept, delivered or retained, subscriptions, clients that come and go.",
     },
     Row {
         name: "log_dest",

@@ -470,8 +470,7 @@ fn what_has_no_effect_is_said() {
 #[test]
 fn what_is_not_built_yet_is_said() {
     for text in [
-        "persistence true\n",
-        "plugin /usr/lib/mosquitto_persist_sqlite.so\n",
+        "plugin /usr/lib/mosquitto_persist_sqlite.so\nplugin_opt_sync full\n",
         "listener 1\nprotocol websockets\nhttp_dir /srv\n",
         "log_dest dlt\n",
         "connection b\naddress a\ntopic #\n",
@@ -484,6 +483,8 @@ fn what_is_not_built_yet_is_said() {
     }
     let both = problems("persistence true\nplugin mosquitto_persist_sqlite.so\n");
     assert!(both[0].contains("cannot be used together"), "{both:?}");
+    let period = problems("plugin mosquitto_persist_sqlite.so\nplugin_opt_flush_period 5s\n");
+    assert!(period[0].contains("number of seconds"), "{period:?}");
 }
 
 #[test]

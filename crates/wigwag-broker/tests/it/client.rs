@@ -184,6 +184,16 @@ impl Client {
 
     /// Publishes and waits for the acknowledgements of the QoS.
     pub(crate) async fn publish(&mut self, topic: &str, payload: &[u8], qos: Qos) {
+        self.publish_with(topic, payload, qos, false).await;
+    }
+
+    /// The same at QoS 1 for a message that is retained.
+    pub(crate) async fn publish_retained(&mut self, topic: &str, payload: &[u8]) {
+        self.publish_with(topic, payload, Qos::AtLeastOnce, true)
+            .await;
+    }
+
+    async fn publish_with(&mut self, topic: &str, payload: &[u8], qos: Qos, retain: bool) {
         let packet_id = self.packet_id();
         let delivery = match qos {
             Qos::AtMostOnce => Delivery::AtMostOnce,
@@ -199,7 +209,7 @@ impl Client {
         let topic = Some(TopicName::new(topic).expect("a topic"));
         let packet = Publish {
             delivery,
-            retain: false,
+            retain,
             topic,
             properties: Properties::EMPTY,
             payload,

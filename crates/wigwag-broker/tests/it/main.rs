@@ -9,6 +9,7 @@ mod foreign;
 mod http;
 mod observation;
 mod options_page;
+mod persistence;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;

@@ -195,9 +195,10 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
                 tell_supervisor(log, Notice::Ready);
             }
             Event::RotateLog => log.reopen(),
+            Event::Save if broker.save() => {}
             Event::Save => log.write(
                 LogType::Warning,
-                "Warning: SIGUSR1 is ignored: there is nothing to be saved.",
+                "Warning: SIGUSR1 is ignored: 'persistence' is off, so there is nothing to be saved.",
             ),
             Event::Print => log.write(
                 LogType::Warning,

@@ -50,6 +50,7 @@ mod mosquitto_clients;
 mod observation;
 mod old_broker;
 mod packaging;
+mod persistence;
 mod restarts;
 mod scram;
 mod security;
