@@ -144,25 +144,95 @@ pub struct Index {
 }
 
 /// The filters that share a beginning.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Level {
-    /// By the text of the next level, `+` among them.
-    next: Map<Arc<Level>>,
+    next: Branches,
     /// Of the filter that ends here.
     here: Leaf,
     /// Of the filter that goes on with `#`.
     rest: Leaf,
 }
 
-impl Level {
-    fn new(hasher: &Hasher) -> Level {
-        Level {
-            next: Map::with_hasher(hasher.clone()),
-            here: Leaf::default(),
-            rest: Leaf::default(),
+/// The levels below one, by their texts, `+` among them. Most have one or none, and would be a hundred times
+/// as large with a table.
+#[derive(Clone, Debug, Default)]
+enum Branches {
+    #[default]
+    None,
+    One(Arc<str>, Arc<Level>),
+    Many(Map<Arc<Level>>),
+}
+
+impl Branches {
+    fn len(&self) -> usize {
+        match self {
+            Branches::None => 0,
+            Branches::One(..) => 1,
+            Branches::Many(levels) => levels.len(),
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn get(&self, text: &str) -> Option<&Arc<Level>> {
+        match self {
+            Branches::One(name, level) if **name == *text => Some(level),
+            Branches::None | Branches::One(..) => None,
+            Branches::Many(levels) => levels.get(text),
+        }
+    }
+
+    fn get_mut(&mut self, text: &str) -> Option<&mut Arc<Level>> {
+        match self {
+            Branches::One(name, level) if **name == *text => Some(level),
+            Branches::None | Branches::One(..) => None,
+            Branches::Many(levels) => levels.get_mut(text),
+        }
+    }
+
+    /// The level of this text, which is made if it is not there.
+    fn get_or_insert(&mut self, text: &str, hasher: &Hasher) -> &mut Arc<Level> {
+        if let Branches::One(name, _) = self
+            && **name != *text
+        {
+            self.grow(hasher);
+        }
+        if self.is_empty() {
+            *self = Branches::One(text.into(), Arc::default());
+        }
+        match self {
+            Branches::None => unreachable!("there is one level at least"),
+            Branches::One(_, level) => level,
+            Branches::Many(levels) => levels.entry(text.into()).or_default(),
+        }
+    }
+
+    /// Makes a table of one level.
+    fn grow(&mut self, hasher: &Hasher) {
+        if let Branches::One(name, level) = std::mem::take(self) {
+            let mut levels = Map::with_hasher(hasher.clone());
+            levels.insert(name, level);
+            *self = Branches::Many(levels);
+        }
+    }
+
+    fn remove(&mut self, text: &str) {
+        match self {
+            Branches::One(name, _) if **name == *text => *self = Branches::None,
+            Branches::None | Branches::One(..) => {}
+            Branches::Many(levels) => {
+                levels.remove(text);
+                if levels.is_empty() {
+                    *self = Branches::None;
+                }
+            }
+        }
+    }
+}
+
+impl Level {
     fn is_empty(&self) -> bool {
         self.next.is_empty() && self.here.is_empty() && self.rest.is_empty()
     }
@@ -175,7 +245,7 @@ impl Index {
             subscriptions: 0,
             memberships: 0,
             exact: Map::with_hasher(hasher.clone()),
-            wildcard: Level::new(&hasher),
+            wildcard: Level::default(),
             hasher,
         }
     }
@@ -250,11 +320,7 @@ impl Index {
         let (mut level, hasher) = (&mut self.wildcard, &self.hasher);
         let (path, multi) = split_multi(filter);
         for text in path {
-            let below = level
-                .next
-                .entry(text.into())
-                .or_insert_with(|| Arc::new(Level::new(hasher)));
-            level = Arc::make_mut(below);
+            level = Arc::make_mut(level.next.get_or_insert(text, hasher));
         }
         if multi {
             &mut level.rest
@@ -292,7 +358,7 @@ impl Index {
             if !(level.next.len() == 1 && level.here.is_empty() && level.rest.is_empty()) {
                 keep = depth;
             }
-            match level.next.get_mut(*text) {
+            match level.next.get_mut(text) {
                 Some(below) => level = Arc::make_mut(below),
                 None => return false,
             }
@@ -305,13 +371,13 @@ impl Index {
         if level.is_empty() && !path.is_empty() {
             let mut level = &mut self.wildcard;
             for text in path.iter().take(keep) {
-                match level.next.get_mut(*text) {
+                match level.next.get_mut(text) {
                     Some(below) => level = Arc::make_mut(below),
                     None => return removed,
                 }
             }
             if let Some(text) = path.get(keep) {
-                level.next.remove(*text);
+                level.next.remove(text);
             }
         }
         removed
