@@ -68,6 +68,7 @@ pub(crate) fn rules(
     let websocket = (listener.protocol == Protocol::WebSockets).then(|| {
         let mut rules = WebSocketRules::new(common.limits.packet_size_max as usize);
         rules.head_size_max = common.head_size_max;
+        rules.first_message_size_max = common.limits.connect_packet_size_max as usize;
         rules.origins.clone_from(&listener.websockets_origins);
         rules
     });

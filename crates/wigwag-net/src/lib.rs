@@ -13,6 +13,8 @@ pub mod tls;
 #[cfg(feature = "ws")]
 pub mod websocket;
 
+#[cfg(feature = "ws")]
+mod early;
 mod stream;
 mod target;
 #[cfg(feature = "ws")]

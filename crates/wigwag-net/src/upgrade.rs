@@ -17,10 +17,14 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::Stream;
 use crate::accept::AcceptError;
+use crate::early::Early;
 use crate::websocket::{self, SUBPROTOCOL, WebSocket};
 
 /// The subprotocol that MQTT 3.1 registered and old clients still ask for.
 const SUBPROTOCOL_3_1: &str = "mqttv3.1";
+
+/// Bytes of frames, and of what may come behind the first message while it is read.
+const FRAMING: usize = 8 * 1024;
 
 /// Time for a peer to read why it has been refused.
 const LINGER: Duration = Duration::from_secs(1);
@@ -31,6 +35,9 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct Rules {
     /// A message of more bytes ends the connection; the limit of a packet is a good value.
     pub frame_size_max: usize,
+    /// Bytes that may come before the first message is whole, about; more end the connection. The limit of a
+    /// CONNECT is a good value.
+    pub first_message_size_max: usize,
     /// Bytes of the request; longer ones are answered with 431.
     pub head_size_max: usize,
     /// Where web pages may come from, such as `https://example.org`. Any if it is empty; else who names no
@@ -43,6 +50,7 @@ impl Rules {
     pub fn new(frame_size_max: usize) -> Rules {
         Rules {
             frame_size_max,
+            first_message_size_max: frame_size_max,
             head_size_max: 4_096,
             origins: Vec::new(),
         }
@@ -89,6 +97,7 @@ pub async fn accept_websocket_by(
             stream.flush().await?;
             let early = read.split_off(len);
             let config = Some(websocket::config(rules.frame_size_max));
+            let stream = Early::bounded(stream, rules.first_message_size_max + FRAMING);
             let frames =
                 WebSocketStream::from_partially_read(stream, early, Role::Server, config).await;
             Ok(Stream::WebSocket(Box::new(WebSocket::new(frames))))

@@ -20,6 +20,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::Stream;
 use crate::dial::{DialError, Target};
+use crate::early::Early;
 
 /// The subprotocol of MQTT. `[MQTT-6.0.0-3]`
 pub(crate) const SUBPROTOCOL: &str = "mqtt";
@@ -121,7 +122,8 @@ async fn request(
         request.headers_mut().append(name, value.clone());
     }
     let config = config(frame_size_max);
-    let (frames, _) = client_async_with_config(request, carrier, Some(config)).await?;
+    let (frames, _) =
+        client_async_with_config(request, Early::unbounded(carrier), Some(config)).await?;
     Ok(Stream::WebSocket(Box::new(WebSocket::new(frames))))
 }
 
@@ -149,7 +151,7 @@ fn dial_error(target: &Target, subprotocol: &str, error: tungstenite::Error) -> 
 /// A WebSocket that carries MQTT.
 #[derive(Debug)]
 pub struct WebSocket {
-    frames: WebSocketStream<Stream>,
+    frames: WebSocketStream<Early>,
     /// What has not been read yet of the last frame that arrived.
     unread: Bytes,
 }
@@ -166,7 +168,7 @@ pub(crate) fn config(frame_size_max: usize) -> WebSocketConfig {
 }
 
 impl WebSocket {
-    pub(crate) fn new(frames: WebSocketStream<Stream>) -> WebSocket {
+    pub(crate) fn new(frames: WebSocketStream<Early>) -> WebSocket {
         WebSocket {
             frames,
             unread: Bytes::new(),
@@ -175,7 +177,7 @@ impl WebSocket {
 
     /// What the frames travel over.
     pub(crate) fn carrier(&self) -> &Stream {
-        self.frames.get_ref()
+        &self.frames.get_ref().stream
     }
 
     /// Waits for a frame with content; false when the peer has closed the WebSocket.
@@ -185,6 +187,7 @@ impl WebSocket {
                 Some(Ok(Message::Binary(bytes))) if bytes.is_empty() => {}
                 Some(Ok(Message::Binary(bytes))) => {
                     self.unread = bytes;
+                    self.frames.get_mut().lift();
                     return Poll::Ready(Ok(true));
                 }
                 Some(Ok(Message::Text(_))) => return Poll::Ready(Err(self.refuse_text(cx))),

@@ -97,3 +97,58 @@ async fn pages_come_from_allowed_origins_only() {
         assert_eq!(outcome.is_ok(), status == "101");
     }
 }
+
+/// A binary frame from a client, masked with zeros.
+fn binary(len: u16) -> Vec<u8> {
+    let [high, low] = len.to_be_bytes();
+    let mut frame = vec![0x82, 0x80 | 126, high, low, 0, 0, 0, 0];
+    frame.resize(frame.len() + usize::from(len), 7);
+    frame
+}
+
+/// How many bytes of the frames a server gets that lets the first message have a thousand, and how that ends.
+async fn send(frames: &[Vec<u8>]) -> (usize, Option<String>) {
+    let mut rules = Rules::new(FRAME_SIZE_MAX);
+    rules.first_message_size_max = 1_000;
+    let (listener, port) = listener();
+    let client = async {
+        let mut client = TcpStream::connect(("127.0.0.1", port))
+            .await
+            .expect("listening");
+        let request = format!("{REQUEST}{MQTT}\r\n");
+        client.write_all(request.as_bytes()).await.expect("open");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.expect("open"));
+        }
+        // The server may close the connection before it has read everything.
+        for frame in frames {
+            let _ = client.write_all(frame).await;
+        }
+        let _ = client.shutdown().await;
+        let mut rest = Vec::new();
+        let _ = client.read_to_end(&mut rest).await;
+    };
+    let server = async {
+        let tcp = accept_tcp(&listener).await;
+        let mut stream = accept_websocket_by(tcp, &rules).await.expect("granted");
+        let (mut chunk, mut received) = (vec![0; 64 * 1024], 0);
+        loop {
+            match stream.read(&mut chunk).await {
+                Ok(0) => return (received, None),
+                Ok(count) => received += count,
+                Err(error) => return (received, Some(error.to_string())),
+            }
+        }
+    };
+    within(async { tokio::join!(server, client) }).await.0
+}
+
+#[tokio::test]
+async fn a_first_message_that_is_too_long_is_not_gathered() {
+    let (received, end) = send(&[binary(30_000)]).await;
+    assert_eq!(received, 0);
+    assert!(end.is_some_and(|end| end.contains("first WebSocket message")));
+    let (received, _) = send(&[binary(900), binary(60_000)]).await;
+    assert_eq!(received, 60_900, "what follows may be as long as any");
+}
