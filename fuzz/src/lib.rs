@@ -2,6 +2,8 @@
 //!
 //! Each function must return for every input. A panic is a bug of ours, since the bytes are a peer's.
 
+mod node;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +19,12 @@ const VERSIONS: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
 pub type Target = fn(&[u8]);
 
 /// The targets by name, as in the folder of corpora.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("decode", decode),
     ("split", split),
     ("inflight", inflight),
     ("shard", shard),
+    ("node", node),
 ];
 
 /// Decodes in every version. What could be decoded is encoded and decoded again, to an equal packet.
@@ -113,6 +116,11 @@ pub fn inflight(data: &[u8]) {
         }
         assert_eq!(table.len(), in_use.len());
     }
+}
+
+/// Lets clients of a node of two shards hold whole conversations.
+pub fn node(data: &[u8]) {
+    node::run(data);
 }
 
 /// Feeds a shard: each chunk of `[connection, length, bytes…]` goes to one of four connections, some of
