@@ -11,6 +11,7 @@ use crate::process::run;
 const PAGES: &[(&str, &str)] = &[
     ("wigwag-conformance", "the_page_is_up_to_date"),
     ("wigwag-broker", "the_page_of_options_is_up_to_date"),
+    ("wigwag-broker", "the_page_of_limits_is_up_to_date"),
     ("wigwag-broker", "the_pages_of_numbers_are_up_to_date"),
 ];
 

@@ -16,7 +16,7 @@ use crate::desk::Order;
 use crate::stopwatch::Batch;
 
 /// From this many bytes on, a mailbox is congested.
-const CONGESTED: usize = 16 * 1024 * 1024;
+pub(crate) const CONGESTED: usize = 16 * 1024 * 1024;
 
 /// The mailbox of one worker.
 #[derive(Debug, Default)]

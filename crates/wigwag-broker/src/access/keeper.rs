@@ -28,7 +28,7 @@ use crate::desk::{Order, Orders};
 use crate::logging::Log;
 
 /// Requests that wait. More than this at once is not administration.
-const REQUESTS_MAX: usize = 256;
+pub(crate) const REQUESTS_MAX: usize = 256;
 
 /// What the broker's own endpoint tells, if it is open.
 pub(super) type About = ArcSwapOption<(Vec<Plugin>, Vec<ListenerInfo>)>;

@@ -22,4 +22,5 @@ pub use settings::{AccessSettings, DynamicSecurity, Security, Source};
 
 pub(crate) use authority::AuthorityDesk;
 pub(crate) use desk::{AccessDesk, CONTROL, Prepared};
-pub(crate) use keeper::Tally;
+pub(crate) use keeper::{REQUESTS_MAX, Tally};
+pub(crate) use pool::{DELAY_MAX, JOBS_MAX};

@@ -21,7 +21,7 @@ use super::policy::Shared;
 use super::tables::Judgement;
 
 /// Passwords that wait to be checked.
-const JOBS_MAX: usize = 5_000;
+pub(crate) const JOBS_MAX: usize = 5_000;
 
 /// Those of them that may come from one address once half of the places are taken. A whole fleet may come from
 /// one address, that of its router, so until then nobody is held to a share.
@@ -35,7 +35,7 @@ const THREADS_MAX: usize = 4;
 
 /// A wrong password is answered after this, doubled with each one more from the same address.
 const DELAY: Duration = Duration::from_millis(50);
-const DELAY_MAX: Duration = Duration::from_secs(3);
+pub(crate) const DELAY_MAX: Duration = Duration::from_secs(3);
 
 /// After this long without a wrong password, an address begins anew.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);

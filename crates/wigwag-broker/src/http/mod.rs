@@ -42,16 +42,16 @@ pub(crate) use pages::{About, ListenerNotice};
 pub(crate) use visitors::{Reception, queue, receive};
 
 /// Connections of one listener at the same time; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 64;
+pub(crate) const CONNECTIONS_MAX: usize = 64;
 
 /// How long a client may take to send a request's headers.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a connection may last, whatever it does.
 const CONNECTION_LASTS: Duration = Duration::from_secs(300);
 
 /// Bytes of a request's headers.
-const HEADERS_MAX: usize = 16 * 1024;
+pub(crate) const HEADERS_MAX: usize = 16 * 1024;
 
 /// How long a wrong password takes: with the bound on connections, that bounds how many can be tried.
 const GUESS_TAKES: Duration = Duration::from_secs(1);

@@ -25,7 +25,7 @@ pub(crate) use lines::{log_connection, log_event, log_refusal};
 use stamp::Stamp;
 
 /// Lines that wait for their destinations, at most.
-const WAITING_MAX: usize = 8_192;
+pub(crate) const WAITING_MAX: usize = 8_192;
 
 /// Their bytes, at most: clients choose what they and their topics are called.
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
