@@ -34,6 +34,15 @@ impl Configured {
         Self { process, folder }
     }
 
+    /// The same without `-v`: the log says what the file wants.
+    pub(crate) fn start_quietly(kind: Kind, folder: TempDir, text: &str) -> Self {
+        let file = folder.path().join("m.conf");
+        write(&file, text);
+        let process = Process::start(command(kind).arg("-c").arg(&file));
+        process.await_line("that it runs", |line| line.ends_with(" running"));
+        Self { process, folder }
+    }
+
     /// Writes a file into the folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         write(&self.folder.path().join(name), text);

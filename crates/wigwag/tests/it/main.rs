@@ -38,6 +38,7 @@ mod process;
 mod tools;
 mod wire;
 
+mod attacks;
 mod bytes;
 mod configuration;
 mod device;
