@@ -68,7 +68,8 @@ impl Disk {
         let mut loader = Loader::new(&node, clock).expect("records are kept");
         for kind in Kind::ALL {
             for ((_, key), value) in self.records.iter().filter(|((of, _), _)| *of == kind) {
-                loader.add(kind, key, value).expect("readable");
+                // A test that damages nothing sees what is missing.
+                let _ = loader.add(kind, key, value);
             }
         }
         let loaded = loader.finish();
@@ -620,6 +621,28 @@ fn a_long_queue_is_written_in_steps() {
     assert_eq!(world.connect(1, sub()).received().len(), 20_000);
 }
 
+/// A store with something of every kind.
+fn rich() -> Disk {
+    let mut disk = Disk::new();
+    let world = disk.world(2, &settings());
+    let will = Publication::new("will", "1").qos(Q1).expiry(50);
+    let hello = sub().quiet().receive_maximum(2).will(will).will_delay(30);
+    let client = world.connect(0, hello);
+    client.subscribe_with(&[Wanted::new("t/#", Q2).identifier(3)]);
+    client.subscribe("$share/g/t", Q1);
+    client.publish_with(&Publication::new("x", "1").qos(Q2).packet_id(5));
+    let retained = Publication::new("t/kept", "1").retain().qos(Q1).expiry(500);
+    world.connect(1, "p").publish_with(&retained);
+    world
+        .connect(1, Hello::new("other").persistent().quiet())
+        .subscribe("t", Q2);
+    publish(&world, 0, 0..6, Q2);
+    client.pubrec(1);
+    disk.save(&world);
+    assert!(Kind::ALL.into_iter().all(|kind| disk.count(kind) > 0));
+    disk
+}
+
 fn drain(world: &World, pick: &mut Picks) {
     while world.deliver_one(pick.next()) {}
 }
@@ -674,6 +697,46 @@ proptest! {
         let client = world.connect(0, sub());
         prop_assert!(client.session_present);
         prop_assert_eq!(numbers(&client), (0..10).collect::<Vec<_>>());
+    }
+
+    /// Whatever a store holds, reading it and going on with it ends well; what is intact is there.
+    #[test]
+    fn damaged_records_do_no_harm(
+        damages in prop::collection::vec((any::<u32>(), 0_u8..5, any::<u16>(), any::<u8>()), 1..6),
+    ) {
+        let mut disk = rich();
+        let keys: Vec<_> = disk.records.keys().cloned().collect();
+        for (pick, kind, at, byte) in damages {
+            let key = keys[pick as usize % keys.len()].clone();
+            let Some(mut value) = disk.records.remove(&key) else { continue };
+            let (mut key, at) = (key, usize::from(at) % value.len().max(1));
+            match kind {
+                0 if !value.is_empty() => value[at] ^= byte | 1,
+                1 => value.truncate(at),
+                2 => value.insert(at.min(value.len()), byte),
+                // A number that refers to something else, or to nothing.
+                3 => {
+                    let last = key.1.len() - 1;
+                    key.1[last] ^= byte;
+                }
+                _ => continue,
+            }
+            disk.records.insert(key, value);
+        }
+        let world = disk.world_with(2, &settings(), || Box::new(AllowAll));
+        for _ in 0..2 {
+            for id in ["sub", "other"] {
+                world.connect(1, Hello::new(id).persistent());
+            }
+            publish(&world, 0, 0..2, Q2);
+            disk.save(&world);
+            world.advance(4_000);
+            disk.save(&world);
+        }
+        world.lose_all();
+        world.advance(8_000);
+        disk.save(&world);
+        disk.save(&world);
     }
 
     /// A publisher that sends everything of QoS 2 again after a crash doubles nothing, wherever the save was.
