@@ -162,6 +162,20 @@ pub(crate) fn reply(responses: &[Response], refusal: Option<Refusal>) -> String 
     Json::Object(vec![("responses", responses)]).compact()
 }
 
+/// The reply to a request of which nothing has been carried out, not even read.
+pub fn refusal(error: &'static str) -> String {
+    let nothing = Response {
+        command: "Unknown command".to_owned(),
+        correlation: None,
+        result: Err(error),
+        is_change: false,
+    };
+    reply(&[nothing], None)
+}
+
+/// The reply to a request on a topic that nobody has, as Mosquitto words it.
+pub const NO_ENDPOINT: &str = r#"{"error": "endpoint not available"}"#;
+
 /// What a plugin of Mosquitto would be, for `listPlugins`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields say it")]

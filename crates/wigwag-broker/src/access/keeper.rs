@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
@@ -27,8 +27,11 @@ use crate::conf::config::LogType;
 use crate::desk::{Order, Orders};
 use crate::logging::Log;
 
-/// Requests that wait. More than this at once is not administration.
+/// Requests that wait. More than this at once is not administration: they are refused.
 pub(crate) const REQUESTS_MAX: usize = 256;
+
+/// Bytes of their payloads.
+const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What the broker's own endpoint tells, if it is open.
 pub(super) type About = ArcSwapOption<(Vec<Plugin>, Vec<ListenerInfo>)>;
@@ -78,18 +81,51 @@ pub(super) struct Keeper {
 /// Requests for the keeper. Its thread ends when this is dropped, with what it is doing done.
 pub(super) struct Requests {
     sender: SyncSender<(Orders, Claimed)>,
+    /// Bytes of the payloads that wait.
+    waiting: Arc<AtomicUsize>,
     log: Log,
 }
 
 impl Requests {
     pub(super) fn send(&self, orders: &Orders, claimed: Claimed) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send((orders.clone(), claimed)) {
-            let what = format_args!(
-                "a request on a control topic is lost: {REQUESTS_MAX} others are waiting"
-            );
-            self.log.write(LogType::Warning, what);
+        let bytes = payload_len(&claimed);
+        let up = |waiting: usize| {
+            waiting
+                .checked_add(bytes)
+                .filter(|&sum| sum <= REQUEST_BYTES_MAX)
+        };
+        let has_room = (self.waiting)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, up)
+            .is_ok();
+        if !has_room {
+            return self.refuse(orders, &claimed);
+        }
+        if let Err(TrySendError::Full((_, claimed))) =
+            self.sender.try_send((orders.clone(), claimed))
+        {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.refuse(orders, &claimed);
         }
     }
+
+    /// Says that there are too many. On the shard's own thread, so nothing of the request is read.
+    fn refuse(&self, orders: &Orders, claimed: &Claimed) {
+        let message = claimed.message.view();
+        let topic = message.topic.as_str();
+        let what = format_args!(
+            "a request on {topic} is refused: {REQUESTS_MAX} others or {REQUEST_BYTES_MAX} bytes are waiting"
+        );
+        self.log.write(LogType::Warning, what);
+        publish(
+            orders,
+            topic,
+            &control::refusal("Too many requests are waiting"),
+        );
+    }
+}
+
+fn payload_len(claimed: &Claimed) -> usize {
+    claimed.message.view().payload.len()
 }
 
 impl Keeper {
@@ -97,31 +133,33 @@ impl Keeper {
     pub(super) fn start(self, running: impl Send + 'static) -> io::Result<Requests> {
         let (sender, receiver) = sync_channel(REQUESTS_MAX);
         let log = self.log.clone();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let of_keeper = Arc::clone(&waiting);
         thread::Builder::new()
             .name("wigwag-access".to_owned())
             .spawn(move || {
-                self.run(&receiver);
+                self.run(&receiver, &of_keeper);
                 drop(running);
             })?;
-        Ok(Requests { sender, log })
+        Ok(Requests {
+            sender,
+            waiting,
+            log,
+        })
     }
 
-    fn run(mut self, requests: &Receiver<(Orders, Claimed)>) {
+    fn run(mut self, requests: &Receiver<(Orders, Claimed)>, waiting: &AtomicUsize) {
         while let Ok((orders, claimed)) = requests.recv() {
+            waiting.fetch_sub(payload_len(&claimed), Ordering::Relaxed);
             let message = claimed.message.view();
-            match message.topic.as_str() {
-                DYNSEC_TOPIC => self.change(&orders, &claimed),
-                BROKER_TOPIC => {
-                    if let Some(about) = &*self.about.load() {
-                        let (plugins, listeners) = &**about;
-                        let reply = control::broker_reply(message.payload, plugins, listeners);
-                        publish(&orders, BROKER_TOPIC, &reply);
-                    }
+            let about = self.about.load_full();
+            match (message.topic.as_str(), about.as_deref()) {
+                (DYNSEC_TOPIC, _) if self.dynsec.is_some() => self.change(&orders, &claimed),
+                (BROKER_TOPIC, Some((plugins, listeners))) => {
+                    let reply = control::broker_reply(message.payload, plugins, listeners);
+                    publish(&orders, BROKER_TOPIC, &reply);
                 }
-                topic => {
-                    let what = format_args!("a message to {topic}, where nobody listens");
-                    self.log.write(LogType::Warning, what);
-                }
+                (topic, _) => publish(&orders, topic, control::NO_ENDPOINT),
             }
         }
     }
@@ -162,7 +200,7 @@ impl Keeper {
         *state = changed;
         self.tally.count(true);
         // In one turn: who has read the reply and comes again is not taken for who was there before.
-        let reply = [published(DYNSEC_TOPIC, &outcome.reply())];
+        let reply = published(DYNSEC_TOPIC, &outcome.reply());
         orders.answer_all(
             reply
                 .into_iter()
@@ -183,18 +221,91 @@ fn kick(kicked: Kicked) -> Order {
 }
 
 fn publish(orders: &Orders, endpoint: &str, reply: &str) {
-    orders.answer(published(endpoint, reply));
+    orders.answer_all(published(endpoint, reply));
 }
 
-fn published(endpoint: &str, reply: &str) -> Order {
+/// Nothing, if the topic of the reply would be too long.
+fn published(endpoint: &str, reply: &str) -> Option<Order> {
     let topic = format!("{endpoint}{RESPONSE_SUFFIX}");
     let message = MessageRef {
-        topic: TopicName::new(&topic).expect("it has no wildcards"),
+        topic: TopicName::new(&topic).ok()?,
         qos: Qos::AtMostOnce,
         retain: false,
         properties: Properties::EMPTY,
         payload: reply.as_bytes(),
         expires_at: None,
     };
-    Order::Publish(message.to_message())
+    Some(Order::Publish(message.to_message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use wigwag_engine::policy::Identity;
+    use wigwag_engine::{ConnectionKey, ShardId};
+
+    use super::*;
+    use crate::mailbox::Mailbox;
+
+    fn request(topic: &str, payload: &[u8]) -> Claimed {
+        let message = MessageRef {
+            topic: TopicName::new(topic).expect("valid"),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+            payload,
+            expires_at: None,
+        };
+        Claimed {
+            connection: ConnectionKey::default(),
+            identity: Identity::new("c", None),
+            message: message.to_message(),
+        }
+    }
+
+    /// The replies to requests that nobody takes.
+    fn replies(topic: &str, payloads: &[usize]) -> Vec<String> {
+        let mailboxes: Arc<[Mailbox]> = [Mailbox::default()].into();
+        let orders = Orders::new(&mailboxes, ShardId(0));
+        let (sender, receiver) = sync_channel(2);
+        let requests = Requests {
+            sender,
+            waiting: Arc::default(),
+            log: Log::default(),
+        };
+        for &bytes in payloads {
+            requests.send(&orders, request(topic, &vec![b' '; bytes]));
+        }
+        drop(receiver);
+        let inbox = mailboxes[0].poll_take(&Context::from_waker(Waker::noop()));
+        let replies = inbox.orders.into_iter().map(|order| match order {
+            Order::Publish(message) => {
+                let message = message.view();
+                let payload = String::from_utf8_lossy(message.payload);
+                format!("{} {payload}", message.topic.as_str())
+            }
+            order => format!("{order:?}"),
+        });
+        replies.collect()
+    }
+
+    #[test]
+    fn a_request_that_is_one_too_many_is_answered() {
+        let refused = concat!(
+            "$CONTROL/x/response {\"responses\":[{\"command\":\"Unknown command\",",
+            "\"error\":\"Too many requests are waiting\"}]}"
+        );
+        assert_eq!(replies("$CONTROL/x", &[1, 1]), [""; 0]);
+        assert_eq!(replies("$CONTROL/x", &[1, 1, 1]), [refused]);
+        let most = REQUEST_BYTES_MAX;
+        assert_eq!(replies("$CONTROL/x", &[most]), [""; 0]);
+        assert_eq!(replies("$CONTROL/x", &[most, 1]), [refused]);
+    }
+
+    #[test]
+    fn a_topic_that_leaves_no_room_for_its_reply_gets_none() {
+        let longest = format!("$CONTROL/{}", "x".repeat(65_535 - 9));
+        assert_eq!(replies(&longest, &[1, 1, 1]), [""; 0]);
+    }
 }

@@ -466,6 +466,13 @@ async fn the_broker_tells_of_its_listeners_and_control_messages_reach_nobody() {
         text.contains(&port) && text.contains("dynamic-security/v1"),
         "{text}"
     );
+    // Nobody is there, and says so as Mosquitto does.
+    admin
+        .publish("$CONTROL/nobody/v1", b"{}", Qos::AtLeastOnce)
+        .await;
+    let reply = admin.message().await;
+    assert_eq!(reply.topic, "$CONTROL/nobody/v1/response");
+    assert_eq!(reply.payload, br#"{"error": "endpoint not available"}"#);
     admin.ping().await;
     broker.shutdown().await;
 }

@@ -10,6 +10,7 @@ mod http;
 mod observation;
 mod options_page;
 mod persistence;
+mod reload;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
