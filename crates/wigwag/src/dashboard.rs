@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use wigwag_broker::http::{Router, serve_router};
 
 use crate::listen::{AddressArgs, cannot_listen};
+use crate::output::say;
 use crate::shutdown::Shutdown;
 
 /// Where the web UI listens.
@@ -36,9 +37,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let server = WebServer::bind(args.address, &args.http).await?;
-    println!("broker    {}", args.broker);
+    say!("broker    {}", args.broker);
     server.print(args.address);
-    println!("ready     Ctrl-C stops");
+    say!("ready     Ctrl-C stops");
     server
         .serve(json!({ "url": args.broker }), None, shutdown.requested())
         .await?;
@@ -80,7 +81,7 @@ impl WebServer {
         } else {
             "  (built without Node: the page says how to get it)"
         };
-        println!(
+        say!(
             "web ui    http://{}:{}{note}",
             address.host(),
             self.addr.port()

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use wigwag_broker::{Address, Broker, Listener, StartError, Transport};
 
 use crate::logging::broker_log;
+use crate::output::say;
 
 /// Where a broker listens.
 #[derive(Debug, clap::Args)]
@@ -105,11 +106,11 @@ pub(crate) fn port_of(broker: &Broker, transport: Transport) -> u16 {
 
 /// Prints where to find the broker.
 pub(crate) fn print_broker(broker: &Broker, host: &str) {
-    println!(
+    say!(
         "mqtt      mqtt://{host}:{}",
         port_of(broker, Transport::Tcp)
     );
-    println!(
+    say!(
         "websocket ws://{host}:{}",
         port_of(broker, Transport::WebSocket)
     );

@@ -7,6 +7,7 @@ mod device;
 mod health;
 mod listen;
 mod logging;
+mod output;
 mod shutdown;
 mod up;
 
@@ -83,6 +84,10 @@ fn main() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
+        // Whoever has closed the output has seen enough of it.
+        if output::is_closed_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -8,6 +8,7 @@ use wigwag_broker::Transport;
 use crate::dashboard::{HttpArgs, WebServer};
 use crate::device::Device;
 use crate::listen::{AddressArgs, BrokerArgs, port_of, print_broker, start_broker};
+use crate::output::say;
 use crate::shutdown::Shutdown;
 
 /// Options of `wigwag up`.
@@ -37,10 +38,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = args.address.host();
     print_broker(&broker, &host);
     web.print(args.address);
-    println!("devices   {}", args.devices);
+    say!("devices   {}", args.devices);
     let mqtt_port = port_of(&broker, Transport::Tcp);
-    println!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");
-    println!("ready     Ctrl-C stops");
+    say!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");
+    say!("ready     Ctrl-C stops");
 
     let mqtt = json!({ "port": port_of(&broker, Transport::WebSocket) });
     let beside = Some(broker.http_router());

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use crate::listen::{AddressArgs, BrokerArgs, print_broker, start_broker};
 use crate::logging;
+use crate::output::say;
 use crate::shutdown::Shutdown;
 
 /// What Mosquitto ends with when its command line or its configuration is wrong.
@@ -102,7 +103,7 @@ async fn run_alone(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let broker = start_broker(args.address, &args.own)?;
     print_broker(&broker, &args.address.host());
-    println!("ready     Ctrl-C stops");
+    say!("ready     Ctrl-C stops");
     shutdown.requested().await;
     broker.shutdown().await;
     Ok(ExitCode::SUCCESS)

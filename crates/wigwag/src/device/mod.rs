@@ -15,6 +15,7 @@ use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
 
 use self::contract::{Reply, State, Status, check_id, parse_command};
 use self::simulator::Simulator;
+use crate::output::say;
 use crate::shutdown::Shutdown;
 
 /// Time between two states while the device is running.
@@ -42,13 +43,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
     let mut device = Device::start(&args.broker, &args.id)?;
-    println!("device    {}", args.id);
-    println!("broker    {}", args.broker);
+    say!("device    {}", args.id);
+    say!("broker    {}", args.broker);
     tokio::select! {
         () = shutdown.requested() => {}
         online = device.online() => {
             online?;
-            println!("ready     Ctrl-C stops");
+            say!("ready     Ctrl-C stops");
             tokio::select! {
                 () = shutdown.requested() => {}
                 ended = device.ended() => ended?,
