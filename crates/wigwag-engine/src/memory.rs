@@ -26,7 +26,7 @@ pub(crate) const SESSION_LEN: usize = 1_024;
 const SUBSCRIPTION_LEN: usize = 768;
 
 /// A level of a filter with wildcards that no other filter shares.
-const LEVEL_LEN: usize = 384;
+const LEVEL_LEN: usize = 208;
 
 /// A connection without anything.
 pub(crate) const CONNECTION_LEN: usize = 2_048;
