@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::acceptor::Hearers;
 use crate::access::{
     AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
 };
+use crate::bridge::{BridgeReport, Bridges, BridgesDesk};
 use crate::conf::Config;
 use crate::desk::{Desk, OpenDesk, Order};
 use crate::doors::{Doorkeeper, OpenListener};
@@ -269,6 +270,7 @@ impl Builder {
             log: self.log.clone(),
             access: None,
             keeper: kept.as_ref().map(persist::Kept::pulse),
+            bridges: None,
         };
         let access = access
             .map(|access| access.start(&broker.listeners, running.clone()))
@@ -298,6 +300,13 @@ impl Builder {
         };
 
         let (restoring, restored) = std::sync::mpsc::channel::<()>();
+        let has_bridges = Arc::<AtomicBool>::default();
+        let desk: Arc<dyn Desk> = Arc::new(BridgesDesk::new(desk, &has_bridges));
+        let bridges = Bridges::new(&mailboxes, &self.log, &has_bridges, running.clone());
+        if let Some(config) = broker.config() {
+            bridges.announce(config)?;
+        }
+
         for id in (0..shards).map(ShardId) {
             let part = kept.as_mut().map(persist::Kept::part);
             let restoring = restoring.clone();
@@ -346,6 +355,10 @@ impl Builder {
                 drop(accepting);
                 drop(running);
             })?;
+        if let Some(config) = broker.config() {
+            bridges.apply(config);
+        }
+        broker.bridges = Some(bridges);
         Ok(broker)
     }
 }
@@ -384,6 +397,7 @@ pub struct Broker {
     log: Log,
     access: Option<Arc<AccessDesk>>,
     keeper: Option<Arc<Pulse>>,
+    bridges: Option<Bridges>,
 }
 
 impl Broker {
@@ -416,8 +430,13 @@ impl Broker {
     /// Stops: no new connections are taken, clients are told with DISCONNECT 0x8B, and what is on its way
     /// to them has the time of [`Limits::linger`] to get there.
     ///
+    /// Bridges end first, as long as what they carry can still be acknowledged here.
+    ///
     /// Dropping the future lets the broker stop without waiting for it.
     pub async fn shutdown(mut self) {
+        if let Some(bridges) = &self.bridges {
+            bridges.stop().await;
+        }
         self.begin_to_stop();
         // Nobody ever sends: the channel closes when the last thread has ended.
         let ended = self.all_stopped.recv().await;
@@ -437,6 +456,17 @@ impl Broker {
         if let Some(keeper) = &self.keeper {
             keeper.set_autosave(autosave);
         }
+    }
+
+    /// How the bridges are doing that the configuration names, by their names.
+    pub fn bridges(&self) -> Vec<BridgeReport> {
+        self.bridges
+            .as_ref()
+            .map_or_else(Vec::new, Bridges::reports)
+    }
+
+    pub(crate) const fn bridges_handle(&self) -> Option<&Bridges> {
+        self.bridges.as_ref()
     }
 
     /// Disconnects clients.
@@ -483,6 +513,10 @@ impl Broker {
         &mut self.standing
     }
 
+    fn config(&self) -> Option<&Config> {
+        self.standing.config.as_ref()
+    }
+
     pub(crate) const fn log(&self) -> &Log {
         &self.log
     }
@@ -510,6 +544,7 @@ impl Broker {
 
     fn begin_to_stop(&mut self) {
         self.stop = None;
+        self.bridges = None;
         // Its threads end when nobody has questions for them.
         self.access = None;
         self.standing.http.clear();

@@ -90,7 +90,13 @@ fn trust_clients(mut server: ServerTls, tls: &Tls) -> Result<ServerTls, Certific
         server = server.client_ca_pem(read("CA certificates", path, "cafile")?);
     }
     if let Some(folder) = &tls.capath {
-        for pem in certificates_in(folder)? {
+        let found = certificates_in(folder).map_err(|source| CertificateError::Read {
+            what: "CA certificates",
+            path: folder.clone(),
+            option: "capath",
+            source,
+        });
+        for pem in found? {
             server = server.client_ca_pem(pem);
         }
     }
@@ -114,16 +120,10 @@ fn read(
 }
 
 /// Everything in a folder that looks like a certificate; such folders hold other things too.
-fn certificates_in(folder: &Path) -> Result<Vec<Vec<u8>>, CertificateError> {
-    let failed = |source| CertificateError::Read {
-        what: "CA certificates",
-        path: folder.to_owned(),
-        option: "capath",
-        source,
-    };
+pub(crate) fn certificates_in(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
+    for entry in fs::read_dir(folder)? {
+        paths.push(entry?.path());
     }
     paths.sort();
     let files = paths.iter().filter(|path| path.is_file());
@@ -132,10 +132,10 @@ fn certificates_in(folder: &Path) -> Result<Vec<Vec<u8>>, CertificateError> {
         .filter(|pem| is_certificate(pem))
         .collect();
     if found.is_empty() {
-        return Err(failed(io::Error::new(
+        return Err(io::Error::new(
             io::ErrorKind::NotFound,
             "there is no certificate in it",
-        )));
+        ));
     }
     Ok(found)
 }

@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use tokio::io::DuplexStream;
 use wigwag_engine::{Certificate, ListenerSettings, Peer};
 use wigwag_net::accept::{self, AcceptError};
 use wigwag_net::proxy_header::{self, HeaderError, Version};
 use wigwag_net::tls::Acceptor;
-use wigwag_net::{Stream, accept::Rules as WebSocketRules};
+use wigwag_net::{Custom, Stream, accept::Rules as WebSocketRules};
 
 use crate::conf::config::{CertificateName, LogType, Proxy};
 use crate::logging::Log;
@@ -91,9 +92,13 @@ pub(crate) struct Guest {
     pub(crate) rules: Arc<Rules>,
 }
 
-/// A connection as the system gives it.
+/// The number of the listener that bridges of this broker come in by. No other has it: they are counted from 0.
+pub(crate) const INSIDE: u16 = u16::MAX;
+
+/// A connection as the system gives it, or one that does not leave the process.
 #[derive(Debug)]
 pub(crate) enum Socket {
+    Inside(DuplexStream),
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -274,6 +279,7 @@ impl Socket {
     /// A stream of the runtime that this is called in.
     pub(crate) fn into_stream(self) -> io::Result<Stream> {
         match self {
+            Socket::Inside(stream) => Ok(Stream::Custom(Custom::new(Box::new(stream)))),
             Socket::Tcp(socket) => tokio::net::TcpStream::from_std(socket).and_then(Stream::tcp),
             #[cfg(unix)]
             Socket::Unix(socket) => tokio::net::UnixStream::from_std(socket).map(Stream::Unix),

@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+mod bridge;
 pub mod broker;
 pub mod conf;
 pub mod http;
@@ -44,6 +45,7 @@ mod reload;
 mod stopwatch;
 mod worker;
 
+pub use bridge::BridgeReport;
 pub use broker::{Broker, Builder};
 pub use certificates::CertificateError;
 pub use http::HttpListener;

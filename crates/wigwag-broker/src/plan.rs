@@ -10,6 +10,7 @@ use wigwag_engine::proto::packet::Version;
 use wigwag_engine::{Limits, ListenerSettings, Settings, Versions};
 
 use crate::access::CONTROL;
+use crate::bridge;
 use crate::conf::Config;
 use crate::conf::config::{Bind, Listener as Said, Protocol};
 use crate::http::HttpListener;
@@ -42,6 +43,11 @@ pub(crate) fn settings(config: &Config) -> Settings {
     let prefixes = delivery.clientid_prefixes.iter();
     settings.client_id_prefixes = prefixes.map(|prefix| prefix.as_str().into()).collect();
     settings.is_terse = true;
+    if !settings.client_id_prefixes.is_empty() {
+        // Bridges of this broker need no permission to come in.
+        let bridges = bridge::local_client_ids(config).map(Into::into);
+        settings.client_id_prefixes.extend(bridges);
+    }
     settings.claimed_topics = vec![CONTROL.into()];
     settings
 }

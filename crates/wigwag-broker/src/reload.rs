@@ -5,6 +5,7 @@
 //! to clients that are connected stays; a listener that goes takes its connections with it.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use wigwag_engine::proto::ReasonCode;
@@ -45,6 +46,9 @@ pub enum ReloadError {
     /// Every listener that is opened gets another number, and there are no more.
     #[error("listeners have been exchanged {NUMBERS} times; the broker has to be started again")]
     Numbers,
+    /// The thread of bridges, or its runtime, could not be made.
+    #[error("bridges cannot be started")]
+    Bridges(#[source] io::Error),
 }
 
 /// What a reload finds.
@@ -125,6 +129,10 @@ impl Broker {
     fn exchange_all(&mut self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let log = self.log().clone();
         let access = self.access().cloned();
+        if let Some(bridges) = self.bridges_handle() {
+            // The policies that shards will ask for are to know of bridges.
+            bridges.announce(config).map_err(ReloadError::Bridges)?;
+        }
         let standing = self.standing();
         let mut settings = plan::settings(config);
         machine::bound(&mut settings);
@@ -172,6 +180,9 @@ impl Broker {
             .chain(closed)
             .for_each(|kick| self.kick(kick));
         self.follow_listeners();
+        if let Some(bridges) = self.bridges_handle() {
+            bridges.apply(config);
+        }
         if let Some(access) = access {
             access.tell_of(config.enable_control_api, self.listeners());
         }

@@ -29,7 +29,7 @@ use wigwag_net::{Pump, Stream};
 use crate::acceptor::Arrival;
 use crate::conf::config::LogType;
 use crate::desk::{Counts, Desk, Order, Orders};
-use crate::entrance::{Guest, TIMEOUT};
+use crate::entrance::{Guest, INSIDE, TIMEOUT};
 use crate::logging::{Log, log_event, log_refusal};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::persist::Pulse;
@@ -76,7 +76,7 @@ struct Link {
     task: RefCell<Waker>,
     state: Cell<LinkState>,
     /// Its place among the connections of its listener.
-    _guest: Guest,
+    guest: Guest,
 }
 
 /// What the connection's task has to do besides reading.
@@ -281,6 +281,7 @@ impl Worker {
         let events = self.shard.borrow_mut().poll_events(now);
         events
             .iter()
+            .filter(|event| !self.is_of_bridge(event))
             .for_each(|event| log_event(&self.log, event, self.peer_of(event)));
         if let Some(keeper) = &self.keeper {
             keeper.note(self.shard.borrow_mut().take_changes());
@@ -330,6 +331,16 @@ impl Worker {
         if link.state.get() != LinkState::Idle || shard.ending(key).is_some() {
             link.task.borrow().wake_by_ref();
         }
+    }
+
+    /// Whether the event is that a bridge has come in or left, of which it tells itself.
+    fn is_of_bridge(&self, event: &Event) -> bool {
+        let (Event::Connected { connection, .. } | Event::Closed { connection, .. }) = event else {
+            return false;
+        };
+        let links = self.links.borrow();
+        let link = links.get(*connection);
+        link.is_some_and(|link| link.guest.rules.settings.number == INSIDE)
     }
 
     fn peer_of(&self, event: &Event) -> Option<SocketAddr> {
@@ -401,7 +412,7 @@ impl Worker {
             pump: RefCell::new(Pump::new(stream)),
             task: RefCell::new(Waker::noop().clone()),
             state: Cell::new(LinkState::Idle),
-            _guest: guest,
+            guest,
         });
         self.links.borrow_mut().insert(key, Rc::clone(&link));
         // Its time to send a CONNECT has begun.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use wigwag_client::{
     AckToken, Client, Message, MessageStream, Outcome, Publish, PublishError, Publishing, Qos,
 };
@@ -42,6 +42,19 @@ pub(super) struct Carrier {
     pub(super) to: watch::Receiver<Option<Client>>,
 }
 
+/// Where a message has been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journey {
+    /// Nobody looks.
+    Unknown,
+    /// Not here.
+    New,
+    /// Here, and nowhere since.
+    ThisWasLast,
+    /// Here, and elsewhere since.
+    Round,
+}
+
 /// A message that has not been handed over.
 struct Held {
     message: Message,
@@ -62,15 +75,21 @@ impl Drop for Place {
 }
 
 impl Carrier {
-    /// Until the subscription has ended and all that it has brought has been carried.
-    pub(super) async fn run(mut self, mut stream: MessageStream) {
+    /// Carries what these streams bring, one after the other: a subscription that is made again has a stream of
+    /// its own, which must not overtake the last. Until all of them have ended.
+    pub(super) async fn run(mut self, mut streams: mpsc::UnboundedReceiver<MessageStream>) {
         let mut held: VecDeque<Held> = VecDeque::new();
         let mut under_way = FuturesUnordered::new();
-        let mut is_open = true;
-        while is_open || !held.is_empty() || !under_way.is_empty() {
+        let mut stream = streams.recv().await;
+        while stream.is_some() || !held.is_empty() || !under_way.is_empty() {
             let client = self.to.borrow_and_update().clone();
             if let Some(client) = &client {
-                for Held { message, ack, place } in held.drain(..) {
+                for Held {
+                    message,
+                    ack,
+                    place,
+                } in held.drain(..)
+                {
                     // Handed over here, one after the other: they arrive in this order.
                     let parcels = self.hand_over(client, &message);
                     let (shared, to) = (Arc::clone(&self.shared), self.to.clone());
@@ -85,9 +104,9 @@ impl Carrier {
                         return pending().await;
                     }
                 }
-                delivery = stream.next_with_ack(), if is_open => match delivery {
+                delivery = next_of(&mut stream), if stream.is_some() => match delivery {
                     Some((message, ack)) => self.take(message, ack, client.is_some(), &mut held),
-                    None => is_open = false,
+                    None => stream = streams.try_recv().ok(),
                 },
             }
         }
@@ -126,11 +145,27 @@ impl Carrier {
         targets.into_iter().map(publish).collect()
     }
 
-    /// Whether the message has come through this broker before, and is therefore going round.
+    /// Where the message has been, as far as this broker is concerned.
+    fn journey(&self, message: &Message) -> Journey {
+        let Some(us) = self.shared.loops_cut_by.as_deref() else {
+            return Journey::Unknown;
+        };
+        let via = message.user_properties().filter(|(name, _)| *name == VIA);
+        via.fold(Journey::New, |journey, (_, value)| match journey {
+            Journey::New if value == us => Journey::ThisWasLast,
+            Journey::New => Journey::New,
+            _ => Journey::Round,
+        })
+    }
+
+    /// Whether the message has been here before and is going round.
     fn has_been_here(&self, message: &Message) -> bool {
-        let us = self.shared.loops_cut_by.as_deref();
-        let mut names = message.user_properties();
-        us.is_some_and(|us| names.any(|(name, value)| name == VIA && value == us))
+        match self.journey(message) {
+            Journey::Unknown | Journey::New => false,
+            // Another bridge of this broker has just brought it.
+            Journey::ThisWasLast => self.way == Way::In,
+            Journey::Round => true,
+        }
     }
 
     /// The message as the other side is to see it.
@@ -145,10 +180,14 @@ impl Carrier {
             publish = publish.response_topic(there);
         }
         match &self.shared.loops_cut_by {
-            Some(us) if self.way == Way::Out => publish.user_property(VIA, &**us),
+            Some(us) if self.journey(message) == Journey::New => publish.user_property(VIA, &**us),
             _ => publish,
         }
     }
+}
+
+async fn next_of(stream: &mut Option<MessageStream>) -> Option<(Message, AckToken)> {
+    stream.as_mut()?.next_with_ack().await
 }
 
 /// Waits until the other side has taken all copies of a message, and settles it.
@@ -187,12 +226,16 @@ async fn deliver_one(
             Err(PublishError::RetainNotAvailable) => publish = publish.not_retained(),
             Err(_) => return false,
         }
-        let alive = to.wait_for(|client| client.as_ref().is_some_and(is_alive));
-        publishing = match alive.await.as_deref() {
-            Ok(Some(client)) => client.publish(publish.clone()),
-            // The bridge ends; the message stays where it came from.
-            _ => return pending().await,
-        };
+        publishing = await_client(to).await.publish(publish.clone());
+    }
+}
+
+/// Waits for a client that goes on. Without one the bridge ends, and its messages stay where they came from.
+async fn await_client(to: &mut watch::Receiver<Option<Client>>) -> Client {
+    let alive = to.wait_for(|client| client.as_ref().is_some_and(is_alive));
+    match alive.await.ok().and_then(|client| client.clone()) {
+        Some(client) => client,
+        None => pending().await,
     }
 }
 

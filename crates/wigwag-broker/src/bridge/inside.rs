@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{DuplexStream, duplex};
-use wigwag_client::{Backoff, BuildError, Builder, Client, RefusalPolicy, Version};
+use wigwag_client::{
+    Backoff, BuildError, Builder, Client, Limits, RefusalPolicy, SessionLossPolicy, Version,
+};
 use wigwag_engine::auth::{Answer, Attempt, AuthRequest};
 use wigwag_engine::policy::{AllowAll, Identity, Policy};
 use wigwag_engine::proto::{TopicFilter, TopicName};
@@ -32,10 +34,14 @@ const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// The largest packet that there can be: the broker's own bounds hold already.
 const PACKET_SIZE_MAX: u32 = 268_435_460;
 
+/// Messages that may wait for this broker in this client: those that the other one may have in flight, and
+/// those of QoS 0 that are bounded where they come from.
+const QUEUE_MESSAGES: usize = 1024 * 1024;
+
 /// Messages and bytes that may wait between the two clients of a bridge, beyond what the session has in
 /// flight: of QoS 0, mostly.
 const WAITING_MESSAGES: usize = 1_024;
-const WAITING_BYTES: usize = 16 * 1024 * 1024;
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where bridges come in.
 #[derive(Debug)]
@@ -61,6 +67,8 @@ impl InnerDoor {
             certificate_name: CertificateName::None,
             websocket: None,
             max_connections: None,
+            is_http: false,
+            http_dir: None,
         };
         InnerDoor {
             entrance: Arc::new(Entrance::new(rules, &house)),
@@ -96,14 +104,17 @@ pub(super) fn client(
     door: &Arc<InnerDoor>,
     forget: &Arc<AtomicBool>,
 ) -> Result<Client, BuildError> {
-    let mut limits = wigwag_client::Limits::default();
-    limits.packet_size_max = PACKET_SIZE_MAX;
-    limits.receive_maximum = plan.bounds.inflight_max;
-    limits.handler_messages = usize::from(plan.bounds.inflight_max) + WAITING_MESSAGES;
-    limits.handler_bytes = WAITING_BYTES;
-    limits.queue_bytes = u32::MAX as usize;
-    limits.topic_alias_maximum = 0;
-    limits.topic_aliases = 0;
+    let limits = Limits {
+        packet_size_max: PACKET_SIZE_MAX,
+        receive_maximum: plan.bounds.inflight_max,
+        handler_messages: usize::from(plan.bounds.inflight_max) + WAITING_MESSAGES,
+        handler_bytes: WAITING_BYTES,
+        // What is handed over must not wait for room: who waits can be overtaken.
+        queue_messages: QUEUE_MESSAGES,
+        queue_bytes: u32::MAX as usize,
+        topic_alias_maximum: 0,
+        topic_aliases: 0,
+    };
     let (door, client_id) = (Arc::clone(door), plan.local_client_id.clone());
     let forget = Arc::clone(forget);
     let is_clean = plan.has_clean_local_session();
@@ -120,7 +131,7 @@ pub(super) fn client(
                 .first(Duration::from_millis(10))
                 .max(Duration::from_secs(1)),
         )
-        .session_loss_policy(wigwag_client::SessionLossPolicy::Republish)
+        .session_loss_policy(SessionLossPolicy::Republish)
         .limits(limits)
         .edit_disconnect(move |packet| {
             if forget.load(Ordering::Relaxed) {

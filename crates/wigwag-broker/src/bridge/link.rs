@@ -15,8 +15,8 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wigwag_client::{
-    Client, Event, NextAttempt, OfflineReason, Overflow, Publish, Qos, RetainHandling, State,
-    SubscriptionOptions,
+    Client, Event, MessageStream, NextAttempt, OfflineReason, Overflow, Publish, Qos,
+    RetainHandling, State, SubscriptionOptions,
 };
 use wigwag_engine::message::MessageRef;
 use wigwag_proto::{Properties, TopicFilter, TopicName};
@@ -80,8 +80,9 @@ struct Traffic {
     local_here: watch::Sender<Option<Client>>,
     remote_here: watch::Sender<Option<Client>>,
     shared: Arc<Shared>,
-    /// What carries messages out.
+    /// What carries messages out, and where each gets its streams from, in the order of filters.
     carriers: JoinSet<()>,
+    streams: Vec<mpsc::UnboundedSender<MessageStream>>,
 }
 
 impl Link {
@@ -114,16 +115,17 @@ impl Link {
         stale: &[String],
         forget: &AtomicBool,
     ) -> Option<Command> {
-        let mut traffic = self.begin(local, stale);
+        let traffic = self.begin(local, stale);
         traffic.local.start();
-        let command = self.connect_when_wanted(&mut traffic).await;
+        let command = self.connect_when_wanted(&traffic).await;
         if let Some(Command::End { forget: true }) = command {
             forget.store(true, Ordering::Relaxed);
         } else if let Some(Command::Become(plan)) = &command {
             let is_another = plan.local_client_id != self.plan.local_client_id;
             forget.store(is_another, Ordering::Relaxed);
         }
-        traffic.local.disconnect_within(DRAIN).await;
+        // What could be finished has been.
+        traffic.local.disconnect_within(Duration::ZERO).await;
         command
     }
 
@@ -144,8 +146,20 @@ impl Link {
             local,
             shared,
             carriers: JoinSet::new(),
+            streams: Vec::new(),
         };
-        self.subscribe_here(&mut traffic, RetainHandling::DoNotSend);
+        for (filter, _) in self.plan.lines.filters(Way::Out) {
+            let carrier = Carrier {
+                shared: Arc::clone(&traffic.shared),
+                way: Way::Out,
+                filter: filter.to_owned(),
+                to: traffic.remote_here.subscribe(),
+            };
+            let (streams, receiver) = mpsc::unbounded_channel();
+            traffic.carriers.spawn(carrier.run(receiver));
+            traffic.streams.push(streams);
+        }
+        self.subscribe_here(&traffic, RetainHandling::DoNotSend);
         let wanted = self.plan.lines.filters(Way::Out);
         for filter in stale {
             if !wanted.iter().any(|(known, _)| known == filter) {
@@ -157,32 +171,25 @@ impl Link {
     }
 
     /// Makes the subscriptions at this broker, once more if they are there: they bring retained messages then.
-    fn subscribe_here(&self, traffic: &mut Traffic, retain_handling: RetainHandling) {
-        // Those of earlier subscriptions that have ended.
-        while traffic.carriers.try_join_next().is_some() {}
-        for (filter, qos) in self.plan.lines.filters(Way::Out) {
+    fn subscribe_here(&self, traffic: &Traffic, retain_handling: RetainHandling) {
+        let filters = self.plan.lines.filters(Way::Out);
+        for ((filter, qos), streams) in filters.into_iter().zip(&traffic.streams) {
             let what = format_args!(
                 "Bridge {} doing local SUBSCRIBE on topic {filter}",
                 self.plan.local_client_id
             );
             self.around.log.write(LogType::Debug, what);
             let options = options(filter, qos, retain_handling);
-            let streaming =
-                (traffic.local).subscribe_stream_with(filter, options, Overflow::Pause);
-            let carrier = Carrier {
-                shared: Arc::clone(&traffic.shared),
-                way: Way::Out,
-                filter: filter.to_owned(),
-                to: traffic.remote_here.subscribe(),
-            };
+            let streaming = (traffic.local).subscribe_stream_with(filter, options, Overflow::Pause);
             if let Some(stream) = streaming.without_answer() {
-                traffic.carriers.spawn(carrier.run(stream));
+                // The carrier lives as long as the traffic.
+                let _ = streams.send(stream);
             }
         }
     }
 
     /// Connects as the start type says, over and over, until there is a command to do something else.
-    async fn connect_when_wanted(&mut self, traffic: &mut Traffic) -> Option<Command> {
+    async fn connect_when_wanted(&mut self, traffic: &Traffic) -> Option<Command> {
         loop {
             if self.plan.said.start_type == StartType::Lazy {
                 tokio::select! {
@@ -207,7 +214,7 @@ impl Link {
     }
 
     /// One client of the other broker, over however many connections, until it is not wanted any more.
-    async fn stay_connected(&mut self, traffic: &mut Traffic) -> Ended {
+    async fn stay_connected(&mut self, traffic: &Traffic) -> Ended {
         let remote = match remote::client(&self.plan) {
             Ok(remote) => remote,
             Err(error) => {
@@ -217,7 +224,7 @@ impl Link {
         };
         let mut carriers = JoinSet::new();
         for (filter, qos) in self.plan.lines.filters(Way::In) {
-            let options = options(filter, qos, RetainHandling::SendAtSubscribe);
+            let options = options(filter, qos, RetainHandling::Send);
             let streaming = remote.subscribe_stream_with(filter, options, Overflow::Pause);
             let carrier = Carrier {
                 shared: Arc::clone(&traffic.shared),
@@ -225,9 +232,12 @@ impl Link {
                 filter: filter.to_owned(),
                 to: traffic.local_here.subscribe(),
             };
+            let (streams, receiver) = mpsc::unbounded_channel();
             if let Some(stream) = streaming.without_answer() {
-                carriers.spawn(carrier.run(stream));
+                // The receiver is here.
+                let _ = streams.send(stream);
             }
+            carriers.spawn(carrier.run(receiver));
         }
         let events = remote.events();
         traffic.remote_here.send_replace(Some(remote.clone()));
@@ -240,14 +250,17 @@ impl Link {
             next_plan: None,
         };
         let ended = self.watch(traffic, &mut connection, events).await;
-        self.leave(traffic, &connection, &ended).await;
+        let Connection {
+            remote, is_online, ..
+        } = connection;
+        self.leave(traffic, &remote, is_online, &ended).await;
         ended
     }
 
     /// Does what has to be done when the connection comes and goes.
     async fn watch(
         &mut self,
-        traffic: &mut Traffic,
+        traffic: &Traffic,
         connection: &mut Connection,
         mut events: broadcast::Receiver<Event>,
     ) -> Ended {
@@ -308,7 +321,7 @@ impl Link {
     }
 
     /// Events have been missed; what counts is where the client stands.
-    fn catch_up(&self, traffic: &mut Traffic, connection: &mut Connection) {
+    fn catch_up(&self, traffic: &Traffic, connection: &mut Connection) {
         let is_online = connection.remote.state().borrow().is_online();
         if is_online && !connection.is_online {
             self.go_online(traffic, connection);
@@ -325,7 +338,7 @@ impl Link {
         self.around.log.write(LogType::Notice, what);
     }
 
-    fn go_online(&self, traffic: &mut Traffic, connection: &mut Connection) {
+    fn go_online(&self, traffic: &Traffic, connection: &mut Connection) {
         connection.is_online = true;
         self.counters.note_connected();
         self.tell_there(&connection.remote, "1");
@@ -336,7 +349,7 @@ impl Link {
                 drop(connection.remote.unsubscribe(filter));
             }
         }
-        self.subscribe_here(traffic, RetainHandling::SendAtSubscribe);
+        self.subscribe_here(traffic, RetainHandling::Send);
         connection.primary = match self.plan.said.addresses.first() {
             Some((host, port)) if self.stands_elsewhere(connection) => {
                 Box::pin(await_server(host.clone(), *port))
@@ -379,23 +392,19 @@ impl Link {
     }
 
     /// Lets the client of the other broker go, after what is under way.
-    async fn leave(&self, traffic: &Traffic, connection: &Connection, ended: &Ended) {
-        if connection.is_online {
-            self.tell_there(&connection.remote, "0");
+    async fn leave(&self, traffic: &Traffic, remote: &Client, is_online: bool, ended: &Ended) {
+        if is_online {
+            self.tell_there(remote, "0");
             self.counters.note_disconnected();
             self.tell_here("0");
         }
-        let drain = if connection.is_online {
-            DRAIN
-        } else {
-            Duration::ZERO
-        };
+        let drain = if is_online { DRAIN } else { Duration::ZERO };
         let leave_there = async {
             if matches!(ended, Ended::Idle | Ended::Failed) {
                 // What comes from here on waits for the next one.
                 traffic.remote_here.send_replace(None);
             }
-            connection.remote.disconnect_within(drain).await;
+            remote.disconnect_within(drain).await;
             traffic.remote_here.send_replace(None);
         };
         match ended {
@@ -439,7 +448,7 @@ impl Link {
         if let (Ok(topic), Some(worker)) = (TopicName::new(topic), self.around.workers.first()) {
             let message = MessageRef {
                 topic,
-                qos: wigwag_proto::Qos::AtLeastOnce,
+                qos: Qos::AtLeastOnce,
                 retain: true,
                 properties: Properties::EMPTY,
                 payload: state.as_bytes(),

@@ -36,6 +36,12 @@ use crate::conf::Config;
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
 
+/// The names that the bridges of a configuration have in this broker.
+pub(crate) fn local_client_ids(config: &Config) -> impl Iterator<Item = String> {
+    let plans = Plan::all(config).into_iter();
+    plans.map(|plan| plan.local_client_id)
+}
+
 /// How long a broker that stops waits for its bridges.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
@@ -50,7 +56,7 @@ pub(crate) struct Bridges {
 
 #[derive(Default)]
 struct Inner {
-    /// Where new bridges are sent to. The thread begins with the first of them.
+    /// Where new bridges are sent to. The thread begins before the first of them.
     thread: Option<mpsc::UnboundedSender<Link>>,
     bridges: BTreeMap<String, Bridge>,
     /// Closes when all bridges have ended.
@@ -91,12 +97,21 @@ impl Bridges {
         }
     }
 
+    /// Makes ready for the bridges of this configuration, if it has some. The shards have to be given their
+    /// policies after this and before [`Bridges::apply`].
+    pub(crate) fn announce(&self, config: &Config) -> io::Result<()> {
+        let mut inner = self.lock();
+        if !config.bridges.is_empty() && inner.thread.is_none() {
+            let (thread, ended) = self.start_thread()?;
+            (inner.thread, inner.ended) = (Some(thread), Some(ended));
+            self.has_bridges.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// Lets there be the bridges of this configuration: those that it does not name end, others begin, and
     /// what has not changed goes on undisturbed.
-    ///
-    /// The shards have to be given their policies after the first bridge has been announced by
-    /// [`Bridges::announce`].
-    pub(crate) fn apply(&self, config: &Config) -> io::Result<()> {
+    pub(crate) fn apply(&self, config: &Config) {
         let plans = Plan::all(config);
         let mut inner = self.lock();
         let is_wanted = |name: &String| plans.iter().any(|plan| plan.said.name == *name);
@@ -114,18 +129,12 @@ impl Bridges {
                     bridge.plan = plan.clone();
                     bridge.command(Command::Become(Box::new(plan)));
                 }
-                None => self.begin(&mut inner, plan)?,
+                None => self.begin(&mut inner, plan),
             }
         }
-        Ok(())
     }
 
-    /// Says that there will be bridges, if this configuration has some; answers whether that is new.
-    pub(crate) fn announce(&self, config: &Config) -> bool {
-        !config.bridges.is_empty() && !self.has_bridges.swap(true, Ordering::AcqRel)
-    }
-
-    fn begin(&self, inner: &mut Inner, plan: Plan) -> io::Result<()> {
+    fn begin(&self, inner: &mut Inner, plan: Plan) {
         let counters = Arc::<Counters>::default();
         let (commands, receiver) = mpsc::unbounded_channel();
         let link = Link {
@@ -134,17 +143,10 @@ impl Bridges {
             commands: receiver,
             around: self.around.clone(),
         };
-        let thread = match inner.thread.take() {
-            Some(thread) => thread,
-            None => {
-                let (thread, ended) = self.start_thread()?;
-                inner.ended = Some(ended);
-                thread
-            }
-        };
-        // The thread lives for as long as this end does.
-        let _ = thread.send(link);
-        inner.thread = Some(thread);
+        if let Some(thread) = &inner.thread {
+            // The thread lives for as long as this end does.
+            let _ = thread.send(link);
+        }
         let name = plan.said.name.clone();
         let bridge = Bridge {
             plan,
@@ -152,7 +154,6 @@ impl Bridges {
             commands,
         };
         inner.bridges.insert(name, bridge);
-        Ok(())
     }
 
     fn start_thread(&self) -> io::Result<(mpsc::UnboundedSender<Link>, mpsc::Receiver<()>)> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wigwag_client::{
-    Backoff, BuildError, Client, OfflineQos0, Qos, RefusalPolicy, Resubscribe, SessionLossPolicy,
-    TcpKeepAlive, TcpOptions, Tls, Version, Will,
+    Backoff, BuildError, Client, Limits, OfflineQos0, Qos, RefusalPolicy, Resubscribe,
+    SessionLossPolicy, TcpKeepAlive, TcpOptions, Tls, Version, Will,
 };
 
 use super::plan::Plan;
@@ -18,11 +18,14 @@ use crate::conf::config::{BridgeTls, BridgeVersion, Restart, StartType, TlsVersi
 const PACKET_SIZE_MAX: u32 = 268_435_460;
 
 /// Messages that may wait for the other broker in this client. Those that do have not been acknowledged in
-/// their own broker, whose bounds therefore hold.
+/// their own broker, whose bounds therefore hold; and who had to wait for room here could be overtaken.
 const QUEUE_MESSAGES: usize = 1024 * 1024;
 
 /// Messages from the other broker that may wait to be taken, beyond what it may have in flight.
 const WAITING_MESSAGES: usize = 1_024;
+
+/// Bytes that these may have together.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why a bridge cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -103,28 +106,32 @@ fn will(plan: &Plan) -> Option<Will> {
     Some(Will::new(topic, "0").qos(Qos::AtLeastOnce).retain())
 }
 
-fn limits(plan: &Plan) -> wigwag_client::Limits {
+fn limits(plan: &Plan) -> Limits {
     let said = &plan.said;
     let receive_maximum = said.receive_maximum.unwrap_or(plan.bounds.inflight_max);
-    let mut limits = wigwag_client::Limits::default();
-    limits.packet_size_max = said.max_packet_size.unwrap_or(PACKET_SIZE_MAX);
-    limits.receive_maximum = receive_maximum;
-    limits.topic_alias_maximum = said.max_topic_alias;
-    limits.handler_messages = usize::from(receive_maximum) + WAITING_MESSAGES;
-    limits.queue_messages = QUEUE_MESSAGES;
-    limits.queue_bytes = u32::MAX as usize;
-    limits
+    Limits {
+        packet_size_max: said.max_packet_size.unwrap_or(PACKET_SIZE_MAX),
+        receive_maximum,
+        topic_alias_maximum: said.max_topic_alias,
+        handler_messages: usize::from(receive_maximum) + WAITING_MESSAGES,
+        handler_bytes: WAITING_BYTES,
+        queue_messages: QUEUE_MESSAGES,
+        queue_bytes: u32::MAX as usize,
+        ..Limits::default()
+    }
 }
 
 fn tcp(plan: &Plan) -> TcpOptions {
     let said = &plan.said;
     let mut options = TcpOptions::default();
     options.bind = said.bind_address;
-    options.keep_alive = said.tcp_keepalive.map(|(idle, interval, probes)| TcpKeepAlive {
-        idle,
-        interval,
-        probes,
-    });
+    options.keep_alive = said
+        .tcp_keepalive
+        .map(|(idle, interval, probes)| TcpKeepAlive {
+            idle,
+            interval,
+            probes,
+        });
     options.user_timeout = said.tcp_user_timeout;
     options
 }

@@ -176,16 +176,18 @@ mod tests {
     use super::*;
 
     fn lines(said: &[(&str, Direction, u8, &str, &str)]) -> Lines {
-        let said = said.iter().map(|&(pattern, direction, qos, local, remote)| {
-            let (pattern, local, remote) = (pattern.to_owned(), local, remote);
-            BridgeTopic {
-                pattern,
-                direction,
-                qos,
-                local_prefix: local.to_owned(),
-                remote_prefix: remote.to_owned(),
-            }
-        });
+        let said = said
+            .iter()
+            .map(|&(pattern, direction, qos, local, remote)| {
+                let (pattern, local, remote) = (pattern.to_owned(), local, remote);
+                BridgeTopic {
+                    pattern,
+                    direction,
+                    qos,
+                    local_prefix: local.to_owned(),
+                    remote_prefix: remote.to_owned(),
+                }
+            });
         Lines::new(&said.collect::<Vec<_>>())
     }
 
@@ -211,14 +213,22 @@ mod tests {
             ("cmd/+", Direction::In, 2, "", "far/"),
             ("both", Direction::Both, 0, "l/", ""),
         ]);
-        check(&lines, Way::Out, "here/sensor/a/b", &[("there/sensor/a/b", 1)]);
+        check(
+            &lines,
+            Way::Out,
+            "here/sensor/a/b",
+            &[("there/sensor/a/b", 1)],
+        );
         check(&lines, Way::In, "there/sensor/a", &[]);
         check(&lines, Way::Out, "sensor/a", &[]);
         check(&lines, Way::In, "far/cmd/x", &[("cmd/x", 2)]);
         check(&lines, Way::In, "far/cmd/x/y", &[]);
         check(&lines, Way::Out, "l/both", &[("both", 0)]);
         check(&lines, Way::In, "both", &[("l/both", 0)]);
-        let filters = [("here/sensor/#", Qos::AtLeastOnce), ("l/both", Qos::AtMostOnce)];
+        let filters = [
+            ("here/sensor/#", Qos::AtLeastOnce),
+            ("l/both", Qos::AtMostOnce),
+        ];
         assert_eq!(lines.filters(Way::Out), filters);
         assert_eq!(lines.unwanted(), ["there/sensor/#"]);
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -232,10 +232,11 @@ pub enum CertificateName {
     Subject,
 }
 
-/// The versions of TLS that a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The versions of TLS that a listener or a bridge speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum TlsVersion {
+    #[default]
     From1_2,
     From1_3,
 }
@@ -510,7 +511,7 @@ pub struct Process {
 }
 
 /// A connection to another broker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields bear the names of their options")]
 pub struct Bridge {
     pub place: Place,
@@ -541,18 +542,22 @@ pub struct Bridge {
     pub try_private: bool,
     pub attempt_unsubscribe: bool,
     pub outgoing_retain: bool,
-    pub bind_address: Option<String>,
+    pub bind_address: Option<IpAddr>,
     pub max_packet_size: Option<u32>,
     pub max_topic_alias: u16,
     pub receive_maximum: Option<u16>,
     pub session_expiry_interval: u32,
     pub reload_immediately: bool,
+    pub loop_detection: bool,
+    /// Idle time, interval and probes.
+    pub tcp_keepalive: Option<(Duration, Duration, u32)>,
+    pub tcp_user_timeout: Option<Duration>,
     pub tls: BridgeTls,
 }
 
 impl Bridge {
     /// A bridge about which nothing more is said yet.
-    pub(super) fn new(place: Place, name: String) -> Bridge {
+    pub(crate) fn new(place: Place, name: String) -> Bridge {
         Bridge {
             place,
             name,
@@ -585,6 +590,9 @@ impl Bridge {
             receive_maximum: None,
             session_expiry_interval: 0,
             reload_immediately: false,
+            loop_detection: false,
+            tcp_keepalive: None,
+            tcp_user_timeout: None,
             tls: BridgeTls::default(),
         }
     }
@@ -659,9 +667,16 @@ pub struct BridgeTls {
     pub certfile: Option<PathBuf>,
     pub keyfile: Option<PathBuf>,
     pub insecure: bool,
-    pub version: Option<String>,
+    pub version: TlsVersion,
     pub alpn: Option<String>,
     pub use_os_certs: bool,
     pub ciphers: Option<String>,
     pub ciphers_tls13: Option<String>,
+}
+
+impl BridgeTls {
+    /// Whether the bridge speaks TLS: it does when it is told whom to trust.
+    pub fn is_wanted(&self) -> bool {
+        self.cafile.is_some() || self.capath.is_some() || self.use_os_certs
+    }
 }

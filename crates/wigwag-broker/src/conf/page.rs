@@ -18,7 +18,6 @@ What an option does here:
 
 - **yes**: what the sentence beside it says.
 - **no effect**: it is read and checked, then a warning says why nothing follows from it.
-- **not yet**: it is read and checked, then a warning says that it is ignored.
 - **refused**: a file that uses it is refused, because the broker would be less safe than the file says.
 
 A file with mistakes is refused as a whole, with every mistake by file and line, and the exit code is 3.
@@ -80,7 +79,6 @@ fn line(row: &Row) -> String {
         .collect();
     let here = match row.effect {
         Effect::Works => "yes".to_owned(),
-        Effect::NotYet => "not yet".to_owned(),
         Effect::None(why) => format!("no effect: {why}"),
         Effect::Refused(why) => format!("refused: {why}"),
     };

@@ -179,23 +179,16 @@ impl Reader<'_> {
             self.remark(place, Weight::Notice, text.trim_end().to_owned());
         }
         let is_default = first_word(rest).0 == row.default;
-        // What a section as a whole does is said where it opens.
-        let is_inside = matches!(row.section, Section::Bridge | Section::Plugin);
         match row.effect {
             _ if is_default => {}
             Effect::Refused(why) => {
                 return Err(format!("The '{name}' option cannot be used: {why}."));
             }
-            Effect::NotYet if !is_inside => {
-                let text =
-                    format!("Warning: The '{name}' option is not supported yet and is ignored.");
-                self.remark(place, Weight::Warning, text);
-            }
             Effect::None(why) => {
                 let text = format!("Warning: The '{name}' option has no effect: {why}.");
                 self.remark(place, Weight::Warning, text);
             }
-            Effect::Works | Effect::NotYet => {}
+            Effect::Works => {}
         }
         if row.name == "log_dest" && first_word(rest).0 == "dlt" {
             let text = "Warning: 'log_dest dlt' has no effect: there is no trace daemon to log to.";
@@ -609,6 +602,12 @@ impl Reader<'_> {
             }
             if bridge.topics.is_empty() {
                 wrong("Invalid bridge configuration: no topics defined.".to_owned());
+            }
+            if bridge.tls.certfile.is_some() != bridge.tls.keyfile.is_some() {
+                wrong(
+                    "Invalid bridge configuration: bridge_certfile and bridge_keyfile must be used together."
+                        .to_owned(),
+                );
             }
             // The host's name makes the others unique.
             let remote = bridge.remote_clientid.as_ref();

@@ -164,8 +164,6 @@ pub(super) enum Since {
 pub(super) enum Effect {
     /// What the row says.
     Works,
-    /// Nothing yet; a file that uses it is told.
-    NotYet,
     /// Nothing, for this reason; a file that uses it is told.
     None(&'static str),
     /// A file that uses it is refused for this reason: without it the broker would be open to whom it
@@ -1445,7 +1443,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Opens a bridge to another broker: `connection NAME`. What follows is about it.",
     },
     Row {
@@ -1457,7 +1455,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Where the other broker is; several are tried in turn. The port is 1883 if it is left out.",
     },
     Row {
@@ -1472,7 +1470,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Topics that the bridge carries; may stand several times.",
     },
     Row {
@@ -1486,7 +1484,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The Client Identifier at the other broker.",
     },
     Row {
@@ -1500,7 +1498,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The user name at the other broker.",
     },
     Row {
@@ -1514,7 +1512,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The password at the other broker.",
     },
     Row {
@@ -1528,7 +1526,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The Client Identifier at this broker.",
     },
     Row {
@@ -1542,7 +1540,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The user name at this broker.",
     },
     Row {
@@ -1556,7 +1554,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The password at this broker.",
     },
     Row {
@@ -1568,7 +1566,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Leaves no session at the other broker.",
     },
     Row {
@@ -1580,7 +1578,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Leaves no session at this broker.",
     },
     Row {
@@ -1595,7 +1593,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Keep Alive in seconds, at least 5.",
     },
     Row {
@@ -1616,7 +1614,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The version of MQTT that the bridge speaks.",
     },
     Row {
@@ -1628,7 +1626,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Publishes whether the bridge is connected.",
     },
     Row {
@@ -1640,7 +1638,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Publishes that at this broker only.",
     },
     Row {
@@ -1654,7 +1652,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Where that is published.",
     },
     Row {
@@ -1666,7 +1664,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Seconds before the bridge connects again: a fixed number, or from a base to a cap with jitter, and after how long a connection counts as stable.",
     },
     Row {
@@ -1678,7 +1676,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Treats all addresses alike instead of going back to the first.",
     },
     Row {
@@ -1690,7 +1688,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "When the bridge connects.",
     },
     Row {
@@ -1705,7 +1703,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Seconds after which an idle lazy bridge disconnects.",
     },
     Row {
@@ -1720,7 +1718,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Messages that make a lazy bridge connect.",
     },
     Row {
@@ -1732,7 +1730,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Tells the other broker that this is a bridge.",
     },
     Row {
@@ -1744,7 +1742,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Ends subscriptions at the other broker that are no longer wanted.",
     },
     Row {
@@ -1756,19 +1754,19 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Sends messages with the RETAIN flag that they have.",
     },
     Row {
         name: "bridge_bind_address",
         aliases: &[],
         section: Section::Bridge,
-        kind: Text(Set::Bridge(|to, text| to.bind_address = Some(text))),
+        kind: Words("ADDRESS", Try::Bridge(words::bind_address)),
         default: "none",
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The address that the bridge connects from.",
     },
     Row {
@@ -1783,7 +1781,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The largest packet for the other broker, in bytes; 0 for no limit.",
     },
     Row {
@@ -1798,7 +1796,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Topic Aliases from the other broker.",
     },
     Row {
@@ -1813,7 +1811,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Receive Maximum at the other broker.",
     },
     Row {
@@ -1828,7 +1826,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Session Expiry Interval at the other broker, in seconds.",
     },
     Row {
@@ -1843,8 +1841,20 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Common,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "When a reload reaches the bridge.",
+    },
+    Row {
+        name: "bridge_loop_detection",
+        aliases: &[],
+        section: Section::Bridge,
+        kind: Bool(Set::Bridge(|to, is| to.loop_detection = is)),
+        default: "false",
+        class: Class::Rare,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "Marks messages that go out with a User Property, and carries none that has been here before. MQTT 5 only; see [Bridges](../guide/bridges.md).",
     },
     Row {
         name: "bridge_tcp_keepalive",
@@ -1855,8 +1865,8 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Rare,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::None("MQTT's own Keep Alive finds dead connections"),
-        what: "Keep alive of TCP.",
+        effect: Effect::Works,
+        what: "Keep alive of TCP: seconds of silence, seconds between two probes, probes.",
     },
     Row {
         name: "bridge_tcp_user_timeout",
@@ -1865,15 +1875,16 @@ pub(super) const ROWS: &[Row] = &[
         kind: Int(
             Range::from(0),
             Set::Bridge(|to, n| {
-                _ = (to, n);
+                let millis = u64::try_from(n).ok().filter(|millis| *millis > 0);
+                to.tcp_user_timeout = millis.map(Duration::from_millis);
             }),
         ),
         default: "off",
         class: Class::Rare,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::None("MQTT's own Keep Alive finds dead connections"),
-        what: "Time for TCP to be acknowledged, in milliseconds.",
+        effect: Effect::Works,
+        what: "How long TCP may take to acknowledge what has been sent, in milliseconds; on Linux only.",
     },
     Row {
         name: "bridge_cafile",
@@ -1884,7 +1895,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The CAs of the other broker in PEM; makes the bridge speak TLS.",
     },
     Row {
@@ -1896,7 +1907,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "A folder with such files.",
     },
     Row {
@@ -1908,7 +1919,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The certificate that the bridge shows, in PEM.",
     },
     Row {
@@ -1920,7 +1931,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Its unencrypted key in PEM.",
     },
     Row {
@@ -1932,19 +1943,27 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Accepts a certificate of another host. **Dangerous.**",
     },
     Row {
         name: "bridge_tls_version",
         aliases: &[],
         section: Section::Bridge,
-        kind: Text(Set::Bridge(|to, text| to.tls.version = Some(text))),
+        kind: Choice(
+            &["tlsv1.2", "tlsv1.3"],
+            Set::Bridge(|to, word| {
+                to.tls.version = match word {
+                    "tlsv1.3" => TlsVersion::From1_3,
+                    _ => TlsVersion::From1_2,
+                };
+            }),
+        ),
         default: "tlsv1.2",
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The oldest version of TLS.",
     },
     Row {
@@ -1956,7 +1975,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_0,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The application protocol to ask for.",
     },
     Row {
@@ -1980,7 +1999,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Trusts the CAs that the system trusts.",
     },
     Row {
@@ -1992,7 +2011,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "Cipher suites of TLS 1.2 by their names in OpenSSL.",
     },
     Row {
@@ -2006,7 +2025,7 @@ pub(super) const ROWS: &[Row] = &[
         class: Class::Essential,
         deprecated: None,
         since: Since::V2_1,
-        effect: Effect::NotYet,
+        effect: Effect::Works,
         what: "The same for TLS 1.3.",
     },
     Row {

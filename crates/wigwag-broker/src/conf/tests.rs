@@ -432,6 +432,32 @@ fn bridges_say_where_they_go_and_what_they_carry() {
 }
 
 #[test]
+fn bridges_say_how_they_connect() {
+    let text = |lines: &str| format!("connection b\naddress a\ntopic #\n{lines}");
+    let bridge = |lines: &str| config(&text(lines)).bridges.remove(0);
+    let said = bridge(
+        "bridge_bind_address 127.0.0.2\nbridge_tcp_keepalive 7 3 2\nbridge_tcp_user_timeout 900\n\
+         bridge_tls_version tlsv1.3\nbridge_loop_detection true\n",
+    );
+    assert_eq!(said.bind_address, "127.0.0.2".parse().ok());
+    let secs = Duration::from_secs;
+    assert_eq!(said.tcp_keepalive, Some((secs(7), secs(3), 2)));
+    assert_eq!(said.tcp_user_timeout, Some(Duration::from_millis(900)));
+    assert_eq!(said.tls.version, TlsVersion::From1_3);
+    assert!(said.loop_detection && !said.tls.is_wanted());
+    assert!(bridge("bridge_cafile ca.pem\n").tls.is_wanted());
+    let wrong = "bridge_bind_address localhost\nbridge_tcp_keepalive 7 3\nbridge_certfile c.pem\n";
+    assert_eq!(
+        problems(&text(wrong)),
+        [
+            "4: Invalid 'bridge_bind_address' value (localhost). Allowed: an IP address in numbers.",
+            "5: Invalid 'bridge_tcp_keepalive' value (7 3). Allowed: three numbers from 1 on: idle seconds, interval seconds, probes.",
+            "1: Invalid bridge configuration: bridge_certfile and bridge_keyfile must be used together.",
+        ]
+    );
+}
+
+#[test]
 fn bridges_need_local_client_ids_of_their_own() {
     let text = "connection a\naddress x\ntopic #\nremote_clientid c\n\
                 connection b\naddress x\ntopic #\nlocal_clientid local.c\n";
@@ -468,12 +494,11 @@ fn what_has_no_effect_is_said() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_said() {
+fn what_is_read_and_does_nothing_is_said() {
     for text in [
         "plugin /usr/lib/mosquitto_persist_sqlite.so\nplugin_opt_sync full\n",
         "listener 1\nprotocol websockets\nhttp_dir /srv\n",
         "log_dest dlt\n",
-        "connection b\naddress a\ntopic #\n",
     ] {
         let said = remarks(text);
         assert!(

@@ -345,17 +345,29 @@ pub(super) fn start_type(bridge: &mut Bridge, rest: &str) -> Outcome {
     Ok(())
 }
 
-/// Three numbers of seconds, seconds and probes; TCP's own keep alive is not switched on.
-pub(super) fn tcp_keepalive(_: &mut Bridge, rest: &str) -> Outcome {
-    let words: Vec<&str> = rest.split(' ').filter(|word| !word.is_empty()).collect();
-    let numbers = words
-        .iter()
-        .take(3)
-        .filter(|word| parse_int(word).is_ok_and(|n| n > 0));
-    if numbers.count() < 3 {
+/// Three numbers: seconds, seconds and probes.
+pub(super) fn tcp_keepalive(bridge: &mut Bridge, rest: &str) -> Outcome {
+    let words = rest.split(' ').filter(|word| !word.is_empty()).take(3);
+    let numbers: Vec<u32> = words
+        .filter_map(|word| u32::try_from(parse_int(word).ok()?).ok())
+        .filter(|number| *number > 0)
+        .collect();
+    let [idle, interval, probes] = numbers[..] else {
         return Err(format!(
             "Invalid 'bridge_tcp_keepalive' value ({rest}). Allowed: three numbers from 1 on: idle seconds, interval seconds, probes"
         ));
-    }
+    };
+    let secs = |secs: u32| Duration::from_secs(secs.into());
+    bridge.tcp_keepalive = Some((secs(idle), secs(interval), probes));
+    Ok(())
+}
+
+/// An address of this machine. A name could stand for several.
+pub(super) fn bind_address(bridge: &mut Bridge, rest: &str) -> Outcome {
+    let (word, _) = first_word(rest);
+    let address = word.parse::<IpAddr>().map_err(|_| {
+        format!("Invalid 'bridge_bind_address' value ({word}). Allowed: an IP address in numbers")
+    })?;
+    bridge.bind_address = Some(address);
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! `WIGWAG_FAULT_SECS` makes the faults last longer than their few seconds, `WIGWAG_FAULT_SEED` draws
 //! others. What such runs have counted is in docs/design/reliability.md.
 
+mod bridged;
 mod proxy;
 
 use std::collections::{BTreeMap, VecDeque};

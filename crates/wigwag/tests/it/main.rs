@@ -39,6 +39,7 @@ mod tools;
 mod wire;
 
 mod attacks;
+mod bridges;
 mod bytes;
 mod configuration;
 mod device;
@@ -57,6 +58,5 @@ mod scram;
 mod security;
 mod stalled_log;
 mod take_over;
-mod tutorials;
 mod up;
 mod ways;
