@@ -224,6 +224,9 @@ impl Builder {
             origin,
             self.log.clone(),
         ));
+        if let Some(kept) = &kept {
+            observer.watch_persistence(kept.pulse());
+        }
         observer.begin(self.sys_interval);
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());

@@ -23,6 +23,7 @@ use crate::entrance::Entrance;
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
 use crate::metrics::{DynsecScrape, ListenerScrape, Process, Scrape};
+use crate::persist::Pulse;
 use crate::sys::{self, Reading, SysTree};
 
 /// How long a shard may take to answer before its last numbers stand in for it.
@@ -70,6 +71,8 @@ pub(crate) struct Observer {
     configured: Mutex<Configured>,
     /// Of dynamic security.
     tally: OnceLock<Arc<Tally>>,
+    /// Of what is kept beyond the process.
+    pulse: OnceLock<Arc<Pulse>>,
 }
 
 impl Observer {
@@ -92,6 +95,7 @@ impl Observer {
                 used_since: started,
             }),
             tally: OnceLock::new(),
+            pulse: OnceLock::new(),
             sockets: AtomicU64::new(0),
             last: Mutex::new(last),
             tree: Mutex::default(),
@@ -230,6 +234,7 @@ impl Observer {
             shards: u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX),
             log_lines_lost: self.log.lost(),
             listeners: self.listeners(),
+            persistence: self.pulse.get().map(|pulse| pulse.progress()),
             max_connections: (self.listeners.load().first())
                 .and_then(|watched| watched.entrance.guests_max()),
         }
@@ -239,6 +244,12 @@ impl Observer {
     pub(crate) fn watch_dynsec(&self, tally: &Arc<Tally>) {
         // A broker has one, from its start to its end.
         _ = self.tally.set(Arc::clone(tally));
+    }
+
+    /// What is kept beyond the process is told of here.
+    pub(crate) fn watch_persistence(&self, pulse: Arc<Pulse>) {
+        // A broker has one, from its start to its end.
+        _ = self.pulse.set(pulse);
     }
 
     /// Other listeners are open from here on.

@@ -17,6 +17,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::entrance::Visits;
+use crate::persist::Progress;
 use crate::sys::Reading;
 
 pub(crate) use mosquitto::{write as write_mosquitto, write_more as write_more_of_mosquitto};
@@ -42,6 +43,8 @@ pub(crate) struct Scrape {
     pub(crate) dynsec: Option<DynsecScrape>,
     pub(crate) shards: u16,
     pub(crate) listeners: Vec<ListenerScrape>,
+    /// Of saving, if sessions and messages outlive the process.
+    pub(crate) persistence: Option<Progress>,
     /// Connections that are taken at the same time, if there is a limit.
     pub(crate) max_connections: Option<u64>,
     /// Log lines that no destination took.

@@ -4,12 +4,14 @@
 //! `docs/reference/metrics.md` is made from the same rows.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use wigwag_engine::DropReason;
 use wigwag_engine::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes};
 
 use super::Scrape;
 use crate::entrance::REFUSALS;
+use crate::persist::Progress;
 use crate::stopwatch::{BOUNDS_MICROS, Durations};
 use crate::sys::{self, PACKET_TYPES};
 
@@ -432,6 +434,50 @@ pub const FAMILIES: &[Family] = &[
         &[],
         |scrape| optional(scrape.dynsec.and_then(|dynsec| dynsec.changed_secs)),
     ),
+    counter(
+        "wigwag_persist_saves",
+        "Saves of sessions and messages that have succeeded, if they are kept on disk",
+        &[],
+        |scrape| persistence(scrape, |progress| Value::Count(progress.saves)),
+    ),
+    counter(
+        "wigwag_persist_failures",
+        "Attempts to write them that have failed",
+        &[],
+        |scrape| persistence(scrape, |progress| Value::Count(progress.failures)),
+    ),
+    counter(
+        "wigwag_persist_changes_written",
+        "Changes of sessions, queues and retained messages that are on the disk",
+        &[],
+        |scrape| persistence(scrape, |progress| Value::Count(progress.written)),
+    ),
+    gauge(
+        "wigwag_persist_changes_pending",
+        "Changes since the last save began",
+        &[],
+        |scrape| persistence(scrape, |progress| Value::Count(progress.pending)),
+    ),
+    gauge(
+        "wigwag_persist_last_save_duration_seconds",
+        "How long the last save took",
+        &[],
+        |scrape| {
+            persistence(scrape, |progress| {
+                Value::Number(progress.took.as_secs_f64())
+            })
+        },
+    ),
+    gauge(
+        "wigwag_persist_last_save_timestamp_seconds",
+        "When the last save ended, in seconds since 1970",
+        &[],
+        |scrape| {
+            let saved_at = scrape.persistence.and_then(|progress| progress.saved_at);
+            let since = saved_at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            optional(since.map(|since| since.as_secs_f64()))
+        },
+    ),
     Family {
         name: "wigwag_broker_info",
         help: "The version of the broker",
@@ -510,6 +556,15 @@ fn buckets(durations: &Durations) -> Vec<Sample> {
         labels: Vec::new(),
         value: Value::Buckets(durations.sum_secs, bounds.zip(durations.counts).collect()),
     }]
+}
+
+/// One sample, if there is persistence.
+fn persistence(scrape: &Scrape, value: fn(&Progress) -> Value) -> Vec<Sample> {
+    let samples = scrape.persistence.iter().map(|progress| Sample {
+        labels: Vec::new(),
+        value: value(progress),
+    });
+    samples.collect()
 }
 
 fn optional(value: Option<f64>) -> Vec<Sample> {

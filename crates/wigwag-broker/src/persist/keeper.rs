@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 use wigwag_engine::record::Changes;
@@ -50,6 +50,23 @@ pub(crate) struct Pulse {
     changes_max: AtomicU64,
     autosave: Mutex<Autosave>,
     commands: Sender<Command>,
+    progress: Mutex<Progress>,
+}
+
+/// How saving has gone so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) saves: u64,
+    /// Attempts to write that have failed.
+    pub(crate) failures: u64,
+    /// Changes that are on the disk.
+    pub(crate) written: u64,
+    /// When the last save ended.
+    pub(crate) saved_at: Option<SystemTime>,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// Changes since the last save began.
+    pub(crate) pending: u64,
 }
 
 /// A keeper that has not started, with its end of the [`Pulse`].
@@ -111,6 +128,18 @@ impl Pulse {
         self.tell(Command::Stop);
     }
 
+    /// How saving has gone so far.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            pending: self.changes.load(Ordering::Relaxed),
+            ..*self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    fn progress_by(&self, step: impl FnOnce(&mut Progress)) {
+        step(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn tell(&self, command: Command) {
         // Who has ended has saved.
         let _ = self.commands.send(command);
@@ -154,6 +183,7 @@ impl Keeper {
             changes_max: AtomicU64::new(changes_max(autosave)),
             autosave: Mutex::new(autosave),
             commands: sender,
+            progress: Mutex::default(),
         };
         Keeper {
             store,
@@ -270,6 +300,11 @@ impl Keeper {
             let (written, took) = (self.written, began.elapsed().as_millis());
             let what = format_args!("Saved {written} changes in {took} ms.");
             self.log.write(LogType::Debug, what);
+            self.pulse.progress_by(|progress| {
+                progress.saves += 1;
+                progress.saved_at = Some(SystemTime::now());
+                progress.took = began.elapsed();
+            });
         }
     }
 
@@ -302,7 +337,9 @@ impl Keeper {
         }
         match self.store.commit(&self.unwritten) {
             Ok(()) => {
-                self.written += self.unwritten.operations().len();
+                let written = self.unwritten.operations().len();
+                self.written += written;
+                (self.pulse).progress_by(|progress| progress.written += written as u64);
                 self.unwritten = Batch::new();
                 self.unwritten_bytes = 0;
                 if std::mem::take(&mut self.has_failed) {
@@ -312,6 +349,7 @@ impl Keeper {
             }
             Err(error) => {
                 self.has_failed = true;
+                self.pulse.progress_by(|progress| progress.failures += 1);
                 let what = format_args!(
                     "Error: Nothing can be saved to {}: {error}. The broker goes on, and tries again every {} s.",
                     self.folder.display(),

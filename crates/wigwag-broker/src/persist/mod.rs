@@ -19,7 +19,7 @@ use crate::conf::config::{BuiltIn, Plugin};
 
 pub use files::PersistError;
 pub(crate) use files::{Kept, Opened};
-pub(crate) use keeper::{Keeper, Pulse};
+pub(crate) use keeper::{Keeper, Progress, Pulse};
 
 /// What the folder of the store is called behind the name of Mosquitto's file.
 const SUFFIX: &str = "wigwag";

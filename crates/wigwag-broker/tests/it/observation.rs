@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wigwag_broker::conf::Config;
 use wigwag_broker::conf::config::{LogDest, LogType, Logging};
+use wigwag_broker::persist::Persistence;
 use wigwag_broker::{Broker, HttpListener, Listener, Log, Transport};
 use wigwag_proto::packet::{Qos, Version};
 
@@ -219,6 +220,42 @@ async fn a_reload_that_fails_is_seen_in_the_metrics() {
         let expect = format!("\nwigwag_config_last_reload_success {value}\n");
         assert!(text.contains(&expect), "{text}");
     }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_kept_on_disk_is_seen_in_the_metrics() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let broker = Broker::builder()
+        .listener(Listener::tcp(ANY_PORT))
+        .persistence(Persistence::folder(dir.path()))
+        .http(HttpListener::metrics(ANY_PORT))
+        .start()
+        .expect("port 0 is free");
+    let client = Client::connect_session(addr(&broker, Transport::Tcp), "kept", 600).await;
+    broker.save();
+    let metrics = broker.http_listeners()[0];
+    // The save has a thread of its own.
+    let saved = async {
+        loop {
+            let text = get(metrics, "/metrics", "").await.body;
+            if text.contains("\nwigwag_persist_saves_total 1\n") {
+                return text;
+            }
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(30), saved).await;
+    let text = text.expect("saved");
+    assert!(
+        text.contains("\nwigwag_persist_failures_total 0\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nwigwag_persist_last_save_timestamp_seconds "),
+        "{text}"
+    );
+    promtool(&text);
+    drop(client);
     broker.shutdown().await;
 }
 
