@@ -38,6 +38,7 @@ mod limits_page;
 mod listener;
 mod machine;
 mod mailbox;
+mod mosquitto_db;
 mod observer;
 mod opening;
 mod plan;

@@ -16,6 +16,7 @@ use super::{Autosave, Keeper, Persistence, Place, Pulse};
 use crate::conf::config::LogType;
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
+use crate::mosquitto_db::{Import, ImportError, Source};
 
 /// What the store says of itself.
 const ABOUT: Keyspace = Keyspace(0);
@@ -48,6 +49,9 @@ pub enum PersistError {
         /// Its format.
         found: u8,
     },
+    /// What Mosquitto has kept cannot be taken over.
+    #[error(transparent)]
+    Mosquitto(#[from] ImportError),
     /// Something else is kept there.
     #[error("{folder} is a store, but not one of a broker's", folder = folder.display())]
     Foreign {
@@ -62,6 +66,7 @@ pub(crate) struct Opened {
     /// What it is called in the log.
     pub(super) folder: PathBuf,
     pub(super) autosave: Autosave,
+    mosquitto: Option<Source>,
     /// Whether nothing was ever saved here.
     is_new: bool,
 }
@@ -98,7 +103,11 @@ pub(super) const fn keyspace(kind: Kind) -> Keyspace {
 impl Opened {
     /// Opens the store and looks at its format.
     pub(crate) fn open(persistence: Persistence) -> Result<Opened, PersistError> {
-        let Persistence { place, autosave } = persistence;
+        let Persistence {
+            place,
+            autosave,
+            mosquitto,
+        } = persistence;
         let (store, folder): (Box<dyn Store>, PathBuf) = match place {
             Place::Store(store) => (store, PathBuf::new()),
             Place::Folder(folder) => {
@@ -114,6 +123,7 @@ impl Opened {
             store,
             folder,
             autosave,
+            mosquitto,
             is_new: false,
         };
         opened.check_format()?;
@@ -164,7 +174,10 @@ impl Opened {
         origin: Instant,
         log: &Log,
     ) -> Result<Kept, PersistError> {
-        let restored = self.load(node, origin, log)?;
+        let restored = match self.take_over(origin, log)? {
+            Some(restored) => restored,
+            None => self.load(node, origin, log)?,
+        };
         let mut parts: Vec<Vec<Session>> = mailboxes.iter().map(|_| Vec::new()).collect();
         let shards = parts.len().max(1);
         for (turn, session) in restored.sessions.into_iter().enumerate() {
@@ -177,6 +190,25 @@ impl Opened {
             keeper: Keeper::new(self, node, mailboxes, origin, log),
             parts,
         })
+    }
+
+    /// What Mosquitto has kept, if nothing was ever saved here.
+    fn take_over(&self, origin: Instant, log: &Log) -> Result<Option<Restored>, PersistError> {
+        let Some(source) = self.mosquitto.as_ref().filter(|_| self.is_new) else {
+            return Ok(None);
+        };
+        let Some(Import { restored, counts }) = source.read(&clock(origin))? else {
+            return Ok(None);
+        };
+        let log_type = match counts.left_out {
+            0 => LogType::Information,
+            _ => LogType::Warning,
+        };
+        log.write(
+            log_type,
+            format_args!("Taken over from Mosquitto's {}: {counts}.", source.file()),
+        );
+        Ok(Some(restored))
     }
 
     /// Reads all that was kept.

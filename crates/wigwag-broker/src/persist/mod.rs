@@ -16,7 +16,9 @@ use wigwag_store::Store;
 
 use crate::conf::Config;
 use crate::conf::config::{BuiltIn, Plugin};
+use crate::mosquitto_db::Source;
 
+pub use crate::mosquitto_db::ImportError;
 pub use files::PersistError;
 pub(crate) use files::{Kept, Opened};
 pub(crate) use keeper::{Keeper, Progress, Pulse};
@@ -45,6 +47,7 @@ pub enum Autosave {
 pub struct Persistence {
     place: Place,
     autosave: Autosave,
+    mosquitto: Option<Source>,
 }
 
 enum Place {
@@ -67,6 +70,7 @@ impl Persistence {
         Persistence {
             place: Place::Folder(path.into()),
             autosave: Autosave::Every(Duration::from_secs(1_800)),
+            mosquitto: None,
         }
     }
 
@@ -85,15 +89,32 @@ impl Persistence {
         self
     }
 
+    /// Begins with what a `mosquitto.db` has, if nothing was ever saved here and the file is there. It is read once
+    /// and not changed. A file that cannot be read keeps the broker from starting.
+    #[must_use]
+    pub fn take_over_mosquitto(mut self, file: impl Into<PathBuf>) -> Persistence {
+        self.mosquitto = Some(Source::new(file.into()));
+        self
+    }
+
     /// What a configuration says, if it wants anything kept.
     pub(crate) fn from_config(config: &Config) -> Option<Persistence> {
-        let folder = folder(config)?;
-        Some(Persistence::folder(folder).autosave(autosave(config)))
+        let file = mosquitto_file(config)?;
+        let kept = Persistence::folder(file.with_extension(SUFFIX));
+        Some(Persistence {
+            mosquitto: Some(Source::of_broker(file, config)),
+            ..kept.autosave(autosave(config))
+        })
     }
 }
 
 /// The folder of the store: beside the file that Mosquitto would write, which is left alone.
 pub(crate) fn folder(config: &Config) -> Option<PathBuf> {
+    Some(mosquitto_file(config)?.with_extension(SUFFIX))
+}
+
+/// The file that Mosquitto would write.
+fn mosquitto_file(config: &Config) -> Option<PathBuf> {
     let said = &config.persistence;
     let plugin = plugin(config);
     if !said.persistence && plugin.is_none() {
@@ -107,7 +128,7 @@ pub(crate) fn folder(config: &Config) -> Option<PathBuf> {
         (None, Some(location)) => location.join(&said.persistence_file),
         (None, None) => PathBuf::from(&said.persistence_file),
     };
-    Some(file.with_extension(SUFFIX))
+    Some(file)
 }
 
 /// When a configuration wants it saved.

@@ -48,6 +48,7 @@ mod foreign_clients;
 mod hostile_bytes;
 mod kills;
 mod listeners;
+mod migration;
 mod mosquitto_clients;
 mod observation;
 mod old_broker;
