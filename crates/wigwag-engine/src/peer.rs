@@ -100,8 +100,6 @@ pub(crate) enum Letter {
 pub(crate) struct Moving {
     pub(crate) session: Session,
     pub(crate) from: Target,
-    /// The last save that its shard had begun when it left.
-    pub(crate) save: u64,
 }
 
 /// Messages that wait for a session that is on its way, within the bounds of its queue.

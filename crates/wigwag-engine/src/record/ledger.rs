@@ -110,10 +110,9 @@ pub(crate) struct Track {
     pub(crate) is_head_stale: bool,
     /// Packet Identifiers of QoS 2 that have been received or released.
     pub(crate) received: BTreeSet<PacketId>,
-    /// Whether it is in its shard's list of those that have changed.
-    pub(crate) is_noted: bool,
-    /// Whether the save that is going on still has to write it.
-    pub(crate) is_due: bool,
+    /// If it has changed since it was written: the last save that had begun by then. It is in one of its
+    /// shard's lists.
+    pub(crate) noted_in: Option<u64>,
 }
 
 impl Track {
@@ -125,8 +124,7 @@ impl Track {
             gone: Arc::default(),
             is_head_stale: true,
             received: BTreeSet::new(),
-            is_noted: false,
-            is_due: false,
+            noted_in: None,
         }
     }
 

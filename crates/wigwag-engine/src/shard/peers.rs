@@ -103,11 +103,10 @@ impl Shard {
                     unfenced,
                 },
             );
-            let save = self.notes.leave(&session);
+            self.notes.leave(&session);
             Box::new(Moving {
                 session,
                 from: self.target(key),
-                save,
             })
         });
         self.post(to, Letter::HandOver { client_id, session });
@@ -147,11 +146,7 @@ impl Shard {
 
     /// Makes a session one of this shard, and everybody route to it here.
     fn take_in(&mut self, now: Time, moving: Moving) -> SessionKey {
-        let Moving {
-            mut session,
-            from,
-            save,
-        } = moving;
+        let Moving { mut session, from } = moving;
         session.local = Local {
             arriving: Some(Backlog::default()),
             ..Local::default()
@@ -170,7 +165,7 @@ impl Shard {
                 }
             });
             session.subscriptions = subscriptions;
-            self.notes.arrive(key, session, save);
+            self.notes.arrive(key, session);
         }
         let here = self.id;
         for shard in (0..self.node.shards)

@@ -51,8 +51,8 @@ impl Notes {
     fn note_track(&mut self, key: SessionKey, track: &mut Track) {
         self.changes += 1;
         // What is still due is written with this change.
-        if !track.is_noted && !track.is_due {
-            track.is_noted = true;
+        if track.noted_in.is_none() {
+            track.noted_in = Some(self.save);
             self.noted.push(key);
         }
     }
@@ -97,26 +97,21 @@ impl Notes {
         });
     }
 
-    /// The session leaves; what it takes with it says which save its shard has begun.
-    pub(super) fn leave(&mut self, session: &Session) -> u64 {
+    /// The session leaves.
+    pub(super) fn leave(&mut self, session: &Session) {
         self.moved_out += u64::from(session.track.is_some());
-        self.save
     }
 
-    /// A session has come. What it has not written is due here, if the save has begun since it left.
-    pub(super) fn arrive(&mut self, key: SessionKey, session: &mut Session, sent_in: u64) {
-        let Some(track) = &mut session.track else {
+    /// A session has come. All shards count the saves, so it is known whether it has changed before this one.
+    pub(super) fn arrive(&mut self, key: SessionKey, session: &Session) {
+        let Some(track) = &session.track else {
             return;
         };
         self.moved_in += 1;
-        if track.is_noted && sent_in < self.save {
-            track.is_noted = false;
-            track.is_due = true;
-        }
-        if track.is_due {
-            self.due.push_back(key);
-        } else if track.is_noted {
-            self.noted.push(key);
+        match track.noted_in {
+            Some(save) if save < self.save => self.due.push_back(key),
+            Some(_) => self.noted.push(key),
+            None => {}
         }
     }
 }
@@ -184,20 +179,17 @@ impl Shard {
         }
     }
 
-    /// All that has changed so far is due.
+    /// All that has changed so far is due. No session is touched: there may be very many.
     fn begin_save(&mut self) {
         let notes = &mut self.notes;
         notes.save += 1;
         notes.due_ended.append(&mut notes.ended);
-        for key in std::mem::take(&mut notes.noted) {
-            if let Some(session) = self.sessions.get_mut(key)
-                && let Some(track) = &mut session.track
-            {
-                track.is_noted = false;
-                track.is_due = true;
-                notes.due.push_back(key);
-            }
-        }
+        // What the last save has not written comes first.
+        let mut due = VecDeque::from(std::mem::take(&mut notes.noted));
+        std::mem::swap(&mut notes.due, &mut due);
+        due.drain(..)
+            .rev()
+            .for_each(|key| notes.due.push_front(key));
     }
 
     /// A step of writing what is due. True if nothing more can be written for now, and something has to be.
@@ -240,7 +232,7 @@ impl Shard {
         let is_whole = write_messages(session, &mut track, ledger, changes);
         if is_whole {
             write_rest(session, &mut track, clock, changes);
-            track.is_due = false;
+            track.noted_in = None;
         }
         session.track = Some(track);
         if is_whole {
