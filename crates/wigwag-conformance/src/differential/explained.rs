@@ -36,13 +36,6 @@ pub static ALL: &[Explanation] = &[
         }),
     },
     Explanation {
-        name: "PUBREC that says nobody listens",
-        reason: "0x10 is allowed in PUBREC as in PUBACK; Mosquitto routes when PUBREL comes and cannot know yet",
-        effect: Effect::TakeOut(|_, ours, _| {
-            forget_that_nobody_listens(ours, "PUBREC");
-        }),
-    },
-    Explanation {
         name: "PUBACK that says nobody listens",
         reason: "a subscription with No Local is none for its own client; Mosquitto counts it",
         effect: Effect::TakeOut(|context, ours, theirs| {
