@@ -361,6 +361,8 @@ impl Builder {
         if let Some(config) = broker.config() {
             bridges.apply(config);
         }
+        let bridges = Arc::new(bridges);
+        broker.observer.watch_bridges(&bridges);
         broker.bridges = Some(bridges);
         Ok(broker)
     }
@@ -400,7 +402,7 @@ pub struct Broker {
     log: Log,
     access: Option<Arc<AccessDesk>>,
     keeper: Option<Arc<Pulse>>,
-    bridges: Option<Bridges>,
+    bridges: Option<Arc<Bridges>>,
 }
 
 impl Broker {
@@ -465,11 +467,11 @@ impl Broker {
     pub fn bridges(&self) -> Vec<BridgeReport> {
         self.bridges
             .as_ref()
-            .map_or_else(Vec::new, Bridges::reports)
+            .map_or_else(Vec::new, |bridges| bridges.reports())
     }
 
-    pub(crate) const fn bridges_handle(&self) -> Option<&Bridges> {
-        self.bridges.as_ref()
+    pub(crate) fn bridges_handle(&self) -> Option<&Bridges> {
+        self.bridges.as_deref()
     }
 
     /// Disconnects clients.

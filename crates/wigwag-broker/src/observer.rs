@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use wigwag_engine::{Node, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
 use crate::access::Tally;
+use crate::bridge::Bridges;
 use crate::desk::{Counts, Order};
 use crate::doors::OpenListener;
 use crate::entrance::Entrance;
@@ -73,6 +74,8 @@ pub(crate) struct Observer {
     tally: OnceLock<Arc<Tally>>,
     /// Of what is kept beyond the process.
     pulse: OnceLock<Arc<Pulse>>,
+    /// They end when the broker lets go of them.
+    bridges: OnceLock<Weak<Bridges>>,
 }
 
 impl Observer {
@@ -96,6 +99,7 @@ impl Observer {
             }),
             tally: OnceLock::new(),
             pulse: OnceLock::new(),
+            bridges: OnceLock::new(),
             sockets: AtomicU64::new(0),
             last: Mutex::new(last),
             tree: Mutex::default(),
@@ -234,6 +238,9 @@ impl Observer {
             shards: u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX),
             log_lines_lost: self.log.lost(),
             listeners: self.listeners(),
+            bridges: (self.bridges.get())
+                .and_then(Weak::upgrade)
+                .map_or_else(Vec::new, |bridges| bridges.reports()),
             persistence: self.pulse.get().map(|pulse| pulse.progress()),
             max_connections: (self.listeners.load().first())
                 .and_then(|watched| watched.entrance.guests_max()),
@@ -250,6 +257,12 @@ impl Observer {
     pub(crate) fn watch_persistence(&self, pulse: Arc<Pulse>) {
         // A broker has one, from its start to its end.
         _ = self.pulse.set(pulse);
+    }
+
+    /// Bridges tell how they are doing.
+    pub(crate) fn watch_bridges(&self, bridges: &Arc<Bridges>) {
+        // A broker has one set of them, from its start to its end.
+        _ = self.bridges.set(Arc::downgrade(bridges));
     }
 
     /// Other listeners are open from here on.

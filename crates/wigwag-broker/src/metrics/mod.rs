@@ -16,6 +16,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::bridge::BridgeReport;
 use crate::entrance::Visits;
 use crate::persist::Progress;
 use crate::sys::Reading;
@@ -43,6 +44,7 @@ pub(crate) struct Scrape {
     pub(crate) dynsec: Option<DynsecScrape>,
     pub(crate) shards: u16,
     pub(crate) listeners: Vec<ListenerScrape>,
+    pub(crate) bridges: Vec<BridgeReport>,
     /// Of saving, if sessions and messages outlive the process.
     pub(crate) persistence: Option<Progress>,
     /// Connections that are taken at the same time, if there is a limit.
@@ -208,6 +210,45 @@ mod tests {
         assert!(!text.contains("# EOF"));
         let sample = "wigwag_bytes_total{direction=\"received\"} 7\n";
         assert!(open_metrics.contains(sample) && text.contains(sample));
+    }
+
+    #[test]
+    fn bridges_are_told_apart_in_both_views() {
+        let bridge = |name: &str, is_connected| BridgeReport {
+            name: name.to_owned(),
+            is_connected,
+            carried_out: 3,
+            carried_in: 2,
+            dropped_out: 1,
+            dropped_in: 0,
+            held: 4,
+            connections: 1,
+            failures: 5,
+            last_error: None,
+        };
+        let scrape = Scrape {
+            bridges: vec![bridge("up", true), bridge("d\"own", false)],
+            ..Scrape::default()
+        };
+        let mut mosquitto = String::new();
+        write_more_of_mosquitto(&mut mosquitto, &scrape);
+        let native = write_native(scrape, Format::Text).expect("encoded");
+        for (text, expect) in [
+            (&native, "wigwag_bridge_up{bridge=\"up\"} 1\n"),
+            (&native, "wigwag_bridge_up{bridge=\"d\\\"own\"} 0\n"),
+            (
+                &native,
+                "wigwag_bridge_messages_total{bridge=\"up\",direction=\"sent\"} 3\n",
+            ),
+            (&native, "wigwag_bridge_failures_total{bridge=\"up\"} 5\n"),
+            (&mosquitto, "mosquitto_bridge_state{bridge=\"up\"} 1\n"),
+            (
+                &mosquitto,
+                "mosquitto_bridge_state{bridge=\"d\\\"own\"} 0\n",
+            ),
+        ] {
+            assert!(text.contains(expect), "{expect}: {text}");
+        }
     }
 
     #[test]

@@ -111,6 +111,15 @@ pub(crate) fn write_more(out: &mut String, scrape: &Scrape) {
             count(process.max_fds),
         ),
     ];
+    if !scrape.bridges.is_empty() {
+        out.push_str("# HELP mosquitto_bridge_state Whether a bridge is connected\n");
+        out.push_str("# TYPE mosquitto_bridge_state gauge\n");
+    }
+    for bridge in &scrape.bridges {
+        let name = bridge.name.replace('\\', "\\\\").replace('"', "\\\"");
+        let state = u8::from(bridge.is_connected);
+        _ = writeln!(out, "mosquitto_bridge_state{{bridge=\"{name}\"}} {state}");
+    }
     for (name, kind, help, value) in rows {
         if let Some(value) = value {
             _ = write!(

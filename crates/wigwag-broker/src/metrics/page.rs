@@ -20,7 +20,8 @@ There are two views of the same numbers:
 
 - `/metrics`: the names below, in OpenMetrics if the scraper asks for it and in the older text format if not.
 - `/metrics?names=mosquitto`: the names under which the usual exporter shows Mosquitto, for dashboards made for it, with
-  `mosquitto_up`, `mosquitto_broker_info`, `mosquitto_exporter_build_info`, `mosquitto_max_connections` and `process_…`.
+  `mosquitto_up`, `mosquitto_broker_info`, `mosquitto_exporter_build_info`, `mosquitto_max_connections`,
+  `mosquitto_bridge_state` and `process_…`.
 
 Labels have few values, all of them known beforehand or from the configuration. There is none for clients or topics. A `listener` is
 called by its address or port, or by the path of its socket.

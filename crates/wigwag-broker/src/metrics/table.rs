@@ -10,6 +10,7 @@ use wigwag_engine::DropReason;
 use wigwag_engine::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes};
 
 use super::Scrape;
+use crate::bridge::BridgeReport;
 use crate::entrance::REFUSALS;
 use crate::persist::Progress;
 use crate::stopwatch::{BOUNDS_MICROS, Durations};
@@ -434,6 +435,42 @@ pub const FAMILIES: &[Family] = &[
         &[],
         |scrape| optional(scrape.dynsec.and_then(|dynsec| dynsec.changed_secs)),
     ),
+    gauge(
+        "wigwag_bridge_up",
+        "Whether the other broker has accepted the bridge: 1 or 0",
+        &["bridge"],
+        |scrape| bridges(scrape, |bridge| bridge.is_connected.into()),
+    ),
+    gauge(
+        "wigwag_bridge_queue_messages",
+        "Messages for the other broker that have left their queue here and have not been taken there",
+        &["bridge"],
+        |scrape| bridges(scrape, |bridge| bridge.held),
+    ),
+    counter(
+        "wigwag_bridge_messages",
+        "Messages that the bridge has carried, seen from this broker",
+        &["bridge", "direction"],
+        |scrape| bridge_ways(scrape, |bridge| [bridge.carried_in, bridge.carried_out]),
+    ),
+    counter(
+        "wigwag_bridge_messages_dropped",
+        "Messages that the bridge has given up",
+        &["bridge", "direction"],
+        |scrape| bridge_ways(scrape, |bridge| [bridge.dropped_in, bridge.dropped_out]),
+    ),
+    counter(
+        "wigwag_bridge_connections",
+        "Connections that the other broker has accepted",
+        &["bridge"],
+        |scrape| bridges(scrape, |bridge| bridge.connections),
+    ),
+    counter(
+        "wigwag_bridge_failures",
+        "Connections that have ended without being asked to, and attempts that have failed",
+        &["bridge"],
+        |scrape| bridges(scrape, |bridge| bridge.failures),
+    ),
     counter(
         "wigwag_persist_saves",
         "Saves of sessions and messages that have succeeded, if they are kept on disk",
@@ -556,6 +593,29 @@ fn buckets(durations: &Durations) -> Vec<Sample> {
         labels: Vec::new(),
         value: Value::Buckets(durations.sum_secs, bounds.zip(durations.counts).collect()),
     }]
+}
+
+/// A sample for each bridge.
+fn bridges(scrape: &Scrape, count: fn(&BridgeReport) -> u64) -> Vec<Sample> {
+    let bridges = scrape.bridges.iter();
+    bridges
+        .map(|bridge| labelled("bridge", bridge.name.clone(), count(bridge)))
+        .collect()
+}
+
+/// Two samples for each bridge, of what comes and what goes.
+fn bridge_ways(scrape: &Scrape, counts: fn(&BridgeReport) -> [u64; 2]) -> Vec<Sample> {
+    let per_bridge = scrape.bridges.iter().flat_map(|bridge| {
+        let ways = ["received", "sent"].into_iter().zip(counts(bridge));
+        ways.map(|(direction, count)| Sample {
+            labels: vec![
+                ("bridge", bridge.name.clone().into()),
+                ("direction", direction.into()),
+            ],
+            value: Value::Count(count),
+        })
+    });
+    per_bridge.collect()
 }
 
 /// One sample, if there is persistence.
