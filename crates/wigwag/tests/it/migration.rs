@@ -173,8 +173,7 @@ fn sessions_queues_and_retained_messages_come_along() {
 
     let wigwag = Configured::start(Kind::Wigwag, folder, &text);
     let said = wigwag.process.said();
-    let taken =
-        "sessions: 4, subscriptions: 3, messages for clients: 6, retained messages: 2.";
+    let taken = "sessions: 4, subscriptions: 3, messages for clients: 6, retained messages: 2.";
     assert!(
         said.contains(&format!("{}: {taken}", file.display())),
         "{said}"
