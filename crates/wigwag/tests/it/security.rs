@@ -17,7 +17,7 @@ against_both_brokers!(
 );
 
 /// Where Debian has Mosquitto's plugin; for ours only its name counts.
-fn plugin() -> String {
+pub(crate) fn plugin() -> String {
     let arch = std::env::consts::ARCH;
     format!("/usr/lib/{arch}-linux-gnu/mosquitto_dynamic_security.so")
 }
@@ -33,7 +33,7 @@ fn start(kind: Kind, folder: TempDir, text: &str) -> Configured {
 }
 
 /// Runs a tool of Mosquitto's and returns its exit code and all that it said.
-fn run(program: &str, args: &[&str]) -> (i32, String) {
+pub(crate) fn run(program: &str, args: &[&str]) -> (i32, String) {
     let mut process = Process::start(tools::system(program).args(args));
     let status = process.await_exit();
     (status.code().unwrap(), process.said())
