@@ -59,5 +59,6 @@ mod scram;
 mod security;
 mod stalled_log;
 mod take_over;
+mod tutorials;
 mod up;
 mod ways;
