@@ -478,8 +478,8 @@ static SECTIONS: &[Section] = &[
             fixed(
                 "requests on control topics",
                 count(access::REQUESTS_MAX),
-                "Dynamic security works on one after the other; further ones are lost.",
-                "`warning`: a request on a control topic is lost",
+                "Dynamic security works on one after the other; further ones are answered with an error.",
+                "a `warning`",
             ),
             fixed(
                 "lines of the log that wait",
