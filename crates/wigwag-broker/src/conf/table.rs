@@ -472,7 +472,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::Ours,
         effect: Effect::Works,
-        what: "Where `/metrics` is served over HTTP without a password, on 127.0.0.1 unless an address is named; may stand several times.",
+        what: "Where `/metrics` is served over HTTP without a password, on 127.0.0.1 unless an address is named; may stand several times. `WIGWAG_METRICS_LISTENER` in the environment, as `ADDRESS:PORT`, adds one.",
     },
     Row {
         name: "enable_control_api",
@@ -817,7 +817,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::V2_0,
         effect: Effect::Works,
-        what: "The name of Mosquitto's file. Ours is a folder with the same name and the extension `wigwag`: `mosquitto.wigwag`.",
+        what: "The name of Mosquitto's file. Ours is a folder with the same name and the extension `wigwag`: `mosquitto.wigwag`. When that is new and the file is there, what Mosquitto has kept is taken over.",
     },
     Row {
         name: "persistence_location",
