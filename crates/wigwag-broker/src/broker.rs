@@ -33,6 +33,7 @@ use crate::opening::{self, Common};
 use crate::persist::{self, Persistence, Pulse};
 use crate::plan;
 use crate::reload::Standing;
+use crate::roll;
 use crate::worker::Worker;
 
 /// How often `$SYS` is published unless somebody says otherwise.
@@ -486,6 +487,11 @@ impl Broker {
         if let Some(mailbox) = self.mailboxes.first() {
             mailbox.send_order(Order::Publish(message.to_message()));
         }
+    }
+
+    /// Who has subscribed to what, as a tree of levels. Waits a second at most for the shards.
+    pub fn subscription_tree(&self) -> String {
+        roll::tree(self.observer.node(), &self.mailboxes)
     }
 
     /// To be called when the log has been given other options: single packets are followed only while it

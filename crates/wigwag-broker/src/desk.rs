@@ -13,9 +13,10 @@ use wigwag_engine::proto::ReasonCode;
 use wigwag_engine::record::save::{Answer, Question};
 use wigwag_engine::restored::Clock;
 use wigwag_engine::stats::Stats;
-use wigwag_engine::{Claimed, ConnectionKey, Kick, Settings, ShardId};
+use wigwag_engine::{Claimed, ConnectionKey, Kick, Present, Settings, ShardId};
 
 use crate::mailbox::Mailbox;
+use crate::roll;
 use crate::stopwatch::Durations;
 
 /// What a shard is told to do.
@@ -33,6 +34,8 @@ pub(crate) enum Order {
     Policy,
     /// Tell what has been counted.
     Stats(oneshot::Sender<Box<Counts>>),
+    /// Tell of all sessions.
+    Roll(std::sync::mpsc::Sender<Vec<Present>>),
     /// Tell that orders are carried out.
     Answer(oneshot::Sender<()>),
     /// Tell of single packets, or no more.
@@ -64,6 +67,11 @@ impl Orders {
             mailboxes: Arc::clone(mailboxes),
             shard,
         }
+    }
+
+    /// Asks all shards who is there, from a thread that may wait.
+    pub(crate) fn call_the_roll(&self) -> Vec<Present> {
+        roll::call(&self.mailboxes)
     }
 
     /// To the shard that asked.

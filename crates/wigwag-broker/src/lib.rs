@@ -43,6 +43,7 @@ mod observer;
 mod opening;
 mod plan;
 mod reload;
+mod roll;
 mod stopwatch;
 mod worker;
 

@@ -159,6 +159,10 @@ impl Observer {
         }
     }
 
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// A connection was accepted.
     pub(crate) fn count_socket(&self) {
         self.sockets.fetch_add(1, Ordering::Relaxed);

@@ -241,6 +241,7 @@ impl Worker {
                 };
                 _ = answer.send(Box::new(counts));
             }
+            Order::Roll(answer) => _ = answer.send(shard.call_the_roll()),
             Order::Answer(answer) => _ = answer.send(()),
             Order::Trace(is_tracing) => shard.set_tracing(is_tracing),
             Order::Save(clock, question, answer) => {

@@ -45,6 +45,6 @@ pub use listener::{Certificate, ListenerSettings, Peer, Versions};
 pub use memory::Pressure;
 pub use node::{Node, ShardId};
 pub use settings::Settings;
-pub use shard::{Claimed, ConnectionKey, Ending, Shard};
+pub use shard::{Claimed, ConnectionKey, Ending, Present, Shard};
 pub use wigwag_proto as proto;
 pub use wigwag_proto::Time;

@@ -12,7 +12,7 @@ use crate::record::Changes;
 use crate::record::ledger::Ledger;
 use crate::restored;
 use crate::retained::Retained;
-use crate::routes::RouteTable;
+use crate::routes::{RouteTable, Subscribed};
 use crate::stats::NodeStats;
 
 /// Keyed hashing: the seed is the caller's, so that peers cannot foresee it and tests can repeat it.
@@ -91,6 +91,13 @@ impl Node {
     /// Whether nobody has told of this pressure yet.
     pub(crate) fn note_pressure(&self, pressure: Pressure) -> bool {
         self.pressure.swap(pressure as u8, Ordering::Relaxed) != pressure as u8
+    }
+
+    /// Subscriptions in the order of their filters, as many as are asked for, and how many there are. It reads
+    /// a snapshot, and no shard waits for it.
+    pub fn subscriptions(&self, most: usize) -> (Vec<Subscribed>, usize) {
+        let index = self.routes.snapshot();
+        (index.list(most), index.len())
     }
 
     /// What the shards share, in numbers.

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use imbl::{GenericHashMap, OrdMap};
 use wigwag_proto::packet::SubscriptionOptions;
-use wigwag_proto::{TopicFilter, TopicName};
+use wigwag_proto::{Qos, TopicFilter, TopicName};
 
 use crate::node::{Hasher, ShardId};
 use crate::session::SessionKey;
@@ -36,6 +36,18 @@ pub struct Target {
 pub struct Grant {
     pub options: SubscriptionOptions,
     pub identifier: Option<NonZeroU32>,
+}
+
+/// A subscription, for people who ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say it")]
+pub struct Subscribed {
+    /// Without `$share/name/`.
+    pub filter: String,
+    /// The name of a shared one.
+    pub share: Option<Arc<str>>,
+    pub target: Target,
+    pub qos: Qos,
 }
 
 /// The members of one shared subscription: each message goes to one of them.
@@ -88,6 +100,22 @@ impl Leaf {
         self.groups
             .values()
             .for_each(|group| found(Match::Group(group)));
+    }
+
+    fn list(&self, filter: &str) -> impl Iterator<Item = Subscribed> {
+        let listed = move |target: &Target, grant: &Grant, share: Option<&Arc<str>>| Subscribed {
+            filter: filter.to_owned(),
+            share: share.cloned(),
+            target: *target,
+            qos: grant.options.qos,
+        };
+        let own = self.grants.iter();
+        let own = own.map(move |(target, grant)| listed(target, grant, None));
+        let shared = self.groups.iter().flat_map(move |(name, group)| {
+            let members = group.members.iter();
+            members.map(move |(target, member)| listed(target, &member.grant, Some(name)))
+        });
+        own.chain(shared)
     }
 
     /// Adds a member; whether it is new.
@@ -190,6 +218,16 @@ impl Branches {
             Branches::None | Branches::One(..) => None,
             Branches::Many(levels) => levels.get_mut(text),
         }
+    }
+
+    /// In any order.
+    fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Level>)> {
+        let (one, many) = match self {
+            Branches::None => (None, None),
+            Branches::One(name, level) => (Some((name, level)), None),
+            Branches::Many(levels) => (None, Some(levels)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     /// The level of this text, which is made if it is not there.
@@ -381,6 +419,26 @@ impl Index {
             }
         }
         removed
+    }
+
+    /// The first subscriptions in the order of their filters.
+    pub(crate) fn list(&self, most: usize) -> Vec<Subscribed> {
+        // Hash tables have an order of their own, which is nobody's business.
+        let mut leaves: Vec<(String, &Leaf)> = Vec::new();
+        leaves.extend((self.exact.iter()).map(|(filter, leaf)| (filter.to_string(), leaf)));
+        let mut levels = vec![(String::new(), &self.wildcard, true)];
+        while let Some((path, level, is_root)) = levels.pop() {
+            let below = |text: &str| match is_root {
+                true => text.to_owned(),
+                false => format!("{path}/{text}"),
+            };
+            leaves.push((below("#"), &level.rest));
+            levels.extend((level.next.iter()).map(|(text, level)| (below(text), &**level, false)));
+            leaves.push((path, &level.here));
+        }
+        leaves.sort_unstable_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+        let leaves = leaves.iter().flat_map(|(filter, leaf)| leaf.list(filter));
+        leaves.take(most).collect()
     }
 
     /// Calls `found` for every subscription and group that matches; a session with several subscriptions
@@ -657,5 +715,36 @@ mod tests {
             }
             prop_assert!(index.wildcard.is_empty() && index.exact.is_empty());
         }
+    }
+
+    #[test]
+    fn subscriptions_are_listed_in_the_order_of_their_filters() {
+        let table = RouteTable::new(1);
+        let filters = ["b", "a/+/c", "#", "a", "a/#", "/", "+", "a-b/c"];
+        table.change(|change| {
+            for (n, text) in (0..).zip(filters) {
+                change.subscribe(TopicFilter::new(text).expect("valid"), target(n), grant());
+            }
+            let member = Member {
+                grant: grant(),
+                readiness: Arc::default(),
+                number: 0,
+            };
+            let shared = TopicFilter::new("$share/g/a/#").expect("valid");
+            change.join(shared, target(9), member);
+        });
+        let index = table.snapshot();
+        let listed = |most: usize| -> Vec<String> {
+            let listed = index.list(most).into_iter();
+            listed
+                .map(|it| match it.share {
+                    Some(name) => format!("{name}: {}", it.filter),
+                    None => it.filter,
+                })
+                .collect()
+        };
+        let expected = ["/", "#", "+", "a", "a/#", "g: a/#", "a/+/c", "a-b/c", "b"];
+        assert_eq!(listed(100), expected);
+        assert_eq!(listed(2), expected[..2]);
     }
 }

@@ -9,6 +9,14 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Prints whole lines.
+pub(crate) fn text(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
 /// `println!` that does not mind a closed pipe.
 macro_rules! say {
     ($($arg:tt)*) => {

@@ -3,6 +3,8 @@
 //! A change is on the disk before it holds, and holds before its reply leaves; whoever it concerns is
 //! disconnected with the reply. A change that cannot be written is not made.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -169,6 +171,15 @@ impl Keeper {
             return;
         };
         let mut changed = state.clone();
+        let addresses = OnceCell::new();
+        let connections = |user: &str, client_id: Option<&str>| {
+            let addresses = addresses.get_or_init(|| addresses_of_users(orders));
+            let of_user = addresses.get(user).into_iter().flatten();
+            of_user
+                .filter(|(client, _)| client_id.is_none_or(|wanted| wanted == &**client))
+                .map(|(_, address)| address.clone())
+                .collect()
+        };
         let outcome = changed.carry_out(
             claimed.message.view().payload,
             Environment {
@@ -178,7 +189,7 @@ impl Keeper {
                 },
                 scheme: Scheme::PBKDF2,
                 salt: &mut files::random,
-                connections: None,
+                connections: Some(&connections),
             },
         );
         for line in &outcome.log {
@@ -207,6 +218,22 @@ impl Keeper {
                 .chain(outcome.kicked.into_iter().map(kick)),
         );
     }
+}
+
+/// Client Identifiers and addresses of those who are connected, by their user names.
+fn addresses_of_users(orders: &Orders) -> HashMap<Box<str>, Vec<(Box<str>, String)>> {
+    let mut users: HashMap<_, Vec<_>> = HashMap::new();
+    let connected = orders.call_the_roll().into_iter();
+    for identity in (connected.filter(|it| it.is_connected)).map(|it| it.identity) {
+        if let (Some(user), Some(address)) = (identity.user_name, identity.address) {
+            let address = address.ip().to_string();
+            users
+                .entry(user)
+                .or_default()
+                .push((identity.client_id, address));
+        }
+    }
+    users
 }
 
 fn kick(kicked: Kicked) -> Order {

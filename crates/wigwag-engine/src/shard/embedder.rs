@@ -13,6 +13,7 @@ use crate::message::{Message, MessageRef};
 use crate::node::ShardId;
 use crate::peer::Letter;
 use crate::policy::{Identity, Policy};
+use crate::routes::Target;
 use crate::session::SessionKey;
 use crate::settings::Settings;
 
@@ -27,7 +28,29 @@ pub struct Claimed {
     pub message: Arc<Message>,
 }
 
+/// A session, and whose it is.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say it")]
+pub struct Present {
+    pub target: Target,
+    /// As it was shown by the last connection.
+    pub identity: Identity,
+    pub is_connected: bool,
+}
+
 impl Shard {
+    /// All sessions. It takes a look at each of them, so this is for people who ask, not for messages.
+    pub fn call_the_roll(&self) -> Vec<Present> {
+        let sessions = self.sessions.iter();
+        sessions
+            .map(|(key, session)| Present {
+                target: self.target(key),
+                identity: session.identity.clone(),
+                is_connected: session.local.connection.is_some(),
+            })
+            .collect()
+    }
+
     /// Takes other settings. What has been granted to connections and sessions stays: what CONNACK has told
     /// a client holds until it connects again.
     pub fn handle_settings(&mut self, settings: Settings) {

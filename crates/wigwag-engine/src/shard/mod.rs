@@ -61,7 +61,7 @@ use saving::Notes;
 
 pub(crate) use census::Counted;
 pub(crate) use connect::Pending;
-pub use embedder::Claimed;
+pub use embedder::{Claimed, Present};
 pub use receivers::Receiver;
 pub(crate) use receivers::Terms;
 

@@ -200,10 +200,7 @@ async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Resul
                 LogType::Warning,
                 "Warning: SIGUSR1 is ignored: 'persistence' is off, so there is nothing to be saved.",
             ),
-            Event::Print => log.write(
-                LogType::Warning,
-                "Warning: SIGUSR2 is ignored: subscriptions cannot be printed.",
-            ),
+            Event::Print => crate::output::text(&broker.subscription_tree()),
         }
     }
     log.write(
