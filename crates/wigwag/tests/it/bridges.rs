@@ -464,6 +464,37 @@ fn a_reload_changes_the_bridges_that_have_changed_and_no_others() {
     });
 }
 
+#[test]
+fn what_waits_for_the_far_broker_survives_a_restart_of_the_near_one() {
+    block_on(async {
+        let (folder, far) = (TempDir::new().unwrap(), free_port());
+        let lines = format!(
+            "topic t/# out 2\npersistence true\npersistence_location {}\n",
+            folder.path().display()
+        );
+        let lines = bridge(&address(far), &lines);
+        let near = Node::start(Kind::Wigwag, &lines);
+        let client = near.client().await;
+        near.await_state("b", "0").await;
+        for index in 0..WAITING {
+            let topic = format!("t/{index}");
+            publish(&client, &topic, "x", Qos::ExactlyOnce).await;
+        }
+        let port = near.port;
+        let mut process = near.broker.process;
+        process.signal("TERM");
+        assert!(process.await_exit().success(), "{}", process.said());
+        let far = Node::start_on(Kind::Mosquitto, far, "");
+        let mut there = far.watch("t/#").await;
+        let _near = Node::start_on(Kind::Wigwag, port, &lines);
+        let mut missing: Vec<String> = (0..WAITING).map(|index| format!("t/{index}")).collect();
+        while !missing.is_empty() {
+            let topic = next(&mut there).await.topic().to_owned();
+            missing.retain(|wanted| *wanted != topic);
+        }
+    });
+}
+
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
