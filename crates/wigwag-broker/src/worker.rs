@@ -44,6 +44,10 @@ const MAIL_PER_WRITE: usize = 512 * 1024;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
 
+/// Packets, read and written, after which a connection reads no more before the others have their turn: one read of
+/// the smallest packets is as much work as many of ordinary ones.
+const PACKETS_PER_TURN: u64 = 8_192;
+
 /// How long the housekeeper sleeps when no timer is set and nobody wakes it.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -434,6 +438,7 @@ impl Worker {
         if !link.task.borrow().will_wake(cx.waker()) {
             link.task.replace(cx.waker().clone());
         }
+        let packets = self.shard.borrow().packets();
         for _ in 0..READS_PER_TURN {
             match link.state.get() {
                 LinkState::Broken => return Poll::Ready(()),
@@ -454,6 +459,9 @@ impl Worker {
             }
             if !ready!(self.poll_read(cx, key, link)) {
                 return Poll::Ready(());
+            }
+            if self.shard.borrow().packets() - packets > PACKETS_PER_TURN {
+                break;
             }
         }
         // There may be more, but others come first.

@@ -109,6 +109,11 @@ impl Shard {
         self.stats.publish_received.iter().sum()
     }
 
+    /// Packets that have come and those that were put into out-buffers, so far: a measure of work.
+    pub fn packets(&self) -> u64 {
+        self.stats.received.total() + self.stats.sent.total()
+    }
+
     /// What the shard has counted, and what it has now. This looks at the connections that have something to
     /// be written, and at no sessions.
     pub fn stats(&self) -> Stats {
