@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wigwag_engine::policy::AllowAll;
+use wigwag_engine::record::Kind;
+use wigwag_engine::record::load::Loader;
+use wigwag_engine::record::save::{Extent, Save, Step};
+use wigwag_engine::restored::Clock;
 use wigwag_engine::{Ending, Node, Peer, Settings, Shard, ShardId};
 use wigwag_proto::codec::{DecodeLimits, decode as decode_packet, encode, frame};
 use wigwag_proto::inflight::Inflight;
@@ -19,12 +23,13 @@ const VERSIONS: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
 pub type Target = fn(&[u8]);
 
 /// The targets by name, as in the folder of corpora.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("decode", decode),
     ("split", split),
     ("inflight", inflight),
     ("shard", shard),
     ("node", node),
+    ("records", records),
 ];
 
 /// Decodes in every version. What could be decoded is encoded and decoded again, to an equal packet.
@@ -121,6 +126,50 @@ pub fn inflight(data: &[u8]) {
 /// Lets clients of a node of two shards hold whole conversations.
 pub fn node(data: &[u8]) {
     node::run(data);
+}
+
+/// Begins a node with records of `[kind, key length, value length (2), key…, value…]`, as a damaged store may hold
+/// them, lets time pass, and saves it.
+pub fn records(data: &[u8]) {
+    let node = Arc::new(Node::new(1, 1).with_records());
+    let clock = Clock::new(Time::ZERO, Duration::from_secs(1_000));
+    let Some(mut loader) = Loader::new(&node, clock) else {
+        return;
+    };
+    let mut found: Vec<(u8, &[u8], &[u8])> = Vec::new();
+    let mut rest = data;
+    while let [kind, key_len, high, low, tail @ ..] = rest {
+        let (key, tail) = tail.split_at(usize::from(*key_len).min(tail.len()));
+        let value_len = usize::from(u16::from_be_bytes([*high, *low]));
+        let (value, tail) = tail.split_at(value_len.min(tail.len()));
+        found.push((*kind, key, value));
+        rest = tail;
+    }
+    for kind in Kind::ALL {
+        let of_kind = found.iter().filter(|(of, ..)| of % 8 == kind as u8);
+        for (_, key, value) in of_kind {
+            // What cannot be read is left out.
+            let _ = loader.add(kind, key, value);
+        }
+    }
+    let restored = loader.finish().restored;
+    node.handle_restored(restored.retained);
+    let (settings, policy) = (Settings::default(), Box::new(AllowAll));
+    let mut shard = Shard::new(ShardId(0), Arc::clone(&node), settings, policy);
+    for session in restored.sessions {
+        shard.handle_restored(Time::ZERO, session);
+    }
+    shard.handle_timeout(Time::new(Duration::from_secs(5)));
+    let Some(mut save) = Save::new(&node, Extent::Last) else {
+        return;
+    };
+    while let Step::Ask(_, question) = save.poll() {
+        let answer = shard.handle_save(&clock, question);
+        save.handle_answer(Some(&answer));
+        answer
+            .changes
+            .write(&clock, |_, key, _| assert!(!key.is_empty()));
+    }
 }
 
 /// Feeds a shard: each chunk of `[connection, length, bytes…]` goes to one of four connections, some of
