@@ -19,7 +19,7 @@ use crate::stats::NodeStats;
 pub(crate) type Hasher = foldhash::quality::FixedState;
 
 /// Retained messages that are taken for a save under one lock.
-const RETAINED_STEP: usize = 1_024;
+pub const RETAINED_STEP: usize = 1_024;
 
 /// A shard of the node, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,7 +83,8 @@ impl Node {
         }
     }
 
-    /// Retained messages that have changed since they were saved, some at a time; none, when that was all.
+    /// Retained messages that have changed since they were saved, [`RETAINED_STEP`] at a time; fewer, when that
+    /// was all.
     pub fn poll_retained_changes(&self) -> Changes {
         self.retained.poll_changes(RETAINED_STEP)
     }

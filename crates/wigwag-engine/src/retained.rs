@@ -103,7 +103,7 @@ impl Kept {
 }
 
 /// What the broker tells of itself is told anew after a start.
-fn is_kept_on_disk(topic: &str) -> bool {
+pub(crate) fn is_kept_on_disk(topic: &str) -> bool {
     !topic.starts_with("$SYS")
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct Opened {
     pub(super) autosave: Autosave,
     mosquitto: Option<Source>,
     /// Whether nothing was ever saved here.
-    is_new: bool,
+    pub(super) is_new: bool,
 }
 
 /// What was kept, on its way to the shards, and who keeps it from here on.
@@ -156,8 +156,8 @@ impl Opened {
         Ok(())
     }
 
-    /// What makes an empty store a broker's: part of its first batch, so that what is taken over from
-    /// elsewhere is in the store as soon as the store is there.
+    /// What makes an empty store a broker's: part of its first batch, together with what is taken over from
+    /// elsewhere.
     pub(super) fn first_batch(&self) -> Batch {
         let mut batch = Batch::new();
         if self.is_new {

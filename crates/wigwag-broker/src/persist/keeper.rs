@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
+use wigwag_engine::node::RETAINED_STEP;
 use wigwag_engine::record::Changes;
 use wigwag_engine::record::save::{Answer, Extent, Question, Save, Step};
 use wigwag_engine::restored::Clock;
@@ -25,7 +26,7 @@ use crate::logging::Log;
 use crate::mailbox::Mailbox;
 
 /// Bytes that are committed at once. A save with more is several batches: a crash between two of them leaves
-/// some sessions as they were before.
+/// some sessions as they were before. The first save to a new store is one batch, however large.
 const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long shards are left alone when something is on its way from one to another.
@@ -82,6 +83,8 @@ pub(crate) struct Keeper {
     /// What could not be written.
     unwritten: Batch,
     unwritten_bytes: usize,
+    /// Nothing was ever saved there.
+    is_new: bool,
     has_failed: bool,
     /// Changes that this save has brought to the disk.
     written: usize,
@@ -106,6 +109,11 @@ impl Pulse {
         if before < max && before + changes >= max {
             self.tell(Command::Save);
         }
+    }
+
+    /// Whether so much has changed that it is to be saved.
+    fn is_due(&self) -> bool {
+        self.changes.load(Ordering::Relaxed) >= self.changes_max.load(Ordering::Relaxed)
     }
 
     /// Saves soon, whatever the time.
@@ -175,6 +183,7 @@ impl Keeper {
             store,
             folder,
             autosave,
+            is_new,
             ..
         } = opened;
         let (sender, commands) = mpsc::channel();
@@ -196,6 +205,7 @@ impl Keeper {
             log: log.clone(),
             unwritten,
             unwritten_bytes: 0,
+            is_new,
             has_failed: false,
             written: 0,
             _end: EndOfShards(Arc::clone(mailboxes)),
@@ -217,23 +227,18 @@ impl Keeper {
     }
 
     fn run(mut self) {
-        // A new store becomes ours.
-        self.commit();
+        // A new store becomes ours with what was taken over from elsewhere, or not at all: once it is ours,
+        // nothing is taken over again.
+        if self.is_new {
+            self.save(Extent::Running);
+        }
         let mut saved_at = Instant::now();
         loop {
             let wait = self.wait(saved_at);
             match self.commands.recv_timeout(wait) {
-                Ok(Command::Autosave) => {}
-                Ok(Command::Save) => {
+                Ok(Command::Autosave) if !self.pulse.is_due() => {}
+                Ok(Command::Autosave | Command::Save) | Err(RecvTimeoutError::Timeout) => {
                     self.save(Extent::Running);
-                    saved_at = Instant::now();
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    if self.has_failed {
-                        self.try_again();
-                    } else {
-                        self.save(Extent::Running);
-                    }
                     saved_at = Instant::now();
                 }
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
@@ -257,12 +262,14 @@ impl Keeper {
 
     /// Saves what has changed.
     fn save(&mut self, extent: Extent) {
-        let folder = self.folder.display();
-        let what = format_args!("Saving in-memory database to {folder}.");
-        self.log.write(LogType::Information, what);
+        if !self.is_new {
+            let folder = self.folder.display();
+            let what = format_args!("Saving in-memory database to {folder}.");
+            self.log.write(LogType::Information, what);
+        }
         // What has not been written is older than what would be asked for.
         if self.has_failed {
-            self.try_again();
+            self.commit(extent);
             if self.has_failed {
                 return;
             }
@@ -280,7 +287,7 @@ impl Keeper {
                     let answer = self.ask(shard, &clock, question);
                     save.handle_answer(answer.as_ref());
                     if let Some(answer) = answer {
-                        self.take(answer.changes, &clock);
+                        self.take(answer.changes, &clock, extent);
                     }
                 }
                 Step::Wait => thread::sleep(WAIT),
@@ -289,13 +296,15 @@ impl Keeper {
         }
         loop {
             let changes = self.node.poll_retained_changes();
-            if changes.is_empty() {
+            // Somebody may always be changing something.
+            let is_all = changes.len() < RETAINED_STEP;
+            self.take(changes, &clock, extent);
+            if is_all {
                 break;
             }
-            self.take(changes, &clock);
         }
-        self.take(save.finish(), &clock);
-        self.commit();
+        self.take(save.finish(), &clock, extent);
+        self.commit(extent);
         if !self.has_failed {
             let (written, took) = (self.written, began.elapsed().as_millis());
             let what = format_args!("Saved {written} changes in {took} ms.");
@@ -316,7 +325,7 @@ impl Keeper {
         answered.blocking_recv().ok().map(|answer| *answer)
     }
 
-    fn take(&mut self, changes: Changes, clock: &Clock) {
+    fn take(&mut self, changes: Changes, clock: &Clock, extent: Extent) {
         let (batch, bytes) = (&mut self.unwritten, &mut self.unwritten_bytes);
         changes.write(clock, |kind, key, value| {
             *bytes += key.len() + value.map_or(0, <[u8]>::len);
@@ -325,13 +334,14 @@ impl Keeper {
                 None => batch.delete(keyspace(kind), key),
             }
         });
-        if self.unwritten_bytes >= BATCH_BYTES_MAX && !self.has_failed {
-            self.commit();
+        // What makes a new store ours is in its first batch, so that must be all.
+        if self.unwritten_bytes >= BATCH_BYTES_MAX && !self.has_failed && !self.is_new {
+            self.commit(extent);
         }
     }
 
     /// Makes the changes of the batch, or keeps them for later.
-    fn commit(&mut self) {
+    fn commit(&mut self, extent: Extent) {
         if self.unwritten.is_empty() {
             return;
         }
@@ -342,6 +352,7 @@ impl Keeper {
                 (self.pulse).progress_by(|progress| progress.written += written as u64);
                 self.unwritten = Batch::new();
                 self.unwritten_bytes = 0;
+                self.is_new = false;
                 if std::mem::take(&mut self.has_failed) {
                     let what = format_args!("{} can be written again.", self.folder.display());
                     self.log.write(LogType::Notice, what);
@@ -350,18 +361,19 @@ impl Keeper {
             Err(error) => {
                 self.has_failed = true;
                 self.pulse.progress_by(|progress| progress.failures += 1);
-                let what = format_args!(
-                    "Error: Nothing can be saved to {}: {error}. The broker goes on, and tries again every {} s.",
-                    self.folder.display(),
-                    RETRY.as_secs()
-                );
+                let folder = self.folder.display();
+                let what = match extent {
+                    Extent::Running => format_args!(
+                        "Error: Nothing can be saved to {folder}: {error}. The broker goes on, and tries again every {} s.",
+                        RETRY.as_secs()
+                    ),
+                    Extent::Last => format_args!(
+                        "Error: Nothing can be saved to {folder}: {error}. What has changed since the last save is lost."
+                    ),
+                };
                 self.log.write(LogType::Error, what);
             }
         }
-    }
-
-    fn try_again(&mut self) {
-        self.commit();
     }
 }
 

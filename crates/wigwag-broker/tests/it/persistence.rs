@@ -207,6 +207,85 @@ async fn changes_are_saved_when_there_are_enough_of_them() {
     broker.shutdown().await;
 }
 
+#[tokio::test]
+async fn fewer_changes_that_are_demanded_later_count_those_that_are_there() {
+    let memory = Memory::new();
+    let (store, mut commits) = watched(&memory);
+    let persistence = Persistence::store(store).autosave(Autosave::Changes(1_000));
+    let broker = start(2, persistence);
+    next_commit(&mut commits).await;
+    let mut client = connect(&broker, "c").await;
+    for n in 0..10 {
+        client.publish_retained(&format!("kept/{n}"), b"1").await;
+    }
+    broker.set_autosave(Autosave::Changes(5));
+    next_commit(&mut commits).await;
+    drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_the_broker_tells_of_itself_is_no_change() {
+    let memory = Memory::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log");
+    let broker = Broker::builder()
+        .listener(Listener::tcp(ANY_PORT))
+        .persistence(Persistence::store(memory).autosave(Autosave::Changes(1)))
+        .log(log_to(&file))
+        .sys_interval(Some(Duration::from_secs(1)))
+        .start()
+        .expect("it starts");
+    let mut reader = connect(&broker, "reader").await;
+    reader
+        .subscribe("$SYS/broker/uptime", Qos::AtMostOnce)
+        .await;
+    for _ in 0..2 {
+        reader.message().await;
+    }
+    drop(reader);
+    broker.shutdown().await;
+    let log = fs::read_to_string(&file).expect("a log");
+    // At the end.
+    assert_eq!(log.matches("Saving").count(), 1, "{log}");
+}
+
+/// A file of Mosquitto's with one session, in the shortest of its formats.
+fn mosquitto_file(client_id: &str) -> Vec<u8> {
+    let text = [
+        &(client_id.len() as u16).to_be_bytes()[..],
+        client_id.as_bytes(),
+    ]
+    .concat();
+    let client = [&text[..], &[0; 2]].concat();
+    let configuration = [&[1, 8][..], &[0; 8]].concat();
+    let chunk = |number: u16, fields: Vec<u8>| {
+        let len = (fields.len() as u32).to_be_bytes();
+        [&number.to_be_bytes()[..], &len, &fields].concat()
+    };
+    let version = [0, 0, 0, 0, 0, 0, 0, 2];
+    let head = [&b"\x00\xB5\x00mosquitto db"[..], &version].concat();
+    [head, chunk(1, configuration), chunk(6, client)].concat()
+}
+
+#[tokio::test]
+async fn a_store_is_not_ours_before_it_has_what_was_taken_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mosquitto.db");
+    fs::write(&file, mosquitto_file("old")).expect("written");
+    let memory = Memory::new();
+    let (store, mut commits) = watched(&memory);
+    let broker = start(2, Persistence::store(store).take_over_mosquitto(&file));
+    next_commit(&mut commits).await;
+    let killed = copy(&memory);
+    broker.shutdown().await;
+    let broker = start(1, Persistence::store(killed).take_over_mosquitto(&file));
+    let client = session(&broker, "old").await;
+    assert!(client.session_present);
+    drop(client);
+    broker.shutdown().await;
+}
+
 /// What a killed process leaves.
 fn copy(memory: &Memory) -> Memory {
     let (mut from, mut to) = (memory.clone(), Memory::new());

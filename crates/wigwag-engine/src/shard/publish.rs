@@ -19,7 +19,7 @@ use crate::memory::Pressure;
 use crate::message::{Forwarded, Message, MessageRef};
 use crate::mount;
 use crate::peer::Letter;
-use crate::retained::Cursor;
+use crate::retained::{Cursor, is_kept_on_disk};
 use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
 use crate::share::{Ready, Tried};
@@ -353,7 +353,8 @@ impl Shard {
             .map(|session| Arc::new(session.identity.clone()));
         message.charge(&self.memory.account);
         let limits = &self.settings.limits;
-        self.notes.changes += 1;
+        let is_change = is_kept_on_disk(message.view().topic.as_str());
+        self.notes.changes += u64::from(is_change);
         (self.node.retained).set(message, source, limits, now, self.is_tight())
     }
 
