@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) version: Version,
     pub(crate) fall_back_to_3_1_1: bool,
     pub(crate) is_bridge: bool,
+    pub(crate) uses_identifiers: bool,
     pub(crate) client_id: String,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry_secs: u32,
@@ -54,6 +55,7 @@ pub struct Builder {
     version: Version,
     fall_back_to_3_1_1: bool,
     is_bridge: bool,
+    uses_identifiers: bool,
     client_id: String,
     clean_start: bool,
     session_expiry: Duration,
@@ -137,6 +139,7 @@ impl Builder {
             version: Version::V5,
             fall_back_to_3_1_1: false,
             is_bridge: false,
+            uses_identifiers: true,
             client_id: String::new(),
             clean_start: true,
             session_expiry: Duration::ZERO,
@@ -183,6 +186,13 @@ impl Builder {
     /// so is one that closes the connection without an answer, every other time.
     pub fn bridge(mut self) -> Builder {
         self.is_bridge = true;
+        self
+    }
+
+    /// Subscribes without Subscription Identifiers. They tell which of several subscriptions that overlap a
+    /// message is for; a client whose subscriptions do not overlap can do without.
+    pub fn without_subscription_identifiers(mut self) -> Builder {
+        self.uses_identifiers = false;
         self
     }
 
@@ -362,6 +372,7 @@ impl Builder {
             version: self.version,
             fall_back_to_3_1_1: self.fall_back_to_3_1_1,
             is_bridge: self.is_bridge,
+            uses_identifiers: self.uses_identifiers,
             client_id: self.client_id,
             clean_start: self.clean_start,
             session_expiry_secs: u32::try_from(self.session_expiry.as_secs()).unwrap_or(u32::MAX),

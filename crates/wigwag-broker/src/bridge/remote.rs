@@ -11,6 +11,7 @@ use wigwag_client::{
 };
 
 use super::plan::Plan;
+use super::topics::Way;
 use crate::certificates;
 use crate::conf::config::{BridgeTls, BridgeVersion, Restart, StartType, TlsVersion};
 
@@ -60,6 +61,10 @@ pub(super) fn client(plan: &Plan) -> Result<Client, PlanError> {
     };
     if said.try_private {
         builder = builder.bridge();
+    }
+    // As long as there is nothing to tell apart, what Mosquitto sends.
+    if plan.lines.filters(Way::In).len() < 2 {
+        builder = builder.without_subscription_identifiers();
     }
     if said.tls.is_wanted() {
         builder = builder.tls(tls(&said.tls)?);

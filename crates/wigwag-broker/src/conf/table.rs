@@ -1854,7 +1854,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::Ours,
         effect: Effect::Works,
-        what: "Marks messages that go out with a User Property, and carries none that has been here before. MQTT 5 only; see [Bridges](../guide/bridges.md).",
+        what: "Marks the messages that the bridge carries with a User Property, and carries none that has been here before. MQTT 5 only; see [Bridges](../guide/bridges.md).",
     },
     Row {
         name: "bridge_tcp_keepalive",

@@ -608,6 +608,7 @@ impl<R> Core<R> {
     fn go_online(&mut self, now: Time, accepted: Accepted) {
         let session_present = accepted.session_present;
         self.server = accepted.offer;
+        self.server.identifiers &= self.config.uses_identifiers;
         let keep_alive = (accepted.keep_alive_secs).unwrap_or(self.config.keep_alive_secs);
         self.keep_alive = KeepAlive::new(now, keep_alive);
         self.outbound_aliases.reset(

@@ -75,6 +75,9 @@ impl<R> Core<R> {
         let version = config.version;
         let mut properties = PropertiesBuf::new();
         if version.has_properties() {
+            if limits.topic_alias_maximum > 0 {
+                properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum))?;
+            }
             if config.session_expiry_secs > 0 {
                 properties.push(Property::SessionExpiryInterval(config.session_expiry_secs))?;
             }
@@ -82,9 +85,6 @@ impl<R> Core<R> {
             // Larger packets do not exist.
             if limits.packet_size_max < PACKET_SIZE_MAX {
                 properties.push(Property::MaximumPacketSize(limits.packet_size_max))?;
-            }
-            if limits.topic_alias_maximum > 0 {
-                properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum))?;
             }
             for (name, value) in &self.connect.user_properties {
                 properties.push(Property::UserProperty((name, value)))?;

@@ -1439,6 +1439,25 @@ fn an_old_server_gets_mqtt_3_1_1_if_that_is_allowed() {
     );
 }
 
+#[test]
+fn subscriptions_can_do_without_identifiers() {
+    for (builder, has_identifier) in [
+        (Builder::new("mqtt://a"), true),
+        (
+            Builder::new("mqtt://a").without_subscription_identifiers(),
+            false,
+        ),
+    ] {
+        let mut world = World::online(builder);
+        world.sent_bytes();
+        let options = SubscriptionOptions::default();
+        world.core.subscribe(world.now, 1, "a".into(), options);
+        let bytes = world.sent_bytes();
+        // Behind first byte, length and Packet Identifier.
+        assert_eq!(bytes[4] > 0, has_identifier, "{bytes:?}");
+    }
+}
+
 /// The protocol level of the next CONNECT, whose connection is left open.
 fn level(world: &mut World) -> u8 {
     world.open();
