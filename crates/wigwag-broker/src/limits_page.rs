@@ -464,6 +464,12 @@ static SECTIONS: &[Section] = &[
                 "",
             ),
             fixed(
+                "HTTP connections of one address, once half of those are taken",
+                count(http::CONNECTIONS_PER_ADDRESS),
+                "Further ones are closed, so that others get an answer.",
+                "",
+            ),
+            fixed(
                 "headers of an HTTP request, time",
                 Amount::Time(http::HEADERS_WITHIN),
                 "Then the connection is closed. One that keeps to it may last five minutes.",

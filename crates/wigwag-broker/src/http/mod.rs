@@ -3,6 +3,7 @@
 //! The only place that knows axum and hyper. It runs beside the shards on the observer's thread, takes a
 //! bounded number of connections, and gives each of them a bounded time for its headers and for its requests.
 
+mod crowd;
 mod files;
 mod open;
 mod pages;
@@ -37,6 +38,8 @@ use tracing::debug;
 use crate::observer::Observer;
 
 pub use axum::Router;
+pub(crate) use crowd::CONNECTIONS_PER_ADDRESS;
+use crowd::Crowd;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
 pub(crate) use visitors::{Reception, queue, receive};
@@ -165,23 +168,27 @@ pub async fn serve_router(socket: tokio::net::TcpListener, router: Router) -> io
 /// The same; each connection gets what is served when it comes.
 async fn serve(socket: tokio::net::TcpListener, router: impl Fn() -> Router) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let crowd = Arc::<Crowd>::default();
     // Connections end with this future.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
         while connections.try_join_next().is_some() {}
-        let stream = match socket.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match socket.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 debug!(%error, "cannot accept an HTTP connection");
                 sleep(SHORTAGE_PAUSE).await;
                 continue;
             }
         };
+        let Some(one) = crowd.enter(Some(from.ip())) else {
+            continue;
+        };
         let router = router();
         connections.spawn(async move {
             serve_connection(stream, router).await;
-            drop(place);
+            drop((one, place));
         });
     }
 }

@@ -3,9 +3,7 @@
 //!
 //! What is served is what held when the connection came; one whose listener is closed meanwhile is told so.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -18,15 +16,13 @@ use tokio::time::timeout;
 use wigwag_engine::Peer;
 use wigwag_net::Stream;
 
+use super::crowd::Crowd;
 use super::{About, CONNECTIONS_MAX, HEADERS_WITHIN, Serves, router, serve_connection};
 use crate::acceptor::Arrival;
 use crate::access::AccessDesk;
 use crate::entrance::{Guest, TIMEOUT};
 use crate::logging::{Log, log_refusal};
 use crate::observer::Observer;
-
-/// Connections from one address at the same time, so that nobody takes all places.
-const CONNECTIONS_PER_ADDRESS: u32 = 16;
 
 /// Arrivals that wait for a place.
 const WAITING_MAX: usize = 64;
@@ -71,10 +67,17 @@ impl Reception {
         let Ok(stream) = socket.into_stream() else {
             return;
         };
+        let from = stream.peer_addr().ok().map(|address| address.ip());
+        let is_behind_proxy = guest.rules.proxy.is_some();
+        // Before its TLS, which it may draw out. Behind a load balancer its address is known only afterwards.
+        let Some(_direct) = crowd.enter(from.filter(|_| !is_behind_proxy)) else {
+            return;
+        };
         let Some((stream, peer)) = self.let_in(stream, &guest).await else {
             return;
         };
-        let Some(_one) = crowd.enter(peer.address.map(|address| address.ip())) else {
+        let claimed = peer.address.map(|address| address.ip());
+        let Some(_behind_proxy) = crowd.enter(claimed.filter(|_| is_behind_proxy)) else {
             return;
         };
         let gate = (self.access.as_ref()).map(|access| access.gate(&guest.rules.settings, &peer));
@@ -119,67 +122,4 @@ async fn refuse_if_closed(
             .into_response();
     }
     next.run(request).await
-}
-
-/// How many connections there are from each address.
-#[derive(Debug, Default)]
-struct Crowd(Mutex<BTreeMap<IpAddr, u32>>);
-
-/// One of them.
-#[derive(Debug)]
-struct One {
-    crowd: Arc<Crowd>,
-    ip: Option<IpAddr>,
-}
-
-impl Crowd {
-    /// None if there are too many already. Who comes by a Unix socket has no address.
-    fn enter(self: &Arc<Crowd>, ip: Option<IpAddr>) -> Option<One> {
-        if let Some(ip) = ip {
-            let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = crowd.entry(ip).or_default();
-            if *count >= CONNECTIONS_PER_ADDRESS {
-                return None;
-            }
-            *count += 1;
-        }
-        Some(One {
-            crowd: Arc::clone(self),
-            ip,
-        })
-    }
-}
-
-impl Drop for One {
-    fn drop(&mut self) {
-        let Some(ip) = self.ip else { return };
-        let mut crowd = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = crowd.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                crowd.remove(&ip);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_does_not_take_all_places() {
-        let crowd = Arc::<Crowd>::default();
-        let (here, there) = ("127.0.0.1".parse().ok(), "::1".parse().ok());
-        let mut all: Vec<One> = (0..CONNECTIONS_PER_ADDRESS)
-            .filter_map(|_| crowd.enter(here))
-            .collect();
-        assert_eq!(all.len(), 16);
-        assert!(crowd.enter(here).is_none());
-        assert!(crowd.enter(there).is_some() && crowd.enter(None).is_some());
-        all.pop();
-        assert!(crowd.enter(here).is_some());
-        all.clear();
-        assert!(crowd.0.lock().expect("not poisoned").is_empty());
-    }
 }

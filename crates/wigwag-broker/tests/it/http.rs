@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::time::timeout;
 use wigwag_broker::conf::{self, Disk};
 use wigwag_broker::{Broker, HttpListener, Listener, Transport};
 
@@ -272,5 +273,42 @@ async fn an_embedder_serves_the_same_beside_its_own() {
     );
     drop(client);
     served.abort();
+    broker.shutdown().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_holds_its_connections_open_is_not_in_the_way_of_others() {
+    let folder = TempDir::new().expect("a folder");
+    let (api, metrics) = (free_port(), free_port());
+    let text = format!(
+        "listener {api} 127.0.0.1\nprotocol http_api\nallow_anonymous true\nmetrics_listener {metrics} 127.0.0.1\n"
+    );
+    let broker = start(&folder, &text);
+    for port in [api, metrics] {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut slow = Vec::new();
+        for _ in 0..200 {
+            let mut stream = TcpStream::connect(here).await.expect("accepted");
+            // One that is refused may be closed already.
+            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n").await;
+            slow.push(stream);
+        }
+        // While they all come at once, one more may find the queue full.
+        let answered = async {
+            loop {
+                let other = TcpSocket::new_v4().expect("a socket");
+                let elsewhere = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0));
+                other.bind(elsewhere).expect("of this machine");
+                let other = other.connect(here).await.expect("it listens");
+                if status(&ask(other, "GET /metrics HTTP/1.1").await) == "200" {
+                    return;
+                }
+            }
+        };
+        // Sooner than the first of the slow ones is given up.
+        let waited = timeout(Duration::from_secs(8), answered).await;
+        waited.unwrap_or_else(|_| panic!("no answer at {port}"));
+    }
     broker.shutdown().await;
 }
