@@ -15,8 +15,7 @@ use tempfile::tempdir;
 
 use crate::broker::{Kind, free_port};
 use crate::configured::Configured;
-use crate::process::BOUND;
-use crate::wire::{Connect, Wire, field, packet};
+use crate::wire::{Connect, Wire, field, open_websocket, packet};
 
 /// Makes a test of each attack.
 macro_rules! attacks {
@@ -121,19 +120,8 @@ impl Target {
 
     /// A WebSocket past its handshake.
     fn websocket(&self) -> TcpStream {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ws_port)).unwrap();
-        stream.set_read_timeout(Some(BOUND)).unwrap();
+        let stream = open_websocket(self.ws_port);
         stream.set_write_timeout(Some(WHILE)).unwrap();
-        let request = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Protocol: mqtt\r\n\r\n";
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.extend(byte);
-        }
         stream
     }
 

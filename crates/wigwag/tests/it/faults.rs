@@ -192,6 +192,34 @@ impl Sent {
         }
     }
 
+    /// Publishes for as long as that, and no faster than messages arrive and have their outcome.
+    async fn publish_for(
+        &mut self,
+        span: Duration,
+        publisher: &Client,
+        changed: &Notify,
+        arrived: impl Fn() -> usize,
+    ) {
+        let until = Instant::now() + span;
+        while Instant::now() < until {
+            let missing = self.total() - arrived().min(self.total());
+            if missing < MISSING_MAX && self.waiting.len() < PUBLISHING_MAX {
+                self.publish(publisher);
+            } else if self.waiting.is_empty() {
+                // A subscriber is far behind.
+                within(changed.notified()).await;
+            } else {
+                self.conclude().await;
+            }
+        }
+    }
+
+    async fn conclude_all(&mut self) {
+        while !self.waiting.is_empty() {
+            self.conclude().await;
+        }
+    }
+
     /// Waits for the outcome of the message that was published first.
     async fn conclude(&mut self) {
         let Some(publishing) = self.waiting.pop_front() else {
@@ -251,24 +279,12 @@ async fn run(kind: Kind, version: Version, folder: Option<&Path>) {
     let is_over = Arc::new(AtomicBool::new(false));
     let changes = tokio::spawn(change_mind(subscriber.client.clone(), is_over.clone()));
 
-    let until = Instant::now() + span;
     let mut sent = Sent::default();
-    while Instant::now() < until {
-        let missing = sent.total() - subscriber.distinct().min(witness.distinct());
-        if missing < MISSING_MAX && sent.waiting.len() < PUBLISHING_MAX {
-            sent.publish(&publisher);
-        } else if sent.waiting.is_empty() {
-            // The subscriber is far behind.
-            within(changed.notified()).await;
-        } else {
-            sent.conclude().await;
-        }
-    }
+    let arrived = || subscriber.distinct().min(witness.distinct());
+    sent.publish_for(span, &publisher, &changed, arrived).await;
     proxy.heal();
     is_over.store(true, Ordering::Relaxed);
-    while !sent.waiting.is_empty() {
-        sent.conclude().await;
-    }
+    sent.conclude_all().await;
     let changes = within(changes).await.unwrap();
     let report = within(publisher.disconnect()).await;
     let last = online(builder(&broker.mqtt_url())).await;

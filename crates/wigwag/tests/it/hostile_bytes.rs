@@ -5,12 +5,10 @@
 //! that the bytes are as wrong as the tables say.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use crate::broker::{Broker, Kind};
-use crate::process::BOUND;
-use crate::wire::{CONNACK, Connect, DISCONNECT, Wire, field, packet};
+use crate::wire::{CONNACK, Connect, DISCONNECT, Wire, field, open_websocket, packet};
 
 against_both_brokers!(
     first_bytes_that_are_no_connect_end_the_connection,
@@ -617,26 +615,6 @@ fn packets_may_come_in_pieces(kind: Kind) {
     }
 }
 
-/// A WebSocket connection past its handshake, with the subprotocol `mqtt`.
-fn websocket(broker: &Broker) -> TcpStream {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, broker.ws_port())).unwrap();
-    stream.set_read_timeout(Some(BOUND)).unwrap();
-    let request = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Protocol: mqtt\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-    assert!(head.starts_with("http/1.1 101"), "{head}");
-    assert!(head.contains("sec-websocket-protocol: mqtt\r\n"), "{head}");
-    stream
-}
-
 /// A short frame as a client sends it, masked with zeros.
 fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
@@ -649,7 +627,7 @@ const BINARY: u8 = 2;
 
 fn websocket_carries_packets_in_any_framing(kind: Kind) {
     let broker = Broker::start(kind);
-    let mut stream = websocket(&broker);
+    let mut stream = open_websocket(broker.ws_port());
     let connect = Connect::clean(4).bytes();
     // [MQTT-6.0.0-2]: packets need not align with frames.
     for piece in connect.chunks(3) {
@@ -677,7 +655,7 @@ fn websocket_carries_packets_in_any_framing(kind: Kind) {
 #[test]
 fn websocket_text_frame_ends_the_connection() {
     let broker = Broker::start(Kind::Wigwag);
-    let mut stream = websocket(&broker);
+    let mut stream = open_websocket(broker.ws_port());
     stream
         .write_all(&frame(TEXT, &Connect::clean(4).bytes()))
         .unwrap();

@@ -5,7 +5,6 @@
 //! reader of the tutorial would try next is tried with Mosquitto's tools.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -20,6 +19,7 @@ use crate::broker::{Kind, free_port};
 use crate::configuration::await_until;
 use crate::process::{BOUND, Process};
 use crate::tools;
+use crate::wire::open_websocket;
 
 against_both_brokers!(
     a_container_begins_with_everybody_let_in,
@@ -323,15 +323,7 @@ fn browsers_have_a_port_of_their_own(kind: Kind) {
          allow_anonymous true\n",
     );
     broker.exchange(&[]);
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, broker.ports[1])).unwrap();
-    stream.set_read_timeout(Some(BOUND)).unwrap();
-    let request = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\
-                   Sec-WebSocket-Version: 13\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 101");
+    open_websocket(broker.ports[1]);
 }
 
 fn rules_say_who_may_do_what(kind: Kind) {

@@ -2,13 +2,13 @@
 //! QoS 2 exactly once, in order.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::proxy::{Plan, Proxy};
-use super::{LAST, MISSING_MAX, PUBLISHING_MAX, Receiver, Sent, limits, setting, tell};
+use super::{LAST, Receiver, Sent, limits, setting, tell};
 use crate::broker::{Broker, Kind, free_port};
 use crate::configured::Configured;
 use crate::our_client::{block_on, builder, online, within};
@@ -75,22 +75,11 @@ async fn run(far: Kind, version: &str, way: Way) {
         .await_line("the bridge", |line| line.contains("Connecting bridge b"));
     await_first(&publisher, &receiver, &changed).await;
 
-    let until = Instant::now() + span;
     let mut sent = Sent::default();
-    while Instant::now() < until {
-        let missing = sent.total() - receiver.distinct().min(sent.total());
-        if missing < MISSING_MAX && sent.waiting.len() < PUBLISHING_MAX {
-            sent.publish(&publisher);
-        } else if sent.waiting.is_empty() {
-            within(changed.notified()).await;
-        } else {
-            sent.conclude().await;
-        }
-    }
+    let arrived = || receiver.distinct();
+    sent.publish_for(span, &publisher, &changed, arrived).await;
     proxy.heal();
-    while !sent.waiting.is_empty() {
-        sent.conclude().await;
-    }
+    sent.conclude_all().await;
     let publishing = publisher.publish(Publish::new(LAST, "").qos(Qos::ExactlyOnce));
     assert_eq!(within(publishing).await, Ok(Outcome::Delivered));
     receiver.await_all(sent.total()).await;
