@@ -16,6 +16,7 @@ use crate::kick::Kick;
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::node::{Epoch, ShardId};
+use crate::policy::Identity;
 use crate::routes::Target;
 use crate::session::{Session, SessionKey};
 use crate::shard::{ConnectionKey, Pending, Receiver};
@@ -177,6 +178,14 @@ pub(crate) enum AwaitedBy {
 }
 
 impl Awaited {
+    /// Whose connection it is that waits.
+    pub(crate) fn identity(&self, waiting: ConnectionKey) -> Option<&Identity> {
+        self.claims.iter().find_map(|claim| match claim {
+            AwaitedBy::Connection(key, pending) if *key == waiting => Some(pending.identity()),
+            _ => None,
+        })
+    }
+
     /// Puts the shard that made the next claim in the place of the claim that it follows, and gives
     /// that one back. `None` if it is none of these.
     pub(crate) fn overtake(&mut self, epoch: Epoch, to: ShardId) -> Option<AwaitedBy> {

@@ -96,6 +96,10 @@ impl Pending {
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.introduction.identity
+    }
 }
 
 impl Shard {

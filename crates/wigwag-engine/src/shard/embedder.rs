@@ -111,19 +111,24 @@ impl Shard {
         self.kick_parked(now, kick);
     }
 
-    /// Those who are still waiting for their verdict have shown what may be no longer true. By which listener
-    /// it has come is known of every connection.
+    /// Those who are still waiting for their verdict, or for their session, have shown what may be no longer
+    /// true. By which listener it has come is known of every connection.
     fn kick_parked(&mut self, now: Time, kick: &Kick) {
         let parked: Vec<ConnectionKey> = self
             .connections
             .iter()
-            .filter(|(_, connection)| match (&connection.phase, &kick.who) {
+            .filter(|&(key, connection)| match (&connection.phase, &kick.who) {
                 (Phase::Online(_) | Phase::Closing | Phase::Over, _) => false,
                 (_, Who::Listener(number)) => connection.listener.number == *number,
                 (Phase::AwaitVerdict(introduction) | Phase::AwaitAuth(introduction, _), who) => {
                     who.includes(introduction.identity())
                 }
-                (Phase::AwaitConnect | Phase::AwaitSession(_), _) => false,
+                (Phase::AwaitSession(client_id), who) => self
+                    .awaited
+                    .get(client_id)
+                    .and_then(|awaited| awaited.identity(key))
+                    .is_some_and(|identity| who.includes(identity)),
+                (Phase::AwaitConnect, _) => false,
             })
             .map(|(key, _)| key)
             .collect();

@@ -356,6 +356,34 @@ fn a_kick_also_ends_what_waits_for_its_verdict() {
 }
 
 #[test]
+fn a_kick_also_ends_what_waits_for_its_session() {
+    for (who, is_meant) in [
+        (Who::User("u".into()), true),
+        (Who::Client("a".into()), true),
+        (Who::User("other".into()), false),
+        (Who::Anonymous, false),
+    ] {
+        let world = World::new(2);
+        let hello = || Hello::new("a").user_name("u").persistent();
+        let mut old = world.dial(0, hello());
+        old.expect_accepted();
+        world.hold_letters();
+        let new = world.dial(1, hello());
+        let kick = Kick {
+            who,
+            reason: ReasonCode::NotAuthorized,
+            with_will: true,
+        };
+        world.embed(1, |shard, now| shard.handle_kick(now, &kick));
+        world.release_letters();
+        assert_eq!(new.is_closed(), is_meant, "{kick:?}");
+        assert!(old.is_closed());
+        let again = world.connect(0, hello());
+        assert!(again.session_present, "the session stays");
+    }
+}
+
+#[test]
 fn the_embedders_messages_go_to_all_shards_and_are_retained() {
     let world = World::new(2);
     let clients = [0, 1].map(|shard| world.connect(shard, if shard == 0 { "a" } else { "b" }));
