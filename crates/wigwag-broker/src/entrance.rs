@@ -10,10 +10,11 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::io::DuplexStream;
+use tokio::time::timeout_at;
 use wigwag_engine::{Certificate, ListenerSettings, Peer};
 use wigwag_net::accept::{self, AcceptError};
 use wigwag_net::proxy_header::{self, HeaderError, Version};
@@ -21,7 +22,7 @@ use wigwag_net::tls::Acceptor;
 use wigwag_net::{Custom, Stream, accept::Rules as WebSocketRules};
 
 use crate::conf::config::{CertificateName, LogType, Proxy};
-use crate::logging::Log;
+use crate::logging::{Log, log_refusal};
 use crate::machine;
 
 /// A listener from inside.
@@ -73,7 +74,7 @@ pub(crate) const REFUSALS: [&str; 8] = [
 ];
 
 /// The refusal of who has not said enough in time.
-pub(crate) const TIMEOUT: &str = "timeout";
+const TIMEOUT: &str = "timeout";
 
 /// What a listener has counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -257,9 +258,27 @@ fn count_up(count: &AtomicU32, most: u32) -> bool {
 }
 
 impl Guest {
-    /// Somebody who had a place did not get in after all; the reason is one of [`REFUSALS`].
-    pub(crate) fn count_refusal(&self, reason: &str) {
-        self.entrance.count_refusal(reason);
+    /// Takes somebody who has a place through everything that comes before the first packet or request, or counts
+    /// why that did not succeed by then.
+    pub(crate) async fn let_in(
+        &self,
+        stream: Stream,
+        until: Instant,
+        log: &Log,
+    ) -> Option<(Stream, Peer)> {
+        let from = stream.peer_addr().ok();
+        match timeout_at(until.into(), self.rules.apply(stream)).await {
+            Ok(Ok(let_in)) => Some(let_in),
+            Ok(Err(refusal)) => {
+                self.entrance.count_refusal(refusal.reason());
+                log_refusal(log, from, &refusal);
+                None
+            }
+            Err(_) => {
+                self.entrance.count_refusal(TIMEOUT);
+                None
+            }
+        }
     }
 
     /// Whether its listener has been closed since it came.
@@ -294,7 +313,7 @@ impl Rules {
     }
 
     /// Everything that comes before the first packet. Bound its time.
-    pub(crate) async fn apply(&self, mut stream: Stream) -> Result<(Stream, Peer), Refusal> {
+    async fn apply(&self, mut stream: Stream) -> Result<(Stream, Peer), Refusal> {
         let mut peer = Peer {
             address: stream.peer_addr().ok(),
             ..Peer::default()

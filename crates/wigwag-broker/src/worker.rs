@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use slotmap::SecondaryMap;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
-use tokio::time::{Sleep, sleep_until, timeout_at};
+use tokio::time::{Sleep, sleep_until};
 use wigwag_engine::policy::AllowAll;
 use wigwag_engine::restored;
 use wigwag_engine::{ConnectionKey, Ending, Event, Node, Peer, Settings, Shard, ShardId, Time};
@@ -29,8 +29,8 @@ use wigwag_net::{Pump, Stream};
 use crate::acceptor::Arrival;
 use crate::conf::config::LogType;
 use crate::desk::{Counts, Desk, Order, Orders};
-use crate::entrance::{Guest, INSIDE, TIMEOUT};
-use crate::logging::{Log, log_event, log_refusal};
+use crate::entrance::{Guest, INSIDE};
+use crate::logging::{Log, log_event};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::persist::Pulse;
 use crate::stopwatch::Stopwatch;
@@ -379,28 +379,12 @@ impl Worker {
         }
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            if let Some((stream, peer)) = worker.let_in(at, stream, &guest).await {
+            // All that comes before the engine counts as the beginning of the connection, and has its time.
+            let until = at + worker.shard.borrow().settings().limits.connect_timeout;
+            if let Some((stream, peer)) = guest.let_in(stream, until, &worker.log).await {
                 worker.open(at, stream, peer, guest);
             }
         });
-    }
-
-    /// All that comes before the engine counts as the beginning of the connection, and has its time.
-    async fn let_in(&self, at: Instant, stream: Stream, guest: &Guest) -> Option<(Stream, Peer)> {
-        let from = stream.peer_addr().ok();
-        let until = at + self.shard.borrow().settings().limits.connect_timeout;
-        match timeout_at(until.into(), guest.rules.apply(stream)).await {
-            Ok(Ok(let_in)) => Some(let_in),
-            Ok(Err(error)) => {
-                guest.count_refusal(error.reason());
-                log_refusal(&self.log, from, &error);
-                None
-            }
-            Err(_) => {
-                guest.count_refusal(TIMEOUT);
-                None
-            }
-        }
     }
 
     /// Gives a connection to the engine and starts its task.

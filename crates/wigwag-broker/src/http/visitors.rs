@@ -4,6 +4,7 @@
 //! What is served is what held when the connection came; one whose listener is closed meanwhile is told so.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -12,16 +13,13 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-use wigwag_engine::Peer;
-use wigwag_net::Stream;
 
 use super::crowd::Crowd;
 use super::{About, CONNECTIONS_MAX, HEADERS_WITHIN, Serves, router, serve_connection};
 use crate::acceptor::Arrival;
 use crate::access::AccessDesk;
-use crate::entrance::{Guest, TIMEOUT};
-use crate::logging::{Log, log_refusal};
+use crate::entrance::Guest;
+use crate::logging::Log;
 use crate::observer::Observer;
 
 /// Arrivals that wait for a place.
@@ -73,7 +71,8 @@ impl Reception {
         let Some(_direct) = crowd.enter(from.filter(|_| !is_behind_proxy)) else {
             return;
         };
-        let Some((stream, peer)) = self.let_in(stream, &guest).await else {
+        let until = Instant::now() + HEADERS_WITHIN;
+        let Some((stream, peer)) = guest.let_in(stream, until, &self.log).await else {
             return;
         };
         let claimed = peer.address.map(|address| address.ip());
@@ -86,23 +85,6 @@ impl Reception {
         let router = router(&serves, gate, observer, about)
             .layer(from_fn_with_state(Arc::new(guest), refuse_if_closed));
         serve_connection(stream, router).await;
-    }
-
-    /// All that comes before the first request.
-    async fn let_in(&self, stream: Stream, guest: &Guest) -> Option<(Stream, Peer)> {
-        let from = stream.peer_addr().ok();
-        match timeout(HEADERS_WITHIN, guest.rules.apply(stream)).await {
-            Ok(Ok(let_in)) => Some(let_in),
-            Ok(Err(error)) => {
-                guest.count_refusal(error.reason());
-                log_refusal(&self.log, from, &error);
-                None
-            }
-            Err(_) => {
-                guest.count_refusal(TIMEOUT);
-                None
-            }
-        }
     }
 }
 
