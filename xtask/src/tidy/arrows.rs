@@ -53,7 +53,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wigwag-proto",
         ],
     ),
-    ("sim", &["wigwag-proto", "wigwag-engine", "wigwag-client"]),
     ("wigwag-fuzz", &["wigwag-proto", "wigwag-engine"]),
     // The clients and brokers that its tests run against; the scripts know none of them.
     ("wigwag-conformance", &["wigwag-client", "wigwag-broker"]),
