@@ -145,6 +145,11 @@ pub enum CloseReason {
     ShuttingDown,
 }
 
+impl CloseReason {
+    /// The client sent a CONNECT and then another one.
+    pub const SECOND_CONNECT: CloseReason = CloseReason::Protocol("a second CONNECT");
+}
+
 /// Why a message was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]

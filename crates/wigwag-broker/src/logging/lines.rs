@@ -39,22 +39,7 @@ pub(crate) fn log_event(log: &Log, event: &Event, peer: Option<SocketAddr>) {
         } => {}
         Event::Closed {
             client_id, reason, ..
-        } => {
-            if log.connection_messages() {
-                let (who, peer) = (Who(client_id.as_deref(), peer), Peer(peer));
-                // Mosquitto's line does not say what exactly was wrong.
-                if let CloseReason::Malformed(_) | CloseReason::Protocol(_) = reason {
-                    log.write(
-                        Information,
-                        format_args!("Client {who} [{peer}]: {reason}."),
-                    );
-                }
-                log.write(
-                    Notice,
-                    format_args!("Client {who} [{peer}] disconnected{}.", End(reason)),
-                );
-            }
-        }
+        } => closed(log, client_id.as_deref(), peer, reason),
         Event::SessionExpired { client_id } => {
             log.write(
                 Notice,
@@ -95,6 +80,47 @@ pub(crate) fn log_refusal(log: &Log, peer: Option<SocketAddr>, refusal: &Refusal
     log.write(
         log_type,
         format_args!("Connection from {peer} rejected, {refusal}."),
+    );
+}
+
+fn closed(log: &Log, client_id: Option<&str>, peer: Option<SocketAddr>, reason: &CloseReason) {
+    let (who, peer) = (Who(client_id, peer), Peer(peer));
+    if *reason == CloseReason::SECOND_CONNECT {
+        log.write(
+            Notice,
+            format_args!("Bad client {peer} sending multiple CONNECT messages."),
+        );
+    }
+    if !log.connection_messages() {
+        return;
+    }
+    // Mosquitto's line of the end does not say what exactly was wrong.
+    match reason {
+        &CloseReason::SECOND_CONNECT => {}
+        // Mosquitto 2.0's line, which scripts wait for; 2.1 leaves it at the line of the end.
+        CloseReason::TakenOver => log.write(
+            Error,
+            format_args!("Client {who} already connected, closing old connection."),
+        ),
+        CloseReason::Malformed(DecodeError::ProtocolVersion(level)) => log.write(
+            Information,
+            format_args!(
+                "Protocol error from {peer}: CONNECT with invalid protocol version ({level})."
+            ),
+        ),
+        CloseReason::Malformed(error @ DecodeError::ProtocolName) => log.write(
+            Information,
+            format_args!("Protocol error from {peer}: CONNECT with invalid protocol: {error}."),
+        ),
+        CloseReason::Malformed(_) | CloseReason::Protocol(_) => log.write(
+            Information,
+            format_args!("Client {who} [{peer}]: {reason}."),
+        ),
+        _ => {}
+    }
+    log.write(
+        Notice,
+        format_args!("Client {who} [{peer}] disconnected{}.", End(reason)),
     );
 }
 

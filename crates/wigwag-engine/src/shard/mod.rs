@@ -395,10 +395,10 @@ impl Shard {
                 return self.handle_disconnect(now, key, session, &disconnect);
             }
             // [MQTT-3.1.0-2]
-            Packet::Connect(_) if self.settings.is_terse => {
-                (CloseReason::Protocol("a second CONNECT"), None)
+            Packet::Connect(_) => {
+                let code = (!self.settings.is_terse).then_some(ReasonCode::ProtocolError);
+                (CloseReason::SECOND_CONNECT, code)
             }
-            Packet::Connect(_) => protocol_error("a second CONNECT"),
             Packet::Auth(auth) => return self.handle_auth(now, key, session, &auth),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 protocol_error("a packet that only servers send")

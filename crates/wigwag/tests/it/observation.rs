@@ -9,6 +9,7 @@ use crate::broker::{Kind, free_port};
 use crate::configured::Configured;
 use crate::process::Process;
 use crate::tools;
+use crate::wire::{Connect, Wire, field};
 
 /// A verbose broker that publishes `$SYS` every second.
 struct Watched {
@@ -190,6 +191,76 @@ fn a_refusal_is_told_with_its_code() {
         ]
     };
     assert_eq!(refusals(Kind::Mosquitto), [theirs(5), theirs(135)].concat());
+}
+
+/// What is logged of a client whose name another one takes, of one that connects twice, and of some that speak
+/// no MQTT that there is.
+fn mistakes(kind: Kind) -> Vec<String> {
+    let watched = Watched::start_with(kind, "allow_anonymous true\n");
+    let twin = Connect {
+        payload: field(b"twin"),
+        ..Connect::clean(5)
+    };
+    let strangers = [
+        Connect::clean(7),
+        Connect {
+            protocol_name: b"MQTX",
+            ..Connect::clean(4)
+        },
+    ];
+    let mut older = Wire::connected(watched.port, &twin);
+    let mut newer = Wire::connected(watched.port, &twin);
+    older.receive_to_the_end();
+    newer.send(&twin.bytes());
+    newer.receive_to_the_end();
+    for stranger in strangers {
+        let mut wire = Wire::open(watched.port);
+        wire.send(&stranger.bytes());
+        wire.receive_to_the_end();
+    }
+    let log = &watched.broker.process;
+    // Of the one whose name was taken as well.
+    for _ in 0..if kind == Kind::Wigwag { 4 } else { 3 } {
+        log.await_line("the end of a client", |line| line.contains(" disconnected"));
+    }
+    let is_told_elsewhere = |line: &String| {
+        ["New connection", "New client", "No will", "Sending"]
+            .iter()
+            .any(|begin| line.starts_with(begin))
+    };
+    let mut lines = normalised(&log.said(), kind);
+    lines.retain(|line| !is_told_elsewhere(line));
+    lines
+}
+
+/// The line of a take-over is that of Mosquitto 2.0 and then that of 2.1; the others are those of 2.1.
+#[test]
+fn mistakes_of_clients_are_told_in_the_words_that_scripts_know() {
+    assert_eq!(
+        mistakes(Kind::Wigwag),
+        [
+            "Client twin already connected, closing old connection.",
+            "Client twin [127.0.0.1:N] disconnected: session taken over.",
+            "Bad client 127.0.0.1:N sending multiple CONNECT messages.",
+            "Client twin [127.0.0.1:N] disconnected: protocol error.",
+            "Protocol error from 127.0.0.1:N: CONNECT with invalid protocol version (7).",
+            "Client 127.0.0.1 [127.0.0.1:N] disconnected: malformed packet.",
+            "Protocol error from 127.0.0.1:N: CONNECT with invalid protocol: the Protocol Name is neither 'MQTT' nor 'MQIsdp'.",
+            "Client 127.0.0.1 [127.0.0.1:N] disconnected: malformed packet.",
+        ]
+    );
+    assert_eq!(
+        mistakes(Kind::Mosquitto),
+        [
+            "Client twin already connected, closing old connection.",
+            "Bad client twin sending multiple CONNECT messages.",
+            "Client twin disconnected due to protocol error.",
+            "Invalid protocol version 7 in CONNECT from 127.0.0.1.",
+            "Client <unknown> disconnected due to protocol error.",
+            "Invalid protocol \"MQTX\" in CONNECT from 127.0.0.1.",
+            "Client <unknown> disconnected due to protocol error.",
+        ]
+    );
 }
 
 /// The tree after the play, as somebody saw it who watched from the beginning.
