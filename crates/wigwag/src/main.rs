@@ -3,6 +3,7 @@
 mod bench;
 mod broker;
 mod dashboard;
+mod descriptors;
 mod device;
 mod health;
 mod listen;
@@ -71,6 +72,7 @@ struct Mosquitto {
 }
 
 fn main() -> ExitCode {
+    descriptors::raise_limit();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let result = if is_named_mosquitto(&arguments) {
         match Mosquitto::try_parse_from(&arguments) {

@@ -336,3 +336,23 @@ pub(crate) fn await_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < deadline, "not in time: {what}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_broker_may_open_as_many_files_as_it_is_let() {
+    let broker = Process::start(
+        Command::new("sh")
+            .args(["-c", "ulimit -Sn 128; exec \"$0\" broker -p \"$1\""])
+            .arg(tools::wigwag().get_program())
+            .arg(free_port().to_string()),
+    );
+    broker.await_line("that it runs", |line| line.ends_with(" running"));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", broker.id())).expect("readable");
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let mut files = files.expect("a line").split_ascii_whitespace().skip(3);
+    let (soft, hard) = (files.next(), files.next());
+    assert_eq!(soft, hard);
+    assert_ne!(soft, Some("128"));
+}
