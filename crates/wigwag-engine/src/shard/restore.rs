@@ -73,6 +73,7 @@ impl Shard {
         }
         self.charge_all(key);
         self.recount(key);
+        self.look_at_memory(now);
         if is_stale {
             self.track(key);
         }
@@ -144,7 +145,7 @@ fn put_back(
     let mut due_at = None;
     if let Some(will) = restored.will {
         let begins_now = now + Duration::from_secs(will.delay_secs.into());
-        due_at = Some(will.due_at.unwrap_or(begins_now));
+        due_at = Some(will.due_at.map_or(begins_now, |at| at.min(begins_now)));
         session.will = Some(SessionWill {
             message: will.message,
             expiry_secs: will.expiry_secs,

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use slotmap::SlotMap;
 use wigwag_proto::PacketId;
 use wigwag_proto::inflight::Standing;
 
@@ -40,6 +41,16 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Sessions come and go, and it may be long until the next save: those that are gone are forgotten when
+    /// there are more of them than of the others.
+    fn forget_gone(&mut self, sessions: &SlotMap<SessionKey, Session>) {
+        if self.noted.len() > 2 * sessions.len() + STEP {
+            self.noted.retain(|key| sessions.contains_key(*key));
+            self.noted.sort_unstable();
+            self.noted.dedup();
+        }
+    }
+
     /// The session changes. Without records, this is one look at it.
     #[inline]
     pub(super) fn note(&mut self, key: SessionKey, session: &mut Session) {
@@ -128,6 +139,7 @@ enum Progress {
 impl Shard {
     /// Changes since this was asked last, for an autosave that counts them.
     pub fn take_changes(&mut self) -> u64 {
+        self.notes.forget_gone(&self.sessions);
         std::mem::take(&mut self.notes.changes)
     }
 

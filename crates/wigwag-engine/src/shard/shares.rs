@@ -284,7 +284,7 @@ impl Shard {
             return;
         };
         for outgoing in left {
-            session.queue.push(outgoing, &self.settings.limits);
+            session.queue.restore(outgoing);
         }
         self.notes.note(key, session);
         self.census.recount(session);

@@ -4,10 +4,12 @@
 use proptest::prelude::*;
 use wigwag_proto::{ReasonCode, Version};
 
+use super::records::Disk;
 use super::world::{Client, Heard, Hello, Publication, Q0, Q1, Wanted, World};
 use crate::event::{DropReason, Event};
 use crate::limits::Limits;
 use crate::memory::Pressure;
+use crate::settings::Settings;
 use crate::shard::Shard;
 
 const MIB: usize = 1024 * 1024;
@@ -48,6 +50,22 @@ fn publish(publisher: &Client, topic: &str, messages: usize, retain: bool) -> us
     }
     let refused = |heard: &&Heard| matches!(heard, Heard::Ack(_, _, ReasonCode::QuotaExceeded));
     publisher.heard_packets().iter().filter(refused).count()
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_held_before_anything_happens() {
+    let mut disk = Disk::new();
+    let world = disk.world(2, &Settings::default());
+    for n in 0..4 {
+        parked(&world, 0, &n.to_string(), "t/#");
+    }
+    publish(&world.connect(0, "pub"), "t", 50, false);
+    let world = disk.restart(world, 2, 0);
+    let told = world.node().stats().held_bytes;
+    // Each shard tells in steps.
+    let steps = 2 * 64 * 1024;
+    let held = held(&world, 2) as u64;
+    assert!(held > MIB as u64 / 2 && told + steps > held, "{told} of {held}");
 }
 
 fn pressures(world: &World) -> Vec<Pressure> {

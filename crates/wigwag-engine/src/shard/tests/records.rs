@@ -11,11 +11,12 @@ use super::world::{Client, Hello, Publication, Q0, Q1, Q2, Wanted, World};
 use crate::node::{Node, ShardId};
 use crate::policy::{AllowAll, Identity, Policy};
 use crate::record::load::Loader;
-use crate::record::save::{Extent, Save, Step};
+use crate::record::save::{Extent, Question, Save, Step};
 use crate::record::{Changes, Kind};
 use crate::restored::Clock;
 use crate::session::{Outgoing, Session};
 use crate::settings::Settings;
+use crate::shard::Shard;
 
 /// The Unix time of a world's beginning.
 const EPOCH: Duration = Duration::from_secs(1_000_000_000);
@@ -619,6 +620,23 @@ fn a_long_queue_is_written_in_steps() {
     disk.commit(&world, saving);
     let world = disk.crash(world, 2);
     assert_eq!(world.connect(1, sub()).received().len(), 20_000);
+}
+
+#[test]
+fn sessions_that_come_and_go_while_nothing_is_saved_leave_nothing() {
+    const SESSIONS: usize = 10_000;
+    let world = Disk::new().world(1, &settings());
+    for n in 0..SESSIONS {
+        let client_id = n.to_string();
+        world.connect(0, Hello::new(&client_id).persistent()).lose();
+        world.connect(0, &*client_id).disconnect();
+        world.shard_mut(0, Shard::take_changes);
+    }
+    let saving = Disk::new().begin_save(&world, Extent::Running);
+    let answer = world.shard_mut(0, |shard| {
+        shard.handle_save(&saving.clock, Question::Begin)
+    });
+    assert!(answer.due < SESSIONS / 2, "{} are noted", answer.due);
 }
 
 /// A store with something of every kind.

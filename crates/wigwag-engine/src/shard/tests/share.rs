@@ -191,6 +191,22 @@ fn what_waits_for_a_member_that_goes_is_given_to_those_who_stay() {
 }
 
 #[test]
+fn what_waits_for_the_only_member_stays_whatever_is_allowed_by_then() {
+    let world = World::new(1);
+    let hello = Hello::new("a").persistent().receive_maximum(1).quiet();
+    let members = members(&world, 1, vec![hello]);
+    publish(&world.connect(0, "pub"), 0..8);
+    world.shard_mut(0, |shard| {
+        let mut settings = shard.settings().clone();
+        settings.limits.queued_messages_max = 2;
+        shard.handle_settings(settings);
+    });
+    members[0].lose();
+    let again = world.connect(0, Hello::new("a").persistent());
+    assert_eq!(again.received().len(), 8);
+}
+
+#[test]
 fn a_member_that_stopped_while_messages_were_on_their_way_passes_them_on() {
     let world = World::new(3);
     let hellos = vec![Hello::new("a"), Hello::new("b").receive_maximum(1).quiet()];
