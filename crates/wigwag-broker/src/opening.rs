@@ -93,6 +93,10 @@ fn listen(bind: &Bind, log: &Log) -> Result<Sockets, StartError> {
                 source,
             };
             let socket = accept::listen_unix(path).map_err(failed)?;
+            log.write(
+                LogType::Information,
+                format_args!("Opening unix listen socket on path {}.", path.display()),
+            );
             let listening = Listening::Unix(socket, SocketFile(path.clone()));
             Ok(vec![(listening, Address::Unix(path.clone()))])
         }

@@ -18,27 +18,48 @@ pub use crate::upgrade::{Rules, accept_websocket_by};
 /// Connections that the kernel completes ahead of their acceptance.
 const BACKLOG: i32 = 1_024;
 
+/// Who may connect to a Unix socket: everything for the user and the group, as Mosquitto has it.
+#[cfg(unix)]
+const UNIX_MODE: u32 = 0o770;
+
 /// Opens a listening Unix socket at `path`, ready for `tokio::net::UnixListener::from_std`.
 ///
 /// A socket that an ended process has left at `path` is replaced; one that somebody listens on answers
-/// with `AddrInUse`, and so does a file of any other kind.
+/// with `AddrInUse`, and so does a file of any other kind. The user and the group of the process may
+/// connect, nobody else, whatever its umask is.
 #[cfg(unix)]
 pub fn listen_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListener> {
-    use std::os::unix::fs::FileTypeExt;
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
+    let addr = socket2::SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
     let is_socket = path
         .symlink_metadata()
         .is_ok_and(|found| found.file_type().is_socket());
+    // A socket that does not block: whoever listens there may be too busy to answer, and is there all the same.
     if is_socket
-        && UnixStream::connect(path)
+        && Socket::new(Domain::UNIX, Type::STREAM, None)
+            .and_then(|probe| {
+                probe
+                    .set_nonblocking(true)
+                    .and_then(|()| probe.connect(&addr))
+            })
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     {
         std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    socket.bind(&addr)?;
+    // Nobody can connect before this: the socket does not listen yet.
+    let prepared = set_permissions(path, Permissions::from_mode(UNIX_MODE))
+        .and_then(|()| socket.listen(BACKLOG));
+    if let Err(error) = prepared {
+        // What went wrong is worth more than what is left behind.
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(socket.into())
 }
 
 /// Opens a listening socket at `addr`, ready for `tokio::net::TcpListener::from_std`.

@@ -193,6 +193,45 @@ async fn bytes_pass_both_ways_over_a_unix_socket() {
     within(echo(Pump::new(ours), Pump::new(theirs))).await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn the_group_may_connect_to_a_unix_socket_and_nobody_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("mqtt.sock");
+    let _listener = wigwag_net::accept::listen_unix(&path).expect("free");
+    let mode = path.metadata().expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o770);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_of_a_process_that_does_not_answer_is_in_use() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("mqtt.sock");
+    let unix = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+    let addr = socket2::SockAddr::unix(&path).expect("short");
+    let stuck = unix().expect("a socket");
+    stuck.bind(&addr).expect("free");
+    stuck.listen(0).expect("bound");
+    // Until its queue is full: whoever came now would wait.
+    let mut waiting = Vec::new();
+    loop {
+        let client = unix().expect("a socket");
+        client.set_nonblocking(true).expect("a socket");
+        match client.connect(&addr) {
+            Ok(()) => waiting.push(client),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                break;
+            }
+        }
+    }
+    let error = wigwag_net::accept::listen_unix(&path).expect_err("somebody listens");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(path.exists());
+}
+
 /// A transport that needs no network.
 struct Pipe(std::sync::Mutex<Option<tokio::io::DuplexStream>>);
 
