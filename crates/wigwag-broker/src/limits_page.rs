@@ -143,7 +143,7 @@ static SECTIONS: &[Section] = &[
                     max => bytes(max),
                 },
                 "memory_limit",
-                "Bytes of all of it. Where nothing is set, three quarters of what the machine or its control group has. From 80 % on, new sessions, subscriptions and retained topics are refused with `0x97` and QoS 0 messages to clients with 64 KiB unread are dropped. At the limit, what would wait is dropped, new connections are closed, a CONNECT with a Will above 4 KiB is refused, and connections with more than 64 KiB in either direction are ended with `0x97`. Nobody else notices.",
+                "Bytes of all of it. Where nothing is set, three quarters of what the machine or its control group has. From 80 % on, new sessions, subscriptions and retained topics are refused with `0x97` and QoS 0 messages to clients with 64 KiB unread are dropped. At the limit, what would wait is dropped, a CONNECT with a Will above 4 KiB is refused, and connections with more than 64 KiB in either direction are ended with `0x97`. Clients come back to the sessions that they have, which makes room again; of connections without a session, each shard has 32 and closes further ones. Nobody else notices.",
                 "`wigwag_held_bytes`; dropped: `memory_full`; a `warning` and an `error` in the log",
             ),
             engine(

@@ -80,8 +80,9 @@ pub struct Limits {
     pub sessions_max: usize,
     /// Bytes of all that the node holds for its peers, about. From 80 % on, nothing is begun that would be kept:
     /// new sessions, subscriptions and retained topics are refused with `0x97`, QoS 0 messages to slow readers
-    /// are dropped. At the bound nothing grows: what would wait is dropped, new connections are closed,
-    /// and those that hold more than 64 KiB are ended with `0x97`.
+    /// are dropped. At the bound nothing grows: what would wait is dropped, and connections that hold more
+    /// than 64 KiB are ended with `0x97`. Who has a session may come back to it, which makes room again; of connections
+    /// without one, a shard has 32 and closes further ones.
     pub memory_max: usize,
     /// Topics whose receivers a shard remembers; the memory is emptied when it is full.
     pub cached_topics_max: usize,

@@ -76,6 +76,11 @@ impl Census {
         self.sessions.weight
     }
 
+    /// Sessions with a connection.
+    pub(super) const fn sessions_connected(&self) -> u64 {
+        self.sessions.connected
+    }
+
     /// The session is not this shard's any more.
     pub(super) fn forget(&mut self, counted: &Counted) {
         self.sessions.exchange(counted, &Counted::default());
@@ -128,7 +133,7 @@ impl Shard {
             dropped: self.events.dropped_in_all(),
             connections: self.connections.len() as u64,
             sessions: self.sessions.len() as u64,
-            sessions_connected: self.census.sessions.connected,
+            sessions_connected: self.census.sessions_connected(),
             waiting: self.census.sessions.waiting,
             slow_consumers: self.census.slow.len() as u64,
             out_packets,

@@ -421,9 +421,11 @@ impl Shard {
             mut introduction,
             epoch,
         } = pending;
+        let is_known = old.is_some();
         let old = old.filter(|&session| self.take_over(now, session, introduction.clean_start));
         let session_present = old.is_some();
-        let is_one_more = !session_present
+        // A session in another's place is none.
+        let is_one_more = !is_known
             && (self.is_tight() || self.sessions.len() >= self.settings.limits.sessions_max);
         if is_one_more {
             let client_id = &introduction.identity.client_id;

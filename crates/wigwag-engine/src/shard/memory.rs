@@ -13,6 +13,10 @@ use crate::memory::{CONNECTION_LEN, Pressure};
 /// What a connection may hold in either direction, and a session in flight, when there is no memory left.
 pub(super) const LITTLE: usize = 64 * 1024;
 
+/// Connections of a shard without a session, when there is no memory left: enough for clients to come back to
+/// theirs, which is what makes room again.
+pub(super) const STRANGERS_AT_FULL: u64 = 32;
+
 const FULL: CloseReason = CloseReason::Quota("the memory of the broker is full");
 
 impl Connection {
@@ -31,6 +35,11 @@ impl Shard {
     /// Whether nothing that is kept may grow.
     pub(super) const fn is_full(&self) -> bool {
         matches!(self.memory.pressure, Pressure::Full)
+    }
+
+    /// Connections that have no session yet, or none any more.
+    pub(super) fn strangers(&self) -> u64 {
+        (self.connections.len() as u64).saturating_sub(self.census.sessions_connected())
     }
 
     /// The connection may hold more or less than before.

@@ -56,7 +56,7 @@ use authenticate::Authentication;
 use census::Census;
 use connect::Introduction;
 use hold_back::{HoldingBack, Naps};
-use memory::is_overdue;
+use memory::{STRANGERS_AT_FULL, is_overdue};
 use saving::Notes;
 
 pub(crate) use census::Counted;
@@ -270,7 +270,7 @@ impl Shard {
         self.set_connection_timer(key, now + self.settings.limits.connect_timeout);
         self.weigh(key);
         self.look_at_memory(now);
-        if self.is_full() {
+        if self.is_full() && self.strangers() > STRANGERS_AT_FULL {
             self.turn_away(now, key);
         }
         key

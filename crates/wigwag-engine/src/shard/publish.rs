@@ -637,7 +637,8 @@ impl Shard {
         let connection_key = self.sessions.get(key)?.local.connection?;
         let connection = self.connections.get(connection_key)?;
         let online = matches!(connection.phase, Phase::Online(_));
-        (online && connection.out.len() < ROOM).then_some(connection_key)
+        let room = if self.is_tight() { LITTLE } else { ROOM };
+        (online && connection.out.len() < room).then_some(connection_key)
     }
 
     /// Lets others have their turn before the replay of retained messages goes on.

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::memory::Pressure;
 use crate::settings::Settings;
 use crate::shard::Shard;
+use crate::shard::memory::STRANGERS_AT_FULL;
 
 const MIB: usize = 1024 * 1024;
 
@@ -141,6 +142,13 @@ fn when_memory_is_full_queues_do_not_grow_and_small_clients_go_on() {
         assert!(pressures(&world).contains(&Pressure::Full));
         let most = held(&world, shards);
         assert!(most < MIB + 200 * 1024, "{most}");
+        let refused = world.dial(0, "new");
+        assert_eq!(refused.heard(), ["CONNACK 0x97", "closed"]);
+        for _ in 0..STRANGERS_AT_FULL {
+            let stranger = world.open(0, Version::V5);
+            stranger.send_bytes(b"");
+            assert!(!stranger.is_closed(), "it may have a session");
+        }
         let stranger = world.open(0, Version::V5);
         stranger.send_bytes(b"");
         assert!(stranger.is_closed(), "no place for one more");
@@ -150,6 +158,34 @@ fn when_memory_is_full_queues_do_not_grow_and_small_clients_go_on() {
         assert_eq!(reader.received().len(), 100);
         let dropped = world.shard(0, |shard| shard.stats().dropped(DropReason::MemoryFull));
         assert!(dropped > 190, "{dropped}");
+    }
+}
+
+#[test]
+fn when_memory_is_full_clients_come_back_to_their_sessions_and_make_room() {
+    for shards in [1, 2] {
+        let world = World::with_limits(shards, &limits(MIB));
+        let other = usize::from(shards - 1);
+        parked(&world, 0, "away", "q/#");
+        parked(&world, 0, "anew", "q/#");
+        let publisher = world.connect(other, "pub");
+        publish(&publisher, "q", 200, false);
+        assert_eq!(pressures(&world), [Pressure::High, Pressure::Full]);
+        let anew = world.connect(other, "anew");
+        assert!(
+            !anew.session_present,
+            "it has a session in the old one's place"
+        );
+        let back = world.connect(other, Hello::new("away").resume().persistent());
+        assert!(back.session_present);
+        assert!(
+            back.messages().len() >= 90,
+            "nothing is lost that was queued"
+        );
+        publisher.ping();
+        back.ping();
+        assert_eq!(pressures(&world).last(), Some(&Pressure::None));
+        world.connect(0, "new");
     }
 }
 
