@@ -410,6 +410,15 @@ static SECTIONS: &[Section] = &[
                 "Their bytes, as far as they are kept.",
                 "",
             ),
+            engine(
+                "unreleased_bytes_max",
+                |limits| bytes(limits.unreleased_bytes_max),
+                "max_inflight_bytes",
+                "Bytes of the QoS 2 messages that it has sent and not released, where they are routed with PUBREL: where the \
+                 broker stands in for Mosquitto. At the limit a further one is refused with `0x97`; the connection of a client of MQTT 3.x, \
+                 which would not be told, is closed.",
+                "PUBREC; `wigwag_connections_closed`",
+            ),
         ],
     },
     Section {

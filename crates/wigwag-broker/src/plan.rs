@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 
 use wigwag_engine::proto::Qos;
 use wigwag_engine::proto::packet::Version;
-use wigwag_engine::{Limits, ListenerSettings, Settings, Versions};
+use wigwag_engine::{Limits, ListenerSettings, RoutesQos2, Settings, Versions};
 
 use crate::access::CONTROL;
 use crate::bridge;
@@ -43,6 +43,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
     let prefixes = delivery.clientid_prefixes.iter();
     settings.client_id_prefixes = prefixes.map(|prefix| prefix.as_str().into()).collect();
     settings.is_terse = true;
+    settings.routes_qos2_at = RoutesQos2::Release;
     if !settings.client_id_prefixes.is_empty() {
         // Bridges of this broker need no permission to come in.
         let bridges = bridge::local_client_ids(config).map(Into::into);
@@ -68,6 +69,7 @@ fn limits(config: &Config) -> Limits {
     limits.inflight_max = said.max_inflight_messages.unwrap_or(u16::MAX);
     limits.receive_maximum = limits.inflight_max;
     limits.inflight_bytes_max = size(said.max_inflight_bytes, limits.inflight_bytes_max);
+    limits.unreleased_bytes_max = limits.inflight_bytes_max;
     limits.queued_messages_max = size(said.max_queued_messages, usize::MAX);
     limits.queued_bytes_max = size(said.max_queued_bytes, limits.queued_bytes_max);
     limits.keep_alive_secs_max = said.max_keepalive.and_then(NonZeroU16::new);

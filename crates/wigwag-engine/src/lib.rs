@@ -37,6 +37,7 @@ mod flight;
 mod memory;
 mod mount;
 mod timers;
+mod unreleased;
 
 pub use event::{CloseReason, DropReason, Event, WillNotice};
 pub use kick::{Kick, Who};
@@ -44,7 +45,7 @@ pub use limits::Limits;
 pub use listener::{Certificate, ListenerSettings, Peer, Versions};
 pub use memory::Pressure;
 pub use node::{Node, ShardId};
-pub use settings::Settings;
+pub use settings::{RoutesQos2, Settings};
 pub use shard::{Claimed, ConnectionKey, Ending, Present, Shard};
 pub use wigwag_proto as proto;
 pub use wigwag_proto::Time;

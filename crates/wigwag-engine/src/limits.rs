@@ -32,6 +32,10 @@ pub struct Limits {
     /// Receive Maximum that clients are told. One that exceeds it twofold is disconnected with `0x93`. Clients of
     /// MQTT 3.x, which cannot be told, may have 4096 in any case.
     pub receive_maximum: u16,
+    /// Topic and payload bytes from which no further QoS 2 message of a session waits for its PUBREL, if it is
+    /// routed only then: it is refused with `0x97`, and the connection of a client of MQTT 3.x, which cannot be
+    /// told, is closed.
+    pub unreleased_bytes_max: usize,
     /// Topic Names behind the aliases of one connection, together; more end it with `0x97`.
     pub topic_alias_bytes_max: usize,
     /// Unacknowledged QoS 1 and 2 messages to one client, if it does not ask for fewer; further ones wait
@@ -103,6 +107,7 @@ impl Default for Limits {
             keep_alive_secs_max: None,
             payload_size_max: usize::MAX,
             receive_maximum: 1_000,
+            unreleased_bytes_max: 16 * 1024 * 1024,
             topic_alias_bytes_max: 64 * 1024,
             inflight_max: 8_192,
             inflight_bytes_max: 16 * 1024 * 1024,

@@ -70,9 +70,7 @@ impl Message {
 
     /// Bytes that the message counts for in a queue.
     pub fn size(&self) -> usize {
-        self.topic.as_name().as_str().len()
-            + self.properties.as_properties().as_bytes().len()
-            + self.payload.len()
+        self.view().size()
     }
 }
 
@@ -89,6 +87,11 @@ impl MessageRef<'_> {
             filed: OnceLock::new(),
             charge: OnceLock::new(),
         })
+    }
+
+    /// Bytes that the message would count for in a queue.
+    pub(crate) fn size(&self) -> usize {
+        self.topic.as_str().len() + self.properties.as_bytes().len() + self.payload.len()
     }
 
     /// Whether nobody may get the message any more.

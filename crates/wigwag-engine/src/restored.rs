@@ -77,8 +77,8 @@ pub struct Session {
     pub subscriptions: Vec<(TopicFilterBuf, Grant)>,
     /// What was sent and not acknowledged in full, in the order of first sending.
     pub in_flight: Vec<InFlight>,
-    /// Packet Identifiers that were received at QoS 2 and have not been released.
-    pub received: Vec<PacketId>,
+    /// What was received at QoS 2 and has not been released.
+    pub received: Vec<Received>,
     /// What waits for the client, the oldest first.
     pub queue: Vec<Outgoing>,
     /// Retained messages that new subscriptions have not got yet.
@@ -115,6 +115,15 @@ pub struct InFlight {
     pub message: Option<Outgoing>,
     /// Its place in the order of first sending, where that is known.
     pub(crate) order: Option<u64>,
+}
+
+/// What a client has sent at QoS 2 and not released.
+#[derive(Debug)]
+pub struct Received {
+    /// Under which it came.
+    pub packet_id: PacketId,
+    /// `None` if it was routed when it came; else it is routed when PUBREL comes.
+    pub message: Option<Arc<Message>>,
 }
 
 /// Where the retained messages of a subscription go on.

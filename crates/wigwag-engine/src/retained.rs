@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wigwag_proto::{Time, TopicFilter, TopicName};
 
 use crate::limits::Limits;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::policy::Identity;
 use crate::record::ledger::Ledger;
 use crate::record::{Changes, Kind, Op};
@@ -58,6 +58,16 @@ pub(crate) struct Entry {
 }
 
 impl Kept {
+    /// Whether the message fits in the place of what is retained for its topic; none at all always does.
+    fn has_room(&self, message: &MessageRef<'_>, limits: &Limits, is_tight: bool) -> bool {
+        let old = self.messages.get(message.topic.as_str());
+        let (old, size) = (old.map(|entry| entry.message.size()), message.size());
+        message.payload.is_empty()
+            || self.messages.len() - usize::from(old.is_some()) < limits.retained_messages_max
+                && self.bytes - old.unwrap_or(0) + size <= limits.retained_bytes_max
+                && (!is_tight || old.is_some_and(|old| size <= old))
+    }
+
     fn insert(&mut self, entry: Entry) {
         let topic: Box<str> = entry.message.view().topic.as_str().into();
         self.bytes += entry.message.size();
@@ -145,34 +155,33 @@ impl Retained {
         let topic = view.topic.as_str();
         let mut kept = self.lock();
         kept.forget_expired(now);
-        let old = kept.remove(topic);
-        if view.payload.is_empty() {
-            if let Some(old) = &old {
-                kept.forget(old);
-            }
-            return true;
+        let fits = kept.has_room(&view, limits, is_tight);
+        if fits && let Some(old) = kept.remove(topic) {
+            kept.forget(&old);
         }
-        let is_no_growth = |old: &Entry| message.size() <= old.message.size();
-        let fits = kept.messages.len() < limits.retained_messages_max
-            && kept.bytes + message.size() <= limits.retained_bytes_max
-            && (!is_tight || old.as_ref().is_some_and(is_no_growth));
-        let bound = limits.retained_for_max.map(|longest| now + longest);
-        match old {
-            old if fits => {
-                if let Some(old) = &old {
-                    kept.forget(old);
-                }
-                kept.insert(Entry {
-                    message: Arc::clone(message),
-                    source,
-                    until: view.expires_at.into_iter().chain(bound).min(),
-                    filed: None,
-                });
-            }
-            Some(old) => kept.insert(old),
-            None => {}
+        if fits && !view.payload.is_empty() {
+            let bound = limits.retained_for_max.map(|longest| now + longest);
+            kept.insert(Entry {
+                message: Arc::clone(message),
+                source,
+                until: view.expires_at.into_iter().chain(bound).min(),
+                filed: None,
+            });
         }
         fits
+    }
+
+    /// Whether [`Retained::set`] would keep the message now.
+    pub(crate) fn has_room(
+        &self,
+        message: &MessageRef<'_>,
+        limits: &Limits,
+        now: Time,
+        is_tight: bool,
+    ) -> bool {
+        let mut kept = self.lock();
+        kept.forget_expired(now);
+        kept.has_room(message, limits, is_tight)
     }
 
     /// Remembers from here on what has to be saved.

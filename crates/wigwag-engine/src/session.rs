@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use slotmap::new_key_type;
-use wigwag_proto::inbound::Inbound;
 use wigwag_proto::packet::Qos;
 use wigwag_proto::{TopicFilter, TopicFilterBuf};
 
@@ -25,6 +24,7 @@ use crate::shard::{ConnectionKey, Counted, Terms};
 use crate::share::Readiness;
 use crate::stats::Waiting;
 use crate::timers::Alarm;
+use crate::unreleased::Unreleased;
 
 new_key_type! {
     /// A session of one shard. A key never names a later session.
@@ -44,7 +44,7 @@ pub(crate) struct Session {
     /// What its subscriptions hold, here and in the index.
     pub(crate) subscriptions_weight: usize,
     pub(crate) flight: Flight,
-    pub(crate) inbound: Inbound,
+    pub(crate) unreleased: Unreleased,
     pub(crate) queue: Queue,
     pub(crate) replays: VecDeque<Replay>,
     pub(crate) will: Option<SessionWill>,
@@ -182,7 +182,7 @@ impl Session {
             filter_bytes: 0,
             subscriptions_weight: 0,
             flight: Flight::default(),
-            inbound: Inbound::new(),
+            unreleased: Unreleased::default(),
             queue: Queue::default(),
             replays: VecDeque::new(),
             will: None,
@@ -194,12 +194,16 @@ impl Session {
 
     /// What the broker keeps for the client at the moment.
     pub(crate) fn waiting(&self) -> Waiting {
-        let flight = &self.flight;
+        let (flight, queue, unreleased) = (&self.flight, &self.queue, &self.unreleased);
+        let bytes = queue.bytes + flight.bytes() + unreleased.bytes();
+        let payload_bytes =
+            queue.payload_bytes + flight.payload_bytes() + unreleased.payload_bytes();
         Waiting {
-            queued: self.queue.messages.len() as u64,
+            queued: queue.messages.len() as u64,
             in_flight: flight.len() as u64,
-            bytes: (self.queue.bytes + flight.bytes()) as u64,
-            payload_bytes: (self.queue.payload_bytes + flight.payload_bytes()) as u64,
+            unreleased: unreleased.held() as u64,
+            bytes: bytes as u64,
+            payload_bytes: payload_bytes as u64,
         }
     }
 
@@ -241,14 +245,16 @@ impl Session {
             + will
             + self.queue.bytes
             + self.flight.bytes()
+            + self.unreleased.bytes()
     }
 
     /// What it holds besides messages, for the sums of its shard.
     pub(crate) fn weight(&self) -> usize {
+        let entries = self.queue.messages.len() + self.flight.len() + self.unreleased.held();
         SESSION_LEN
             + 4 * self.identity.client_id.len()
             + self.subscriptions_weight
-            + (self.queue.messages.len() + self.flight.len()) * ENTRY_LEN
+            + entries * ENTRY_LEN
     }
 
     /// Whether the session outlives its connection.

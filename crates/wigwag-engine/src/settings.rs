@@ -35,9 +35,22 @@ pub struct Settings {
     /// and PUBCOMP say nothing of unknown Packet Identifiers; a client of MQTT 5 may not overstep the Receive Maximum
     /// at all.
     pub is_terse: bool,
+    /// When a message of QoS 2 goes to those who want it.
+    pub routes_qos2_at: RoutesQos2,
     /// Topics that begin with one of these are the embedder's: a PUBLISH there is not routed but given to
     /// `Shard::poll_claimed`. Each begins with `$`.
     pub claimed_topics: Vec<Box<str>>,
+}
+
+/// When a message that a client sends at QoS 2 is retained and routed; section 4.3.3 allows both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoutesQos2 {
+    /// With its PUBLISH: only its Packet Identifier is kept until PUBREL comes.
+    #[default]
+    Publish,
+    /// With its PUBREL, as Mosquitto does: the message waits in the session of its publisher until then. Whether it is
+    /// taken is said with PUBREC all the same.
+    Release,
 }
 
 impl Default for Settings {
@@ -52,6 +65,7 @@ impl Default for Settings {
             response_information: None,
             client_id_prefixes: Vec::new(),
             is_terse: false,
+            routes_qos2_at: RoutesQos2::Publish,
             claimed_topics: Vec::new(),
         }
     }

@@ -81,7 +81,9 @@ pub struct Waiting {
     pub queued: u64,
     /// Messages that were sent and are kept until they are acknowledged.
     pub in_flight: u64,
-    /// Bytes of both: topics, properties and payloads, as the limits count them.
+    /// Messages that were received at QoS 2 and wait for their PUBREL to be routed.
+    pub unreleased: u64,
+    /// Bytes of all three: topics, properties and payloads, as the limits count them.
     pub bytes: u64,
     /// Bytes of the payloads alone.
     pub payload_bytes: u64,

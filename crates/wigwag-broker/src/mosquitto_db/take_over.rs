@@ -15,7 +15,7 @@ use wigwag_engine::proto::property::Carrier;
 use wigwag_engine::proto::{
     DecodeLimits, PacketId, Properties, PropertiesBuf, Property, Qos, Time, TopicFilter, TopicName,
 };
-use wigwag_engine::restored::{Clock, InFlight, Outgoing, Restored, Retained, Session};
+use wigwag_engine::restored::{Clock, InFlight, Outgoing, Received, Restored, Retained, Session};
 use wigwag_engine::routes::Grant;
 
 use super::format::{self, Client, ClientMessage, Dump, Expiry};
@@ -47,7 +47,6 @@ pub(crate) fn take_over(
         sessions: Vec::new(),
         places: BTreeMap::new(),
         retained: BTreeMap::new(),
-        held: Vec::new(),
         counts: Counts::default(),
     };
     for message in &dump.messages {
@@ -78,8 +77,6 @@ struct TakeOver<'a> {
     /// Where in `sessions` a client's is; `None` if its time has passed.
     places: BTreeMap<&'a str, Option<usize>>,
     retained: BTreeMap<&'a str, Retained>,
-    /// Received at QoS 2 and not released: what Mosquitto would have sent on with the PUBREL.
-    held: Vec<(Arc<Message>, &'a str)>,
     counts: Counts,
 }
 
@@ -254,8 +251,7 @@ impl<'a> TakeOver<'a> {
         Some(())
     }
 
-    /// A message of QoS 2 that its client has not released. Mosquitto sends such messages on with the PUBREL; here that
-    /// happens with the PUBLISH, and what is left is to know the Packet Identifier.
+    /// A message of QoS 2 that its client has not released: it is routed when PUBREL comes.
     fn add_incoming(&mut self, said: &ClientMessage<'a>) -> Option<()> {
         const WAITS_FOR_PUBREL: u8 = 7;
         const SENDS_PUBREC: u8 = 10;
@@ -263,33 +259,19 @@ impl<'a> TakeOver<'a> {
         if !matches!(said.state, WAITS_FOR_PUBREL | SENDS_PUBREC) {
             return Some(());
         }
-        let stored = self.messages.get(&said.store_id)?;
-        let (message, topic, source) = (
-            Arc::clone(&stored.message),
-            stored.topic,
-            stored.source.clone(),
-        );
+        let message = Arc::clone(&self.messages.get(&said.store_id)?.message);
         let packet_id = PacketId::new(said.packet_id)?;
-        let client_id = text(said.client_id)?;
-        if let Some(session) = self.session(client_id) {
-            session.received.push(packet_id);
+        if let Some(session) = self.session(text(said.client_id)?) {
+            session.received.push(Received {
+                packet_id,
+                message: Some(message),
+            });
+            self.counts.messages += 1;
         }
-        if message.view().retain {
-            let mut retained = Retained::new(Arc::clone(&message));
-            retained.source = source;
-            self.retained.remove(topic);
-            if !message.view().payload.is_empty() {
-                self.retained.insert(topic, retained);
-            }
-        }
-        self.held.push((message, client_id));
         Some(())
     }
 
     fn finish(mut self) -> (Restored, Counts) {
-        for (message, client_id) in std::mem::take(&mut self.held) {
-            self.send_on(&message, client_id);
-        }
         self.counts.sessions = self.sessions.len();
         self.counts.retained = self.retained.len();
         let restored = Restored {
@@ -297,47 +279,6 @@ impl<'a> TakeOver<'a> {
             retained: self.retained.into_values().collect(),
         };
         (restored, self.counts)
-    }
-
-    /// Puts a message behind what waits for the sessions that have subscribed to it.
-    fn send_on(&mut self, message: &Arc<Message>, publisher: &str) {
-        let published = message.view();
-        let mut groups = BTreeSet::new();
-        for session in &mut self.sessions {
-            let is_own = *session.client_id == *publisher;
-            let mut outgoing: Option<Outgoing> = None;
-            for (
-                filter,
-                Grant {
-                    options,
-                    identifier,
-                },
-            ) in &session.subscriptions
-            {
-                let filter = filter.as_filter();
-                let (is_shared, plain) = match filter.share() {
-                    Some((_, plain)) => (true, plain),
-                    None => (false, filter),
-                };
-                let is_for_it = plain.matches(published.topic)
-                    && !(is_own && options.no_local)
-                    // One member of a group gets it.
-                    && (!is_shared || groups.insert(filter.as_str().to_owned()));
-                if is_for_it {
-                    let qos = options.qos.min(published.qos);
-                    let to_send =
-                        outgoing.get_or_insert_with(|| Outgoing::new(Arc::clone(message), qos));
-                    to_send.qos = to_send.qos.max(qos);
-                    to_send.retain |= options.retain_as_published && published.retain;
-                    to_send.identifiers.extend(identifier);
-                }
-            }
-            // What is sent at most once does not wait.
-            if let Some(outgoing) = outgoing.filter(|outgoing| outgoing.qos != Qos::AtMostOnce) {
-                session.queue.push(outgoing);
-                self.counts.messages += 1;
-            }
-        }
     }
 }
 

@@ -361,55 +361,23 @@ fn every_version_says_the_same() {
 }
 
 #[test]
-fn what_was_received_and_not_released_is_sent_on_and_remembered() {
+fn what_was_received_and_not_released_waits_for_its_release() {
     for version in 2..=6 {
         let (restored, _) = taken_over(&rich(version));
-        let received: Vec<u16> = session(&restored, "c2")
-            .received
-            .iter()
-            .map(|id| id.get())
-            .collect();
-        assert_eq!(received, [8]);
-        let sent_on = &session(&restored, "c1").queue[1];
+        let [received] = &session(&restored, "c2").received[..] else {
+            panic!("there is one");
+        };
+        let message = received.message.as_ref().unwrap().view();
         assert_eq!(
-            (payload(sent_on), sent_on.qos),
+            (received.packet_id.get(), message.topic.as_str()),
+            (8, "a/b")
+        );
+        assert_eq!(
+            (message.payload, message.qos),
             (&b"hello"[..], Qos::ExactlyOnce)
         );
+        assert_eq!(session(&restored, "c1").queue.len(), 1, "it is not routed");
     }
-}
-
-#[test]
-fn a_message_that_is_sent_on_goes_once_to_each_client_and_to_one_of_a_group() {
-    let held = OnItsWay {
-        packet_id: 1,
-        qos: 2,
-        direction: 0,
-        state: 7,
-        ..QUEUED
-    };
-    let file = File::new(6)
-        .message(&Message {
-            retain: true,
-            ..MESSAGE
-        })
-        .client("pub", None)
-        .client_message("pub", &held)
-        .subscription("pub", "#", 2, 0x04, 0)
-        .subscription("twice", "a/#", 1, 0x08, 7)
-        .subscription("twice", "a/b", 2, 0, 8)
-        .subscription("at most once", "a/b", 0, 0, 0)
-        .subscription("m1", "$share/g/a/b", 1, 0, 0)
-        .subscription("m2", "$share/g/a/b", 1, 0, 0);
-    let (restored, counts) = taken_over(&file);
-    let twice = &session(&restored, "twice").queue;
-    assert_eq!(twice.len(), 1);
-    assert_eq!((twice[0].qos, twice[0].retain), (Qos::ExactlyOnce, true));
-    let identifiers: Vec<u32> = twice[0].identifiers.iter().map(|id| id.get()).collect();
-    assert_eq!(identifiers, [7, 8]);
-    let waiting = |client_id| session(&restored, client_id).queue.len();
-    assert_eq!((waiting("pub"), waiting("at most once")), (0, 0));
-    assert_eq!(waiting("m1") + waiting("m2"), 1);
-    assert_eq!((counts.messages, counts.retained), (2, 1));
 }
 
 #[test]

@@ -165,6 +165,18 @@ impl<'a> Reader<'a> {
         Reader(bytes)
     }
 
+    /// What ends the record, unless it has ended before.
+    pub(super) fn last<T>(
+        mut self,
+        read: impl FnOnce(&mut Reader<'a>) -> Read<T>,
+    ) -> Read<Option<T>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let value = read(&mut self)?;
+        self.finish().map(|()| Some(value))
+    }
+
     /// There must be nothing left.
     pub(super) fn finish(self) -> Read<()> {
         if self.0.is_empty() {

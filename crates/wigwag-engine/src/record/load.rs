@@ -13,7 +13,9 @@ use super::codec::{Reader, Unreadable};
 use super::ledger::{Filed, FiledSession, Gone, Ledger};
 use crate::message::Message;
 use crate::node::Node;
-use crate::restored::{Clock, InFlight, Outgoing, Replay, Restored, Retained, Session, Will};
+use crate::restored::{
+    Clock, InFlight, Outgoing, Received, Replay, Restored, Retained, Session, Will,
+};
 
 /// What is being read.
 #[derive(Debug)]
@@ -214,11 +216,19 @@ impl Loader {
 
     fn add_received(&mut self, key: &[u8], value: &[u8]) -> Result<bool, Unreadable> {
         let (session, packet_id) = packet(key)?;
-        Reader::record(value)?.finish()?;
+        let number = Reader::record(value)?.last(Reader::u64)?;
+        let message = number.and_then(|number| self.messages.get(&number).map(Arc::clone));
         let Some(loading) = self.sessions.get_mut(&session) else {
             return Ok(false);
         };
-        loading.session.received.push(packet_id);
+        // Its message was damaged: if it comes again, it is not to be taken for one that has been delivered.
+        if number.is_some() && message.is_none() {
+            return Ok(false);
+        }
+        loading
+            .session
+            .received
+            .push(Received { packet_id, message });
         Ok(true)
     }
 

@@ -7,7 +7,7 @@
 //! | session | number | client, expiry, subscriptions, Will |
 //! | entry | session, number | a message of its queue or in flight, by the message's number |
 //! | in flight | session, Packet Identifier | its place in the order, and its entry |
-//! | received | session, Packet Identifier | received at QoS 2, not released |
+//! | received | session, Packet Identifier | received at QoS 2, not released; its message, if that waits for PUBREL |
 //! | retained | number | a retained message |
 //!
 //! A number is given once. So a record is written, replaced and deleted by its key alone, in whichever shard

@@ -43,7 +43,12 @@ pub(crate) enum Op {
         /// `None` once it has been released.
         entry: Option<u64>,
     },
-    Received(u64, PacketId),
+    Received {
+        session: u64,
+        packet_id: PacketId,
+        /// The number of its message, if that has not been routed.
+        message: Option<u64>,
+    },
     /// Made on the spot, because a session changes.
     Session(u64, Box<[u8]>),
     /// A record whose key is a number.
@@ -96,9 +101,9 @@ impl Op {
             Op::InFlight {
                 session, packet_id, ..
             } => packet(Kind::InFlight, *session, *packet_id, &mut key),
-            Op::Received(session, packet_id) => {
-                packet(Kind::Received, *session, *packet_id, &mut key)
-            }
+            Op::Received {
+                session, packet_id, ..
+            } => packet(Kind::Received, *session, *packet_id, &mut key),
             Op::DeletePacket(kind, session, packet_id) => {
                 packet(*kind, *session, *packet_id, &mut key)
             }
@@ -144,7 +149,11 @@ impl Op {
                     value.u64(entry);
                 });
             }
-            Op::Received(..) => {}
+            Op::Received { message, .. } => {
+                if let Some(number) = message {
+                    value.u64(*number);
+                }
+            }
             Op::Session(_, bytes) => return Some(bytes.clone()),
             Op::Delete(..) | Op::DeleteEntry(..) | Op::DeletePacket(..) => return None,
         }

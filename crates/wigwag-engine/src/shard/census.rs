@@ -48,6 +48,11 @@ impl Counted {
                 old.waiting.in_flight,
                 new.waiting.in_flight,
             ),
+            (
+                &mut sum.unreleased,
+                old.waiting.unreleased,
+                new.waiting.unreleased,
+            ),
             (&mut sum.bytes, old.waiting.bytes, new.waiting.bytes),
             (
                 &mut sum.payload_bytes,

@@ -382,7 +382,7 @@ impl Shard {
             Packet::Publish(publish) => return self.handle_publish(now, key, session, &publish),
             Packet::PubAck(ack) => return self.handle_puback(now, key, session, ack.packet_id),
             Packet::PubRec(ack) => return self.handle_pubrec(now, key, session, &ack),
-            Packet::PubRel(ack) => return self.handle_pubrel(key, session, ack.packet_id),
+            Packet::PubRel(ack) => return self.handle_pubrel(now, key, session, ack.packet_id),
             Packet::PubComp(ack) => return self.handle_pubcomp(now, key, session, ack.packet_id),
             Packet::Subscribe(subscribe) => {
                 return self.handle_subscribe(now, key, session, &subscribe);

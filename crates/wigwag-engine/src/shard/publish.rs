@@ -22,10 +22,12 @@ use crate::peer::Letter;
 use crate::retained::{Cursor, is_kept_on_disk};
 use crate::routes::Target;
 use crate::session::{Outgoing, Session, SessionKey};
+use crate::settings::RoutesQos2;
 use crate::share::{Ready, Tried};
 use crate::stats::Action;
 use crate::timers::Timer;
 use crate::trace::{Traced, Way};
+use crate::unreleased::Released;
 
 /// With this many bytes in the out-buffer, messages that can wait do wait until it has been written.
 pub(super) const ROOM: usize = 256 * 1024;
@@ -175,37 +177,14 @@ impl Shard {
         publish: &Publish<'_>,
         message: &MessageRef<'_>,
     ) {
-        let Some(session) = self.sessions.get_mut(session_key) else {
+        if let Guarantee::ExactlyOnce { packet_id, .. } = publish.delivery
+            && !self.is_begun(now, key, session_key, packet_id, message)
+        {
+            return;
+        }
+        let Some(session) = self.sessions.get(session_key) else {
             return;
         };
-        if let Guarantee::ExactlyOnce { packet_id, .. } = publish.delivery {
-            if session.inbound.contains(packet_id) {
-                // [MQTT-4.3.3-10]
-                return self.send(
-                    key,
-                    &Packet::PubRec(PublishAck::new(packet_id, ReasonCode::Success)),
-                );
-            }
-            let connection = self.connections.get(key);
-            let (unreleased_max, is_told) = connection.map_or((0, false), |connection| {
-                let is_told = connection.receiving.version.has_properties();
-                (connection.granted.receive_maximum, is_told)
-            });
-            // [MQTT-3.3.4-7]; clients that overstep a little are common, and forgiven.
-            let forgiven = if self.settings.is_terse && is_told {
-                1
-            } else {
-                2
-            };
-            let untold_max = if is_told { 0 } else { UNTOLD_UNRELEASED_MAX };
-            let unreleased_max = (forgiven * usize::from(unreleased_max)).max(untold_max);
-            if session.inbound.len() >= unreleased_max {
-                let what = CloseReason::Quota(
-                    "more unreleased QoS 2 messages than the Receive Maximum allows",
-                );
-                return self.close(now, key, what, Some(ReasonCode::ReceiveMaximumExceeded));
-            }
-        }
         let is_allowed = self.policy.may_publish(&session.identity, message.topic);
         self.stats.checked(Action::Publish, is_allowed);
         if self.is_tracing {
@@ -225,19 +204,16 @@ impl Shard {
                 });
             }
             ReasonCode::Success
+        } else if let Guarantee::ExactlyOnce { packet_id, .. } = publish.delivery {
+            return match self.settings.routes_qos2_at {
+                RoutesQos2::Publish => {
+                    self.route_exactly_once(now, key, session_key, packet_id, *message);
+                }
+                RoutesQos2::Release => self.hold(now, key, session_key, packet_id, message),
+            };
         } else {
             let publisher = Some(self.target(session_key));
-            if let Guarantee::ExactlyOnce { packet_id, .. } = publish.delivery {
-                // Its PUBREC goes first, as from servers that deliver when PUBREL comes.
-                if let Some(mut carried) = self.keep(now, *message, publisher) {
-                    self.receive(key, session_key, packet_id, ReasonCode::Success);
-                    self.route(now, &mut carried, publisher);
-                    return;
-                }
-                ReasonCode::QuotaExceeded
-            } else {
-                self.distribute(now, *message, publisher)
-            }
+            self.distribute(now, *message, publisher)
         };
         match publish.delivery {
             Guarantee::AtMostOnce => {}
@@ -248,6 +224,120 @@ impl Shard {
                 self.receive(key, session_key, packet_id, reason);
             }
         }
+    }
+
+    /// Whether a PUBLISH of QoS 2 is of a message that nobody has seen, and there may be one more.
+    fn is_begun(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        message: &MessageRef<'_>,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(session_key) else {
+            return false;
+        };
+        if session.unreleased.holds_another(packet_id, message) {
+            // Its publisher has given up the earlier one, or forgotten it.
+            let _ = session.unreleased.release(packet_id);
+            self.notes.note_received(session_key, session, packet_id);
+            self.census.recount(session);
+        }
+        if session.unreleased.contains(packet_id) {
+            // [MQTT-4.3.3-10]
+            let ack = PublishAck::new(packet_id, ReasonCode::Success);
+            self.send(key, &Packet::PubRec(ack));
+            return false;
+        }
+        let connection = self.connections.get(key);
+        let (unreleased_max, is_told) = connection.map_or((0, false), |connection| {
+            let is_told = connection.receiving.version.has_properties();
+            (connection.granted.receive_maximum, is_told)
+        });
+        // [MQTT-3.3.4-7]; clients that overstep a little are common, and forgiven.
+        let forgiven = if self.settings.is_terse && is_told {
+            1
+        } else {
+            2
+        };
+        let untold_max = if is_told { 0 } else { UNTOLD_UNRELEASED_MAX };
+        let unreleased_max = (forgiven * usize::from(unreleased_max)).max(untold_max);
+        let has_room = session.unreleased.len() < unreleased_max;
+        if !has_room {
+            let what = CloseReason::Quota(
+                "more unreleased QoS 2 messages than the Receive Maximum allows",
+            );
+            self.close(now, key, what, Some(ReasonCode::ReceiveMaximumExceeded));
+        }
+        has_room
+    }
+
+    /// Gives a message of QoS 2 to everybody at once; what is left to be remembered is its Packet Identifier.
+    fn route_exactly_once(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        message: MessageRef<'_>,
+    ) {
+        let publisher = Some(self.target(session_key));
+        let Some(mut carried) = self.keep(now, message, publisher) else {
+            return self.receive(key, session_key, packet_id, ReasonCode::QuotaExceeded);
+        };
+        // Its PUBREC goes first, as from servers that route when PUBREL comes.
+        self.receive(key, session_key, packet_id, ReasonCode::Success);
+        self.route(now, &mut carried, publisher);
+    }
+
+    /// Keeps a message of QoS 2 until its PUBREL comes. Whether it is taken has to be said now: PUBCOMP has no
+    /// word for it.
+    fn hold(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        message: &MessageRef<'_>,
+    ) {
+        let limits = &self.settings.limits;
+        let retained = &self.node.retained;
+        if message.retain && !retained.has_room(message, limits, now, self.is_tight()) {
+            return self.receive(key, session_key, packet_id, ReasonCode::QuotaExceeded);
+        }
+        let is_full = self.is_full();
+        let Some(session) = self.sessions.get_mut(session_key) else {
+            return;
+        };
+        if is_full || session.unreleased.bytes() >= limits.unreleased_bytes_max {
+            let connection = self.connections.get(key);
+            if connection.is_some_and(|it| it.receiving.version.has_properties()) {
+                return self.receive(key, session_key, packet_id, ReasonCode::QuotaExceeded);
+            }
+            // A PUBREC of MQTT 3.x can only say yes; on its next connection the client sends it again.
+            let what = CloseReason::Quota("too many bytes in unreleased QoS 2 messages");
+            return self.close(now, key, what, None);
+        }
+        let message = message.to_message();
+        message.charge(&self.memory.account);
+        session.unreleased.hold(packet_id, message);
+        self.census.recount(session);
+        self.receive(key, session_key, packet_id, ReasonCode::Success);
+    }
+
+    /// The PUBREL of a message has come that was kept until now.
+    fn route_released(&mut self, now: Time, publisher: SessionKey, message: &Arc<Message>) {
+        // [MQTT-3.3.2-5]
+        if message.view().is_expired(now) {
+            return self.events.dropped(DropReason::Expired);
+        }
+        let publisher = Some(self.target(publisher));
+        if message.view().retain {
+            // There was room when it was taken; if others were faster since, nobody can be told.
+            self.retain(now, message, publisher);
+        }
+        self.route(now, &mut Carried::of(message), publisher);
     }
 
     /// Answers a message of QoS 2.
@@ -262,7 +352,7 @@ impl Shard {
         if !reason.is_error()
             && let Some(session) = self.sessions.get_mut(session_key)
         {
-            session.inbound.receive(packet_id);
+            session.unreleased.receive(packet_id);
             self.notes.note_received(session_key, session, packet_id);
         }
         self.send(key, &Packet::PubRec(PublishAck::new(packet_id, reason)));
@@ -781,6 +871,7 @@ impl Shard {
 
     pub(super) fn handle_pubrel(
         &mut self,
+        now: Time,
         connection: ConnectionKey,
         key: SessionKey,
         packet_id: PacketId,
@@ -788,14 +879,18 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let known = session.inbound.release(packet_id);
+        let released = session.unreleased.release(packet_id);
         self.notes.note_received(key, session, packet_id);
-        let reason = if known {
-            ReasonCode::Success
-        } else {
-            self.unknown_packet_id()
+        let reason = match released {
+            Released::PacketId => ReasonCode::Success,
+            Released::Unknown => self.unknown_packet_id(),
+            Released::Message(message) => {
+                self.census.recount(session);
+                self.route_released(now, key, &message);
+                ReasonCode::Success
+            }
         };
-        // [MQTT-4.3.3-11]
+        // [MQTT-4.3.3-11]; behind the message, should it go to its own publisher, as from Mosquitto.
         self.send(
             connection,
             &Packet::PubComp(PublishAck::new(packet_id, reason)),

@@ -89,6 +89,9 @@ impl Shard {
         let charge = |outgoing: &mut Outgoing| outgoing.message.charge(&self.memory.account);
         session.queue.iter_mut().for_each(charge);
         session.flight.for_each_kept(charge);
+        for message in session.unreleased.messages() {
+            message.charge(&self.memory.account);
+        }
         if let Some(will) = &session.will {
             will.message.charge(&self.memory.account);
         }
@@ -125,9 +128,12 @@ fn put_back(
         let kept = message.map(outgoing);
         session.flight.restore(order, packet_id, kept);
     }
-    restored.received.into_iter().for_each(|packet_id| {
-        session.inbound.receive(packet_id);
-    });
+    for restored::Received { packet_id, message } in restored.received {
+        match message {
+            Some(message) => session.unreleased.hold(packet_id, message),
+            None => session.unreleased.receive(packet_id),
+        }
+    }
     restored
         .queue
         .into_iter()

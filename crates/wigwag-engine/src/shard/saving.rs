@@ -4,12 +4,14 @@
 //! is how it was at one moment.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use slotmap::SlotMap;
 use wigwag_proto::PacketId;
 use wigwag_proto::inflight::Standing;
 
 use super::Shard;
+use crate::message::Message;
 use crate::record::ledger::{Ended, Filed, Ledger, Track};
 use crate::record::save::{Answer, Question};
 use crate::record::{Changes, Kind, Op, session_record};
@@ -99,7 +101,7 @@ impl Notes {
             return;
         }
         self.changes += 1;
-        track.received.extend(session.inbound.iter());
+        track.received.extend(session.unreleased.packet_ids());
         self.ended.push(Ended {
             number: track.number,
             gone: track.gone,
@@ -164,7 +166,7 @@ impl Shard {
         }
         if session.track.is_none() {
             let mut track = Track::new(ledger.next_session());
-            track.received.extend(session.inbound.iter());
+            track.received.extend(session.unreleased.packet_ids());
             session.flight.track(false);
             session.track = Some(Box::new(track));
         }
@@ -243,7 +245,7 @@ impl Shard {
         track.is_filed = true;
         let is_whole = write_messages(session, &mut track, ledger, changes);
         if is_whole {
-            write_rest(session, &mut track, clock, changes);
+            write_rest(session, &mut track, ledger, clock, changes);
             track.noted_in = None;
         }
         session.track = Some(track);
@@ -258,13 +260,16 @@ impl Shard {
     /// have changed since: a message that the save has found in a queue would otherwise be taken for a new
     /// one when its publisher sends it again.
     fn write_received(&mut self, changes: &mut Changes) {
+        let Some(ledger) = &self.node.ledger else {
+            return;
+        };
         for key in &self.notes.noted {
             if let Some(session) = self.sessions.get_mut(*key)
                 && let Some(mut track) = session.track.take()
             {
                 // Without its session, it would belong to nothing.
                 if track.is_filed {
-                    write_received(session, &mut track, changes);
+                    write_received(session, &mut track, ledger, changes);
                 }
                 session.track = Some(track);
             }
@@ -322,22 +327,27 @@ fn write_messages(
     true
 }
 
-/// Gives a message of a session its record, and one to the message itself if it is the first that has it.
-fn file(outgoing: &mut Outgoing, track: &mut Track, ledger: &Ledger, changes: &mut Changes) {
-    let message = &outgoing.message;
+/// Gives a message its record, if it is the first time that somebody who has it is written; returns the number.
+fn file_message(message: &Arc<Message>, ledger: &Ledger, changes: &mut Changes) -> u64 {
     let mut is_new = false;
     let filed = message.filed().get_or_init(|| {
         is_new = true;
         Filed::new(ledger.next_message(), &ledger.messages)
     });
     if is_new {
-        changes.push(Op::Message(filed.number, message.clone()));
+        changes.push(Op::Message(filed.number, Arc::clone(message)));
     }
+    filed.number
+}
+
+/// Gives a message of a session its record.
+fn file(outgoing: &mut Outgoing, track: &mut Track, ledger: &Ledger, changes: &mut Changes) {
+    let message = file_message(&outgoing.message, ledger, changes);
     let number = track.next_entry();
     changes.push(Op::Entry {
         session: track.number,
         number,
-        message: filed.number,
+        message,
         outgoing: Outgoing {
             filed: None,
             ..outgoing.clone()
@@ -346,15 +356,21 @@ fn file(outgoing: &mut Outgoing, track: &mut Track, ledger: &Ledger, changes: &m
     outgoing.filed = Some(Filed::new(number, &track.gone).into());
 }
 
-/// Writes what has changed besides messages, which have their records by now.
-fn write_rest(session: &mut Session, track: &mut Track, clock: &Clock, changes: &mut Changes) {
+/// Writes what has changed besides the messages of queue and flight, which have their records by now.
+fn write_rest(
+    session: &mut Session,
+    track: &mut Track,
+    ledger: &Ledger,
+    clock: &Clock,
+    changes: &mut Changes,
+) {
     for packet_id in session.flight.take_stale() {
         changes.push(in_flight(session, track.number, packet_id));
     }
     for entry in track.gone.take() {
         changes.push(Op::DeleteEntry(track.number, entry));
     }
-    write_received(session, track, changes);
+    write_received(session, track, ledger, changes);
     if std::mem::take(&mut track.is_head_stale) {
         let record = session_record(session, clock);
         changes.push(Op::Session(track.number, record));
@@ -392,12 +408,20 @@ fn in_flight(session: &mut Session, number: u64, packet_id: PacketId) -> Op {
     }
 }
 
-fn write_received(session: &Session, track: &mut Track, changes: &mut Changes) {
+fn write_received(session: &Session, track: &mut Track, ledger: &Ledger, changes: &mut Changes) {
+    let unreleased = &session.unreleased;
     for packet_id in std::mem::take(&mut track.received) {
-        changes.push(if session.inbound.contains(packet_id) {
-            Op::Received(track.number, packet_id)
-        } else {
-            Op::DeletePacket(Kind::Received, track.number, packet_id)
+        if !unreleased.contains(packet_id) {
+            let released = Op::DeletePacket(Kind::Received, track.number, packet_id);
+            changes.push(released);
+            continue;
+        }
+        let message = unreleased.message(packet_id);
+        let message = message.map(|message| file_message(message, ledger, changes));
+        changes.push(Op::Received {
+            session: track.number,
+            packet_id,
+            message,
         });
     }
 }

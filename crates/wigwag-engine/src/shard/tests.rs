@@ -15,6 +15,7 @@ mod listener;
 mod memory;
 mod model;
 mod records;
+mod release;
 mod retained;
 mod session;
 mod share;
