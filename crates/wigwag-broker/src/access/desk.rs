@@ -18,9 +18,11 @@ use super::pool::{Job, Pool, Reply};
 use super::scram::{self, Refusal};
 use super::settings::{AccessSettings, DynamicSecurity};
 use super::tables::{Judgement, Tables};
+use crate::conf::config::Bind;
 use crate::desk::{Desk, Order, Orders};
+use crate::doors::OpenListener;
 use crate::http::{Credentials, Gate};
-use crate::listener::{Address, BoundListener, Transport};
+use crate::listener::Transport;
 use crate::logging::Log;
 
 /// The topics that are not for other clients begin with it.
@@ -79,7 +81,7 @@ impl Prepared {
     /// Starts the threads. `running` is held for as long as a file may be written.
     pub(crate) fn start(
         self,
-        listeners: &[BoundListener],
+        listeners: &[OpenListener],
         running: impl Send + 'static,
     ) -> std::io::Result<AccessDesk> {
         let (shared, log) = (Arc::clone(&self.keeper.shared), self.keeper.log.clone());
@@ -189,16 +191,14 @@ impl AccessDesk {
     }
 
     /// What the broker's own endpoint says of plugins and listeners, if it is open.
-    pub(crate) fn tell_of(&self, control_api: bool, listeners: &[BoundListener]) {
+    pub(crate) fn tell_of(&self, control_api: bool, listeners: &[OpenListener]) {
         let about = control_api.then(|| {
             let dynsec = self.dynamic_security.iter().map(|_| Plugin {
                 name: "dynamic-security",
                 control_endpoints: vec![DYNSEC_TOPIC],
             });
-            let listeners = listeners.iter();
-            let listeners = listeners.filter(|bound| bound.transport != Transport::HttpApi);
-            let listeners = listeners.map(listener_info).collect();
-            Arc::new((dynsec.collect(), listeners))
+            let listeners = listeners.iter().filter_map(listener_info);
+            Arc::new((dynsec.collect(), listeners.collect()))
         });
         self.about.store(about);
     }
@@ -211,7 +211,7 @@ impl AccessDesk {
         gone: &[u16],
     ) -> Result<Ready, AccessError> {
         if settings.dynamic_security != self.dynamic_security {
-            let what = "dynamic security keeps its file until the broker is started again";
+            let what = "dynamic security comes, goes and gets another file only when the broker is started again";
             return Err(AccessError(vec![what.to_owned()]));
         }
         let mut tables = Tables::read(settings, &self.log)?;
@@ -243,18 +243,22 @@ impl std::fmt::Debug for AccessDesk {
     }
 }
 
-fn listener_info(bound: &BoundListener) -> ListenerInfo {
-    let (bind_address, socket_path) = match &bound.address {
-        Address::Tcp(addr) => (Some(addr.ip().to_string()), None),
-        Address::Unix(path) => (None, Some(path.display().to_string())),
+/// A listener as it was asked for, with the port that it got: one entry, however many sockets it has.
+fn listener_info(open: &OpenListener) -> Option<ListenerInfo> {
+    let bound = open
+        .bound()
+        .find(|bound| bound.transport != Transport::HttpApi)?;
+    let (bind_address, socket_path) = match &open.listener.said.bind {
+        Bind::Tcp { host, .. } => (host.clone(), None),
+        Bind::Unix(path) => (None, Some(path.display().to_string())),
     };
-    ListenerInfo {
+    Some(ListenerInfo {
         port: bound.address.port().unwrap_or(0),
         is_websocket: bound.transport == Transport::WebSocket,
         bind_address,
         socket_path,
         is_tls: bound.is_tls,
-    }
+    })
 }
 
 /// Whether who has got in by the one would get in by the other with what it has shown. Who could not have got

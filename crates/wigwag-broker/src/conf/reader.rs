@@ -626,10 +626,21 @@ impl Reader<'_> {
 }
 
 fn unknown(name: &str) -> String {
+    // Invisible where it is printed.
+    let (is_marked, name) = match name.strip_prefix('\u{feff}') {
+        Some(name) => (true, name),
+        None => (false, name),
+    };
     let sentence = format!("Unknown configuration variable '{name}'.");
-    match nearest(name, table::names()) {
+    match nearest(&name.to_lowercase(), table::names()) {
+        _ if is_marked => {
+            format!("{sentence} A byte order mark stands before it: save the file without one.")
+        }
         _ if name.contains('\t') => {
             format!("{sentence} A tab does not separate an option from its value: use a space.")
+        }
+        _ if name.contains('=') => {
+            format!("{sentence} '=' does not separate an option from its value: use a space.")
         }
         Some(nearest) => format!("{sentence} Did you mean '{nearest}'?"),
         None => sentence,

@@ -177,6 +177,32 @@ fn every_problem_is_told_at_once_with_what_is_allowed() {
 }
 
 #[test]
+fn slips_of_the_pen_are_recognised() {
+    let unknown = |text: &str| match &problems(text)[..] {
+        [problem] => problem.clone(),
+        several => panic!("{several:?}"),
+    };
+    for (text, expect) in [
+        (
+            "\u{feff}listener 1883\n",
+            "'listener'. A byte order mark stands before it: save the file without one.",
+        ),
+        ("LISTENER 1883\n", "'LISTENER'. Did you mean 'listener'?"),
+        (
+            "persistence=true\n",
+            "'persistence=true'. '=' does not separate an option from its value: use a space.",
+        ),
+        (
+            "user\tx\n",
+            "'user\tx'. A tab does not separate an option from its value: use a space.",
+        ),
+    ] {
+        let expect = format!("1: Unknown configuration variable {expect}");
+        assert_eq!(unknown(text), expect);
+    }
+}
+
+#[test]
 fn a_problem_names_its_file_and_line_in_a_line_of_its_own() {
     let problems = read_files(&[("m.conf", "\nfoo\n")]).expect_err("it is wrong");
     assert_eq!(

@@ -218,19 +218,35 @@ impl Log {
 
     /// Goes on with other options. If they cannot be used, everything stays as it was.
     pub fn reload(&self, options: &Logging) -> Result<(), LogError> {
-        let Some(writer) = &self.0.writer else {
-            return Ok(());
-        };
+        self.prepare(options)?()
+    }
+
+    /// Opens what other options name, and gives back what lets them hold: whoever has more to change than the log
+    /// can see first whether everything can be.
+    pub fn prepare(
+        &self,
+        options: &Logging,
+    ) -> Result<impl FnOnce() -> Result<(), LogError> + use<>, LogError> {
         let stamp = Stamp::new(options)?;
-        let destinations = Destinations::open(options, &self.0.publish)?;
-        if !writer.send(Order::Reopen(Some(Box::new((destinations, stamp))))) {
-            return Err(LogError::Stuck);
-        }
-        self.0.types.store(mask(options), Ordering::Relaxed);
-        self.0
-            .connection_messages
-            .store(options.connection_messages, Ordering::Relaxed);
-        Ok(())
+        let destinations = match &self.0.writer {
+            Some(_) => Some(Destinations::open(options, &self.0.publish)?),
+            None => None,
+        };
+        let (types, connection_messages) = (mask(options), options.connection_messages);
+        let log = self.clone();
+        Ok(move || {
+            let (Some(writer), Some(destinations)) = (&log.0.writer, destinations) else {
+                return Ok(());
+            };
+            if !writer.send(Order::Reopen(Some(Box::new((destinations, stamp))))) {
+                return Err(LogError::Stuck);
+            }
+            log.0.types.store(types, Ordering::Relaxed);
+            log.0
+                .connection_messages
+                .store(connection_messages, Ordering::Relaxed);
+            Ok(())
+        })
     }
 
     /// Closes the log file and opens it again by its name, after it was moved away.

@@ -11,8 +11,9 @@ use wigwag_broker::{Broker, Log};
 
 use super::background::{self, PidFile};
 use super::supervisor::{self, Notice};
-use super::{Args, Volume, WRONG_CONFIGURATION, privileges};
+use super::{MosquittoArgs, Volume, WRONG_CONFIGURATION, privileges};
 use crate::health;
+use crate::output::with_causes;
 
 /// The folder of the environment, for what outlives the process.
 const PERSISTENCE_LOCATION: &str = "MOSQUITTO_PERSISTENCE_LOCATION";
@@ -42,7 +43,7 @@ impl Failure {
 }
 
 /// Starts the broker and runs it until a signal ends it.
-pub(super) fn run(args: &Args, volume: Volume) -> ExitCode {
+pub(super) fn run(args: &MosquittoArgs, volume: Volume) -> ExitCode {
     match start(args, volume) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Args, volume: Volume) -> ExitCode {
     }
 }
 
-fn start(args: &Args, volume: Volume) -> Result<(), Failure> {
+fn start(args: &MosquittoArgs, volume: Volume) -> Result<(), Failure> {
     let Reading { config, remarks } = read(args.config_file.as_deref(), volume)?;
     if args.test_config {
         if args.config_file.is_none() {
@@ -125,7 +126,7 @@ fn read(file: Option<&Path>, volume: Volume) -> Result<Reading, Failure> {
     Ok(reading)
 }
 
-fn greet(log: &Log, args: &Args, remarks: &[Remark], warning: Option<&str>) {
+fn greet(log: &Log, args: &MosquittoArgs, remarks: &[Remark], warning: Option<&str>) {
     if let Some(warning) = warning {
         log.write(LogType::Warning, warning);
     }
@@ -156,7 +157,12 @@ fn write_remarks(log: &Log, remarks: &[Remark]) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn serve(args: &Args, config: &Config, volume: Volume, log: &Log) -> Result<(), Failure> {
+async fn serve(
+    args: &MosquittoArgs,
+    config: &Config,
+    volume: Volume,
+    log: &Log,
+) -> Result<(), Failure> {
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("Error: Cannot listen for signals: {error}.")))?;
     if config.local_only {
@@ -220,7 +226,7 @@ fn tell_supervisor(log: &Log, notice: Notice) {
 }
 
 /// Reads the configuration again. If anything is wrong with it, everything stays as it was.
-fn reload(broker: &mut Broker, args: &Args, volume: Volume, log: &Log) {
+fn reload(broker: &mut Broker, args: &MosquittoArgs, volume: Volume, log: &Log) {
     log.write(LogType::Information, "Reloading config.");
     let failed = |text: &str| {
         for line in text.lines() {
@@ -235,6 +241,10 @@ fn reload(broker: &mut Broker, args: &Args, volume: Volume, log: &Log) {
         Ok(reading) => reading,
         Err(failure) => return failed(&failure.text),
     };
+    let next_log = match log.prepare(&config.logging) {
+        Ok(next_log) => next_log,
+        Err(error) => return failed(&format!("Error: {error}.")),
+    };
     let waiting = match broker.reload(&config) {
         Ok(waiting) => waiting,
         Err(error) => return failed(&format!("Error: {}.", with_causes(&error))),
@@ -244,24 +254,12 @@ fn reload(broker: &mut Broker, args: &Args, volume: Volume, log: &Log) {
         log.write(LogType::Warning, text);
     }
     // The log last: what goes wrong before has to be read.
-    if let Err(error) = log.reload(&config.logging) {
+    if let Err(error) = next_log() {
         let text = format_args!("Error: The log goes on as it was: {error}.");
         log.write(LogType::Error, text);
     }
     broker.follow_log();
     write_remarks(log, &remarks);
-}
-
-/// An error and what is behind it.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.trim_end_matches('.').to_owned()
 }
 
 /// What a signal asks for.

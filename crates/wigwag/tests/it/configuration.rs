@@ -1,13 +1,14 @@
 //! Configuration files and command lines: what our broker takes and refuses, beside Mosquitto 2.0.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use tempfile::tempdir;
 
 use crate::broker::{Kind, free_port};
-use crate::configured::{Outcome, command, outcome, write};
+use crate::configured::{Configured, Outcome, command, outcome, write};
 use crate::process::{BOUND, Process};
 use crate::tools;
 
@@ -272,6 +273,21 @@ fn the_command_line_of_mosquitto_is_understood_under_its_name() {
     assert!(help.said().contains("--config-file"), "{}", help.said());
 }
 
+#[test]
+fn options_that_would_not_count_are_refused() {
+    let folder = tempdir().unwrap();
+    let link = folder.path().join("mosquitto");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_wigwag"), &link).unwrap();
+    let mut processes: Vec<_> = ["-d", "--test-config", "--port=1"]
+        .map(|option| Process::start(command(Kind::Wigwag).args([option, "--mqtt-port=0"])))
+        .into();
+    processes.push(Process::start(Command::new(&link).arg("--mqtt-port=0")));
+    for mut process in processes {
+        assert_eq!(process.await_exit().code(), Some(3));
+        assert!(process.said().contains("--mqtt-port"), "{}", process.said());
+    }
+}
+
 /// Ends with success when the broker has taken the message.
 fn publish(port: u16) {
     let mut publisher = publisher(port);
@@ -355,4 +371,26 @@ fn a_broker_may_open_as_many_files_as_it_is_let() {
     let (soft, hard) = (files.next(), files.next());
     assert_eq!(soft, hard);
     assert_ne!(soft, Some("128"));
+}
+
+#[test]
+fn a_reload_whose_log_cannot_be_written_changes_nothing() {
+    let (port, other) = (free_port(), free_port());
+    let text = format!("user root\nlistener {port} 127.0.0.1\n");
+    let broker = Configured::start(Kind::Wigwag, tempdir().expect("a folder"), &text);
+    let more = format!("{text}listener {other} 127.0.0.1\nlog_dest file /nowhere/log\n");
+    broker.write("m.conf", &more);
+    broker.process.signal("HUP");
+    let why = broker
+        .process
+        .await_line("an error", |line| line.contains("Error"));
+    assert!(
+        why.contains("cannot write the log file /nowhere/log: "),
+        "{why}"
+    );
+    (broker.process).await_line("the outcome", |line| {
+        line.ends_with("Everything is as it was.")
+    });
+    assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
 }
