@@ -2,6 +2,8 @@
 //! against a second process and a choice of when the disk is waited for.
 
 use std::fs::{self, File, TryLockError};
+#[cfg(unix)]
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -210,8 +212,12 @@ fn lock(path: &Path) -> Result<Lock, Error> {
 #[cfg(unix)]
 fn close_to_others(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    Ok(())
+    let closed = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    closed.map_err(|error| match error.kind() {
+        // Only the owner may.
+        ErrorKind::PermissionDenied => Error::Io("it belongs to another user".to_owned()),
+        _ => error.into(),
+    })
 }
 
 #[cfg(not(unix))]

@@ -103,13 +103,16 @@ impl Source {
     /// Reads the file. `None` if there is none.
     pub(crate) fn read(&self, clock: &Clock) -> Result<Option<Import>, ImportError> {
         let file = || self.file.clone();
-        if !self.file.is_file() {
-            return Ok(None);
-        }
-        let bytes = fs::read(&self.file).map_err(|source| {
-            let file = file();
-            ImportError::Read { file, source }
-        })?;
+        let bytes = match fs::read(&self.file) {
+            Ok(bytes) => bytes,
+            Err(error) if is_none(&error) => return Ok(None),
+            Err(source) => {
+                return Err(ImportError::Read {
+                    file: file(),
+                    source,
+                });
+            }
+        };
         if bytes.starts_with(SQLITE) {
             return Err(ImportError::Sqlite { file: file() });
         }
@@ -132,6 +135,12 @@ impl Source {
             .position(|said| *said == port && port != 0)?;
         u16::try_from(at).ok()
     }
+}
+
+/// Whether there is no file; a folder of that name is not Mosquitto's. What cannot be seen may be there.
+fn is_none(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, NotFound};
+    matches!(error.kind(), NotFound | IsADirectory)
 }
 
 /// Reads the bytes of a whole file. `listener_at` knows which listener has a port.

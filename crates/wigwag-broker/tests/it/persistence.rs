@@ -286,6 +286,20 @@ async fn a_store_is_not_ours_before_it_has_what_was_taken_over() {
     broker.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_may_be_there_and_cannot_be_read_is_not_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing =
+        Persistence::store(Memory::new()).take_over_mosquitto(folder.path().join("no.db"));
+    start(1, missing).shutdown().await;
+    let file = folder.path().join("mosquitto.db");
+    fs::write(&file, "").expect("written");
+    // Behind something that is no folder.
+    let hidden = Persistence::store(Memory::new()).take_over_mosquitto(file.join("x.db"));
+    let error = try_start(1, hidden, Log::default()).expect_err("it must not start");
+    assert!(error.to_string().contains("cannot read"), "{error}");
+}
+
 /// What a killed process leaves.
 fn copy(memory: &Memory) -> Memory {
     let (mut from, mut to) = (memory.clone(), Memory::new());

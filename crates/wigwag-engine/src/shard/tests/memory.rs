@@ -66,7 +66,10 @@ fn what_an_earlier_run_has_left_is_held_before_anything_happens() {
     // Each shard tells in steps.
     let steps = 2 * 64 * 1024;
     let held = held(&world, 2) as u64;
-    assert!(held > MIB as u64 / 2 && told + steps > held, "{told} of {held}");
+    assert!(
+        held > MIB as u64 / 2 && told + steps > held,
+        "{told} of {held}"
+    );
 }
 
 fn pressures(world: &World) -> Vec<Pressure> {
