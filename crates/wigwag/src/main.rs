@@ -26,11 +26,11 @@ struct Cli {
     command: Command,
 
     /// Log more: -v for debug, -vv for everything (RUST_LOG overrides)
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
     verbose: u8,
 
     /// Log warnings and errors only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 101)]
     quiet: bool,
 }
 
@@ -39,7 +39,11 @@ enum Command {
     /// Start everything: broker, simulated devices and the web UI
     Up(up::Args),
     /// Run the broker
-    #[command(version)]
+    #[command(
+        version,
+        after_help = "With -c, -p, -d, --test-config or --tls-keylog it runs as Mosquitto does: -v logs everything \
+                      then, and -q nothing, whatever the file says."
+    )]
     Broker(broker::Args),
     /// Run a simulated device against any broker
     Device(device::Args),
@@ -60,7 +64,7 @@ enum Command {
 )]
 struct Mosquitto {
     #[command(flatten)]
-    args: broker::Args,
+    args: broker::MosquittoArgs,
 
     /// Log everything, whatever the configuration file says
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -76,7 +80,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let result = if is_named_mosquitto(&arguments) {
         match Mosquitto::try_parse_from(&arguments) {
-            Ok(cli) => broker::run(&cli.args, cli.verbose, cli.quiet, true),
+            Ok(cli) => Ok(broker::run_as_mosquitto(&cli.args, cli.verbose, cli.quiet)),
             Err(error) => return refuse(&error, broker::WRONG_CONFIGURATION),
         }
     } else {
@@ -90,7 +94,7 @@ fn main() -> ExitCode {
         if output::is_closed_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", output::with_causes(error.as_ref()));
         ExitCode::FAILURE
     })
 }
@@ -101,7 +105,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         (!matches!(cli.command, Command::Broker(_))).then(|| logging::init(cli.verbose, cli.quiet));
     match cli.command {
         Command::Up(args) => up::run(&args),
-        Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet, false),
+        Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
         Command::Device(args) => device::run(&args),
         Command::Dashboard(args) => dashboard::run(&args),
         Command::Bench(args) => bench::run(args),

@@ -1,7 +1,7 @@
 //! `wigwag broker`: the broker alone, started in its own way or exactly as Mosquitto is.
 //!
-//! With `-c` or `-p`, or under the name `mosquitto`, everything goes as with Mosquitto: its defaults, its log,
-//! its exit codes. Without, the broker listens on this machine with defaults of its own.
+//! With one of Mosquitto's options, or under the name `mosquitto`, everything goes as with Mosquitto: its defaults,
+//! its log, its exit codes. Without, the broker listens on this machine with defaults of its own.
 
 mod background;
 mod configured;
@@ -22,11 +22,26 @@ pub(crate) const WRONG_CONFIGURATION: u8 = 3;
 /// Ports that Mosquitto takes from its command line.
 const PORTS_MAX: usize = 10;
 
-/// Options of `wigwag broker`.
+/// Options of `wigwag broker`: those of Mosquitto, or its own.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("own")
+    .args(["listen", "mqtt_port", "ws_port"])
+    .multiple(true)
+    .conflicts_with("MosquittoArgs"))]
 pub(crate) struct Args {
+    #[command(flatten)]
+    mosquitto: MosquittoArgs,
+    #[command(flatten)]
+    address: AddressArgs,
+    #[command(flatten)]
+    own: BrokerArgs,
+}
+
+/// Options of Mosquitto's broker.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MosquittoArgs {
     /// Read a configuration file in Mosquitto's form
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["listen", "mqtt_port", "ws_port"])]
+    #[arg(short, long, value_name = "FILE")]
     config_file: Option<PathBuf>,
 
     /// Listen on this port of this machine, unless the file names listeners; may be given ten times
@@ -34,7 +49,6 @@ pub(crate) struct Args {
         short,
         long = "port",
         value_name = "PORT",
-        conflicts_with_all = ["listen", "mqtt_port", "ws_port"],
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     ports: Vec<u16>,
@@ -50,11 +64,6 @@ pub(crate) struct Args {
     /// Write the keys of TLS connections to a file, for Wireshark; who has it can read everything
     #[arg(long, value_name = "FILE")]
     tls_keylog: Option<PathBuf>,
-
-    #[command(flatten)]
-    address: AddressArgs,
-    #[command(flatten)]
-    own: BrokerArgs,
 }
 
 /// How much is logged, if the command line says so.
@@ -65,27 +74,27 @@ pub(crate) enum Volume {
     Nothing,
 }
 
-impl Args {
-    fn is_like_mosquitto(&self, is_named_mosquitto: bool) -> bool {
-        is_named_mosquitto
-            || self.config_file.is_some()
-            || !self.ports.is_empty()
-            || self.test_config
-            || self.daemon
+impl MosquittoArgs {
+    fn are_none(&self) -> bool {
+        self.config_file.is_none()
+            && self.ports.is_empty()
+            && !self.daemon
+            && !self.test_config
+            && self.tls_keylog.is_none()
     }
 }
 
-/// Runs until a signal ends it.
-pub(crate) fn run(
-    args: &Args,
-    verbose: u8,
-    quiet: bool,
-    is_named_mosquitto: bool,
-) -> anyhow::Result<ExitCode> {
-    if !args.is_like_mosquitto(is_named_mosquitto) {
-        let _lines = logging::init(verbose, quiet);
-        return run_alone(args);
+/// Runs until a signal ends it, as Mosquitto if one of its options is there.
+pub(crate) fn run(args: &Args, verbose: u8, quiet: bool) -> anyhow::Result<ExitCode> {
+    if !args.mosquitto.are_none() {
+        return Ok(run_as_mosquitto(&args.mosquitto, verbose, quiet));
     }
+    let _lines = logging::init(verbose, quiet);
+    run_alone(args)
+}
+
+/// The same as Mosquitto does it, with its exit codes.
+pub(crate) fn run_as_mosquitto(args: &MosquittoArgs, verbose: u8, quiet: bool) -> ExitCode {
     let volume = match (quiet, verbose) {
         (true, _) => Volume::Nothing,
         (false, 0) => Volume::AsConfigured,
@@ -93,9 +102,9 @@ pub(crate) fn run(
     };
     if args.ports.len() > PORTS_MAX {
         eprintln!("Error: Only {PORTS_MAX} ports can be specified on the command line.");
-        return Ok(ExitCode::from(WRONG_CONFIGURATION));
+        return ExitCode::from(WRONG_CONFIGURATION);
     }
-    Ok(configured::run(args, volume))
+    configured::run(args, volume)
 }
 
 #[tokio::main(flavor = "current_thread")]
