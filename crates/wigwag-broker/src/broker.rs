@@ -277,7 +277,7 @@ impl Builder {
             bridges: None,
         };
         let access = access
-            .map(|access| access.start(&broker.listeners, running.clone()))
+            .map(|access| access.start(&broker.standing.listeners, running.clone()))
             .transpose()?
             .map(Arc::new);
         broker.access.clone_from(&access);

@@ -184,7 +184,7 @@ impl Broker {
             bridges.apply(config);
         }
         if let Some(access) = access {
-            access.tell_of(config.enable_control_api, self.listeners());
+            access.tell_of(config.enable_control_api, &self.standing().listeners);
         }
         Ok(waits)
     }

@@ -449,7 +449,11 @@ async fn mosquittos_plugin_reads_what_we_have_written() {
 #[tokio::test]
 async fn the_broker_tells_of_its_listeners_and_control_messages_reach_nobody() {
     let folder = TempDir::new().expect("a folder");
-    let broker = start(with_dynsec(&folder.path().join("dynsec.json"))).expect("started");
+    let broker = builder(with_dynsec(&folder.path().join("dynsec.json")))
+        // Two sockets, and one listener all the same.
+        .listener(Listener::websocket(ANY_PORT).everywhere())
+        .start()
+        .expect("started");
     let mut admin = log_in(tcp(&broker), "admin", ADMIN_PASSWORD)
         .await
         .expect("let in");
@@ -461,9 +465,16 @@ async fn the_broker_tells_of_its_listeners_and_control_messages_reach_nobody() {
     let reply = admin.message().await;
     assert_eq!(reply.topic, "$CONTROL/broker/v1/response");
     let text = String::from_utf8(reply.payload).expect("UTF-8");
-    let port = format!("\"port\":{}", tcp(&broker).port());
+    let (first, second) = (
+        tcp(&broker).port(),
+        addr(&broker, Transport::WebSocket).port(),
+    );
+    let listeners = format!(
+        r#""listeners":[{{"port":{first},"protocol":"mqtt","bind-address":"127.0.0.1","tls":false}},{{"port":{second},"protocol":"mqtt+websockets","tls":false}}]"#
+    );
+    let plugins = r#""plugins":[{"name":"dynamic-security","control-endpoints":["$CONTROL/dynamic-security/v1"]}]"#;
     assert!(
-        text.contains(&port) && text.contains("dynamic-security/v1"),
+        text.contains(&listeners) && text.contains(plugins),
         "{text}"
     );
     // Nobody is there, and says so as Mosquitto does.
