@@ -1,6 +1,6 @@
 //! Where log lines are written: the two standard streams, a file, the system log, topics.
 //!
-//! Used by the thread of the log alone. What cannot be written is lost: there is nowhere to say so.
+//! Used by the thread of the log alone.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -72,7 +72,13 @@ impl Destinations {
         }
     }
 
-    pub(super) fn write(&mut self, line: &Line, stamp: &Stamp) {
+    /// False if some should have taken the line and none did.
+    pub(super) fn write(&mut self, line: &Line, stamp: &Stamp) -> bool {
+        let (mut tried, mut taken) = (0, 0);
+        let mut note = |is_taken: bool| {
+            tried += 1;
+            taken += usize::from(is_taken);
+        };
         let text = match self.format {
             LogFormat::Text => format!("{}{}\n", stamp.before(line.at), line.text),
             LogFormat::Json => as_json(line),
@@ -80,25 +86,28 @@ impl Destinations {
         if self.stdout {
             // Line by line, whatever it is connected to.
             let mut stdout = io::stdout().lock();
-            _ = stdout
+            let written = stdout
                 .write_all(text.as_bytes())
                 .and_then(|()| stdout.flush());
+            note(written.is_ok());
         }
         if self.stderr {
-            _ = io::stderr().lock().write_all(text.as_bytes());
+            note(io::stderr().lock().write_all(text.as_bytes()).is_ok());
         }
         if let Some((_, file)) = &mut self.file {
-            _ = file.write_all(text.as_bytes());
+            note(file.write_all(text.as_bytes()).is_ok());
         }
         if let Some(syslog) = &self.syslog {
-            syslog.write(line);
+            note(syslog.write(line));
         }
         // What the delivery of these messages makes is no news.
         if let (Some(publish), Some(topic)) = (&self.topic, topic(line.log_type))
             && let Some(publish) = publish.get()
         {
             publish(topic, text.trim_end().to_owned());
+            note(true);
         }
+        tried == 0 || taken > 0
     }
 
     pub(super) fn flush(&mut self) {
@@ -181,14 +190,11 @@ impl Syslog {
         Ok(Syslog { socket, facility })
     }
 
-    fn write(&self, line: &Line) {
+    fn write(&self, line: &Line) -> bool {
         let datagram = datagram(line, self.facility);
+        let send = || self.socket.send(datagram.as_bytes()).is_ok();
         // Its daemon may have been started anew since.
-        if self.socket.send(datagram.as_bytes()).is_err()
-            && self.socket.connect(Syslog::SOCKET).is_ok()
-        {
-            _ = self.socket.send(datagram.as_bytes());
-        }
+        send() || self.socket.connect(Syslog::SOCKET).is_ok() && send()
     }
 }
 
@@ -201,7 +207,9 @@ impl Syslog {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn write(&self, _: &Line) {}
+    fn write(&self, _: &Line) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ pub(crate) const WAITING_MAX: usize = 8_192;
 /// Their bytes, at most: clients choose what they and their topics are called.
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Places beyond that for what is announced, so that no flood of other lines takes them.
+const ANNOUNCED_MAX: usize = 256;
+
 /// How long to wait for a destination that takes nothing before going on without it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -78,8 +81,6 @@ struct Inner {
     /// The types that are logged, a bit each.
     types: AtomicU16,
     connection_messages: AtomicBool,
-    /// Lines that no destination took.
-    lost: AtomicU64,
     /// Those that were lost behind `tracing`.
     lost_elsewhere: Option<&'static AtomicU64>,
     writer: Option<Writer>,
@@ -96,24 +97,47 @@ struct Writer {
 /// What the writing thread knows of those who log.
 #[derive(Debug, Default)]
 struct Backlog {
-    /// Bytes of the lines that wait.
+    /// Lines that wait.
+    lines: AtomicUsize,
+    /// Their bytes.
     bytes: AtomicUsize,
-    /// Lines for which there was no room and of which the log has not told yet.
+    /// Lines for which there was no room, or that no destination took.
+    lost: AtomicU64,
+    /// Those of which the log has not told yet.
     untold: AtomicU64,
 }
 
+impl Backlog {
+    /// One more; what there was before.
+    fn add(&self, line: &Line) -> (usize, usize) {
+        (
+            self.lines.fetch_add(1, Ordering::Relaxed),
+            self.bytes.fetch_add(line.text.len(), Ordering::Relaxed),
+        )
+    }
+
+    fn count_lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.untold.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.lines.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Writer {
-    /// False if there is no room for the line.
-    fn write(&self, line: Line) -> bool {
-        let bytes = line.text.len();
-        let waiting = self.backlog.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let fits = waiting + bytes <= WAITING_BYTES_MAX;
+    /// Counts the line as lost if there is no room for it.
+    fn write(&self, line: Line, is_announced: bool) {
+        let (lines, bytes) = self.backlog.add(&line);
+        let len = line.text.len();
+        let fits = is_announced || lines < WAITING_MAX && bytes + len <= WAITING_BYTES_MAX;
         let is_sent = fits && self.orders.try_send(Order::Write(line)).is_ok();
         if !is_sent {
-            self.backlog.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.backlog.untold.fetch_add(1, Ordering::Relaxed);
+            self.backlog.remove(len);
+            self.backlog.count_lost();
         }
-        is_sent
     }
 
     /// Waits for room, but not for ever; false if there was none.
@@ -160,7 +184,7 @@ impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log")
             .field("types", &self.0.types)
-            .field("lost", &self.0.lost)
+            .field("lost", &self.lost())
             .finish_non_exhaustive()
     }
 }
@@ -182,7 +206,6 @@ impl Log {
         Log(Arc::new(Inner {
             types: AtomicU16::new(u16::MAX),
             connection_messages: AtomicBool::new(true),
-            lost: AtomicU64::new(0),
             lost_elsewhere,
             writer: None,
             publish: Arc::default(),
@@ -194,7 +217,7 @@ impl Log {
         let stamp = Stamp::new(options)?;
         let publish: Arc<OnceLock<Publish>> = Arc::default();
         let destinations = Destinations::open(options, &publish)?;
-        let (orders, work) = sync_channel(WAITING_MAX);
+        let (orders, work) = sync_channel(WAITING_MAX + ANNOUNCED_MAX);
         let backlog = Arc::<Backlog>::default();
         let shared = Arc::clone(&backlog);
         let thread = thread::Builder::new()
@@ -204,7 +227,6 @@ impl Log {
         Ok(Log(Arc::new(Inner {
             types: AtomicU16::new(mask(options)),
             connection_messages: AtomicBool::new(options.connection_messages),
-            lost: AtomicU64::new(0),
             lost_elsewhere: None,
             writer: Some(Writer {
                 orders,
@@ -279,6 +301,16 @@ impl Log {
 
     /// Logs a line, if its type is logged.
     pub fn write(&self, log_type: LogType, text: impl fmt::Display) {
+        self.add(log_type, text, false);
+    }
+
+    /// Logs a line of the process itself, such as its start and its end: there is room for it even when so many
+    /// lines wait that others are lost.
+    pub fn announce(&self, log_type: LogType, text: impl fmt::Display) {
+        self.add(log_type, text, true);
+    }
+
+    fn add(&self, log_type: LogType, text: impl fmt::Display, is_announced: bool) {
         if !self.wants(log_type) {
             return;
         }
@@ -291,16 +323,14 @@ impl Log {
             log_type,
             text,
         };
-        if !writer.write(line) {
-            self.0.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        writer.write(line, is_announced);
     }
 
     /// Lines that no destination took, since the log was opened.
     pub fn lost(&self) -> u64 {
-        let elsewhere = self.0.lost_elsewhere;
-        let elsewhere = elsewhere.map_or(0, |lost| lost.load(Ordering::Relaxed));
-        self.0.lost.load(Ordering::Relaxed) + elsewhere
+        let here = self.0.writer.as_ref().map(|writer| &writer.backlog.lost);
+        let counts = here.into_iter().chain(self.0.lost_elsewhere);
+        counts.map(|lost| lost.load(Ordering::Relaxed)).sum()
     }
 
     /// Waits until all lines so far have been written, or some seconds if a destination takes none.
@@ -345,9 +375,11 @@ fn write_all(
     while let Ok(order) = work.recv() {
         match order {
             Order::Write(line) => {
-                destinations.write(&line, &stamp);
-                backlog.bytes.fetch_sub(line.text.len(), Ordering::Relaxed);
-                if let Some(losses) = losses(backlog) {
+                let is_taken = destinations.write(&line, &stamp);
+                backlog.remove(line.text.len());
+                if !is_taken {
+                    backlog.count_lost();
+                } else if let Some(losses) = losses(backlog) {
                     destinations.write(&losses, &stamp);
                 }
             }
@@ -363,7 +395,7 @@ fn write_all(
     destinations.flush();
 }
 
-/// How many lines there was no room for since this was asked last, for the log.
+/// How many lines were lost since this was asked last, for the log.
 fn losses(backlog: &Backlog) -> Option<Line> {
     let lost = backlog.untold.swap(0, Ordering::Relaxed);
     (lost > 0).then(|| Line {
@@ -449,6 +481,22 @@ mod tests {
         }
     }
 
+    /// A log whose lines wait in the channel.
+    fn nobody_writes(orders: SyncSender<Order>) -> Log {
+        Log(Arc::new(Inner {
+            types: AtomicU16::new(u16::MAX),
+            connection_messages: AtomicBool::new(true),
+            lost_elsewhere: None,
+            writer: Some(Writer {
+                orders,
+                backlog: Arc::default(),
+                thread: Mutex::default(),
+                patience: Duration::from_millis(1),
+            }),
+            publish: Arc::default(),
+        }))
+    }
+
     #[test]
     fn only_the_chosen_types_are_written() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -518,19 +566,7 @@ mod tests {
     #[test]
     fn a_destination_that_takes_nothing_does_not_keep_the_program_from_ending() {
         let (orders, _nobody_reads) = sync_channel(2);
-        let log = Log(Arc::new(Inner {
-            types: AtomicU16::new(u16::MAX),
-            connection_messages: AtomicBool::new(true),
-            lost: AtomicU64::new(0),
-            lost_elsewhere: None,
-            writer: Some(Writer {
-                orders,
-                backlog: Arc::default(),
-                thread: Mutex::default(),
-                patience: Duration::from_millis(1),
-            }),
-            publish: Arc::default(),
-        }));
+        let log = nobody_writes(orders);
         for line in 0..3 {
             log.write(LogType::Notice, line);
         }
@@ -541,6 +577,48 @@ mod tests {
         let refused = log.reload(&to_file(&dir.path().join("log")));
         assert!(matches!(refused, Err(LogError::Stuck)));
         drop(log);
+    }
+
+    #[test]
+    fn what_is_announced_is_not_lost_in_a_flood() {
+        let (orders, waiting) = sync_channel(WAITING_MAX + ANNOUNCED_MAX);
+        let log = nobody_writes(orders);
+        for line in 0..=WAITING_MAX {
+            log.write(LogType::Debug, line);
+        }
+        log.write(LogType::Notice, "x".repeat(WAITING_BYTES_MAX));
+        assert_eq!(log.lost(), 2);
+        log.announce(LogType::Information, "terminating");
+        assert_eq!(log.lost(), 2);
+        let lines: Vec<String> = waiting
+            .try_iter()
+            .filter_map(|order| match order {
+                Order::Write(line) => Some(line.text),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(lines.len(), WAITING_MAX + 1);
+        assert_eq!(lines.last().map(String::as_str), Some("terminating"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_full_disk_does_not_take_is_counted_and_told_of_later() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (link, file) = (dir.path().join("link"), dir.path().join("log"));
+        std::os::unix::fs::symlink("/dev/full", &link).expect("linked");
+        let log = Log::open(&to_file(&link)).expect("opened");
+        log.write(LogType::Notice, "one");
+        log.write(LogType::Notice, "two");
+        log.flush();
+        assert_eq!(log.lost(), 2);
+        log.reload(&to_file(&file)).expect("reloaded");
+        log.write(LogType::Notice, "three");
+        log.flush();
+        let written = fs::read_to_string(&file).expect("read");
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].contains(" 2 log lines were lost"), "{lines:?}");
     }
 
     #[test]

@@ -128,19 +128,19 @@ fn read(file: Option<&Path>, volume: Volume) -> Result<Reading, Failure> {
 
 fn greet(log: &Log, args: &MosquittoArgs, remarks: &[Remark], warning: Option<&str>) {
     if let Some(warning) = warning {
-        log.write(LogType::Warning, warning);
+        log.announce(LogType::Warning, warning);
     }
     let version = env!("CARGO_PKG_VERSION");
-    log.write(
+    log.announce(
         LogType::Information,
         format_args!("wigwag version {version} starting"),
     );
     match &args.config_file {
-        Some(file) => log.write(
+        Some(file) => log.announce(
             LogType::Information,
             format_args!("Config loaded from {}.", file.display()),
         ),
-        None => log.write(LogType::Information, "Using default config."),
+        None => log.announce(LogType::Information, "Using default config."),
     }
     write_remarks(log, remarks);
 }
@@ -152,7 +152,7 @@ fn write_remarks(log: &Log, remarks: &[Remark]) {
             Weight::Notice => LogType::Notice,
             Weight::Warning => LogType::Warning,
         };
-        log.write(log_type, remark);
+        log.announce(log_type, remark);
     }
 }
 
@@ -171,23 +171,23 @@ async fn serve(
             "Create a configuration file which defines a listener to allow remote access.",
         ];
         says.iter()
-            .for_each(|line| log.write(LogType::Warning, line));
+            .for_each(|line| log.announce(LogType::Warning, line));
     } else if !args.ports.is_empty() {
         let text = "Warning: The ports of the command line are ignored: the configuration names listeners.";
-        log.write(LogType::Warning, text);
+        log.announce(LogType::Warning, text);
     }
     let mut builder = Broker::builder()
         .log(log.clone())
         .config(config, &args.ports);
     if let Some(file) = &args.tls_keylog {
-        log.write(LogType::Warning, "Warning: TLS keys are written to a file.");
+        log.announce(LogType::Warning, "Warning: TLS keys are written to a file.");
         builder = builder.dangerous_tls_key_log(file);
     }
     let mut broker = builder
         .start()
         .map_err(|error| Failure::other(format!("Error: {}.", with_causes(&error))))?;
     let version = env!("CARGO_PKG_VERSION");
-    log.write(
+    log.announce(
         LogType::Information,
         format_args!("wigwag version {version} running"),
     );
@@ -202,14 +202,14 @@ async fn serve(
             }
             Event::RotateLog => log.reopen(),
             Event::Save if broker.save() => {}
-            Event::Save => log.write(
+            Event::Save => log.announce(
                 LogType::Warning,
                 "Warning: SIGUSR1 is ignored: 'persistence' is off, so there is nothing to be saved.",
             ),
             Event::Print => crate::output::text(&broker.subscription_tree()),
         }
     }
-    log.write(
+    log.announce(
         LogType::Information,
         format_args!("wigwag version {version} terminating"),
     );
@@ -221,18 +221,23 @@ async fn serve(
 fn tell_supervisor(log: &Log, notice: Notice) {
     if let Err(error) = supervisor::notify(notice) {
         let text = format_args!("Warning: Cannot tell the supervisor {notice:?}: {error}.");
-        log.write(LogType::Warning, text);
+        log.announce(LogType::Warning, text);
     }
 }
 
 /// Reads the configuration again. If anything is wrong with it, everything stays as it was.
+<<<<<<< ours
 fn reload(broker: &mut Broker, args: &MosquittoArgs, volume: Volume, log: &Log) {
     log.write(LogType::Information, "Reloading config.");
+=======
+fn reload(broker: &mut Broker, args: &Args, volume: Volume, log: &Log) {
+    log.announce(LogType::Information, "Reloading config.");
+>>>>>>> theirs
     let failed = |text: &str| {
         for line in text.lines() {
-            log.write(LogType::Error, line);
+            log.announce(LogType::Error, line);
         }
-        log.write(
+        log.announce(
             LogType::Error,
             "Error: The configuration was not reloaded. Everything is as it was.",
         );
@@ -251,12 +256,12 @@ fn reload(broker: &mut Broker, args: &MosquittoArgs, volume: Volume, log: &Log) 
     };
     for option in waiting {
         let text = format_args!("Warning: '{option}' has changed, which takes a restart.");
-        log.write(LogType::Warning, text);
+        log.announce(LogType::Warning, text);
     }
     // The log last: what goes wrong before has to be read.
     if let Err(error) = next_log() {
         let text = format_args!("Error: The log goes on as it was: {error}.");
-        log.write(LogType::Error, text);
+        log.announce(LogType::Error, text);
     }
     broker.follow_log();
     write_remarks(log, &remarks);
