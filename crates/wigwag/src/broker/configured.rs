@@ -226,13 +226,8 @@ fn tell_supervisor(log: &Log, notice: Notice) {
 }
 
 /// Reads the configuration again. If anything is wrong with it, everything stays as it was.
-<<<<<<< ours
 fn reload(broker: &mut Broker, args: &MosquittoArgs, volume: Volume, log: &Log) {
-    log.write(LogType::Information, "Reloading config.");
-=======
-fn reload(broker: &mut Broker, args: &Args, volume: Volume, log: &Log) {
     log.announce(LogType::Information, "Reloading config.");
->>>>>>> theirs
     let failed = |text: &str| {
         for line in text.lines() {
             log.announce(LogType::Error, line);
