@@ -417,7 +417,7 @@ static SECTIONS: &[Section] = &[
                 "Bytes of the QoS 2 messages that it has sent and not released, where they are routed with PUBREL: where the \
                  broker stands in for Mosquitto. At the limit a further one is refused with `0x97`; the connection of a client of MQTT 3.x, \
                  which would not be told, is closed.",
-                "PUBREC; `wigwag_connections_closed`",
+                "`wigwag_unreleased_messages`; PUBREC",
             ),
         ],
     },

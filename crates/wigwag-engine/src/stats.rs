@@ -320,6 +320,7 @@ impl Waiting {
     pub(crate) fn add(&mut self, other: &Waiting) {
         self.queued += other.queued;
         self.in_flight += other.in_flight;
+        self.unreleased += other.unreleased;
         self.bytes += other.bytes;
         self.payload_bytes += other.payload_bytes;
     }
@@ -342,7 +343,13 @@ mod tests {
         one.publish_sent(Qos::AtLeastOnce, 20, 7);
         one.closed(&CloseReason::TakenOver);
         one.connack(ReasonCode::Success);
-        one.waiting.queued = 3;
+        one.waiting = Waiting {
+            queued: 3,
+            in_flight: 4,
+            unreleased: 5,
+            bytes: 6,
+            payload_bytes: 7,
+        };
         one.sessions = 2;
         let mut sum = Stats::default();
         sum.add(&one);
@@ -353,6 +360,13 @@ mod tests {
         assert_eq!((sum.bytes_sent, sum.payload_bytes_sent), (40, 14));
         assert_eq!(sum.closed.iter().sum::<u64>(), 2);
         assert_eq!(sum.connacks.get(&ReasonCode::Success), Some(&2));
-        assert_eq!((sum.waiting.queued, sum.sessions), (6, 4));
+        let twice = Waiting {
+            queued: 6,
+            in_flight: 8,
+            unreleased: 10,
+            bytes: 12,
+            payload_bytes: 14,
+        };
+        assert_eq!((sum.waiting, sum.sessions), (twice, 4));
     }
 }

@@ -331,8 +331,14 @@ pub const FAMILIES: &[Family] = &[
         |scrape| one(scrape.reading.stats.waiting.in_flight),
     ),
     gauge(
+        "wigwag_unreleased_messages",
+        "Messages of QoS 2 that wait for their publishers to release them",
+        &[],
+        |scrape| one(scrape.reading.stats.waiting.unreleased),
+    ),
+    gauge(
         "wigwag_queue_bytes",
-        "Bytes of messages that wait or are in flight: topics, properties and payloads",
+        "Bytes of messages that wait, in flight or for release: topics, properties and payloads",
         &[],
         |scrape| one(scrape.reading.stats.waiting.bytes),
     ),

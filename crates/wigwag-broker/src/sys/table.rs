@@ -101,8 +101,11 @@ pub static ROWS: [Row; 24] = [
     ),
     row(
         "$SYS/broker/messages/stored",
-        "messages that are retained, queued or in flight; one that waits for two sessions counts twice",
-        |reading| reading.node.retained + reading.stats.waiting.queued + reading.stats.waiting.in_flight,
+        "messages that are retained, queued, in flight or not released; one that waits for two sessions counts twice",
+        |reading| {
+            let waiting = &reading.stats.waiting;
+            reading.node.retained + waiting.queued + waiting.in_flight + waiting.unreleased
+        },
     )
     .alias("$SYS/broker/store/messages/count"),
     row(
