@@ -93,8 +93,11 @@ pub(crate) trait Desk: Send + Sync {
     /// The policy of a shard; without one everything is allowed.
     fn policy(&self, shard: ShardId) -> Option<Box<dyn Policy>>;
 
-    /// A client wants to be let in: answer with [`Order::Verdict`].
-    fn authenticate(&self, orders: &Orders, request: AuthRequest);
+    /// A client wants to be let in. What is not known at once is answered with [`Order::Verdict`].
+    ///
+    /// A verdict that names the user for the first time has to be given at once: until then the client is
+    /// nobody's, and the wish to disconnect that user would pass it by.
+    fn authenticate(&self, orders: &Orders, request: AuthRequest) -> Option<Verdict>;
 
     /// A message of a topic that the settings claim.
     fn handle_claimed(&self, orders: &Orders, claimed: Claimed);
@@ -109,9 +112,8 @@ impl Desk for OpenDesk {
         None
     }
 
-    fn authenticate(&self, orders: &Orders, request: AuthRequest) {
-        let verdict = Verdict::Refuse(ReasonCode::NotAuthorized);
-        orders.answer(Order::Verdict(request.connection, verdict));
+    fn authenticate(&self, _: &Orders, _: AuthRequest) -> Option<Verdict> {
+        Some(Verdict::Refuse(ReasonCode::NotAuthorized))
     }
 
     fn handle_claimed(&self, _: &Orders, _: Claimed) {}

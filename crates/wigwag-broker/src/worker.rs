@@ -256,12 +256,16 @@ impl Worker {
     }
 
     /// Hands out what the engine does not decide itself.
-    fn hand_out(&self) {
+    fn hand_out(&self, now: Time) {
         let orders = Orders::new(&self.mailboxes, self.id);
-        while let Some(request) = self.shard.borrow_mut().poll_auth_request() {
-            self.desk.authenticate(&orders, request);
+        let mut shard = self.shard.borrow_mut();
+        while let Some(request) = shard.poll_auth_request() {
+            let connection = request.connection;
+            if let Some(verdict) = self.desk.authenticate(&orders, request) {
+                shard.handle_verdict(now, connection, verdict);
+            }
         }
-        while let Some(claimed) = self.shard.borrow_mut().poll_claimed() {
+        while let Some(claimed) = shard.poll_claimed() {
             self.desk.handle_claimed(&orders, claimed);
         }
     }
@@ -269,7 +273,7 @@ impl Worker {
     /// Writes what this turn has brought to everybody, here and in other shards.
     fn end_turn(&self) {
         let now = self.now();
-        self.hand_out();
+        self.hand_out(now);
         // Mail before acknowledgements: a publisher that has one may be on another shard with its next
         // message before this one has left.
         self.post(self.stopwatch.since().unwrap_or(now));

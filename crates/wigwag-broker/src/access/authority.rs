@@ -69,13 +69,14 @@ impl Desk for AuthorityDesk {
         Some(self.0.policy())
     }
 
-    fn authenticate(&self, orders: &Orders, request: AuthRequest) {
+    fn authenticate(&self, orders: &Orders, request: AuthRequest) -> Option<Verdict> {
         let reply = Reply {
             orders: orders.clone(),
             connection: request.connection,
             verdict: Verdict::Refuse(ReasonCode::NotAuthorized),
         };
         self.0.authenticate(request, reply);
+        None
     }
 
     /// Nothing is claimed for an authority.

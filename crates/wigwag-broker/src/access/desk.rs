@@ -292,7 +292,7 @@ impl Desk for AccessDesk {
         Some(Box::new(ShardPolicy::new(&self.shared)))
     }
 
-    fn authenticate(&self, orders: &Orders, request: AuthRequest) {
+    fn authenticate(&self, orders: &Orders, request: AuthRequest) -> Option<Verdict> {
         let AuthRequest {
             connection,
             identity,
@@ -308,7 +308,10 @@ impl Desk for AccessDesk {
                 password,
                 method: None,
                 ..
-            } => return self.decide(identity, is_certified, password, reply),
+            } => {
+                self.decide(identity, is_certified, password, reply);
+                return None;
+            }
             AuthStep::Connect {
                 is_certified, data, ..
             } => scram::begin(&self.shared, &identity, is_certified, data.as_deref()),
@@ -320,9 +323,12 @@ impl Desk for AccessDesk {
             }
         };
         match step {
-            Ok(verdict) => reply(verdict),
-            Err(Refusal::Message) => reply(Verdict::Refuse(ReasonCode::ProtocolError)),
-            Err(Refusal::Proof) => self.pool.refuse_late(&identity, reply),
+            Ok(verdict) => Some(verdict),
+            Err(Refusal::Message) => Some(Verdict::Refuse(ReasonCode::ProtocolError)),
+            Err(Refusal::Proof) => {
+                self.pool.refuse_late(&identity, reply);
+                None
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::io::{DuplexStream, duplex};
 use wigwag_client::{
     Backoff, BuildError, Builder, Client, Limits, RefusalPolicy, SessionLossPolicy, Version,
 };
-use wigwag_engine::auth::{Answer, Attempt, AuthRequest};
+use wigwag_engine::auth::{Answer, Attempt, AuthRequest, Verdict};
 use wigwag_engine::policy::{AllowAll, Identity, Policy};
 use wigwag_engine::proto::{TopicFilter, TopicName};
 use wigwag_engine::{Claimed, ListenerSettings, ShardId};
@@ -170,8 +170,8 @@ impl Desk for BridgesDesk {
         Some(Box::new(TrustBridges(others)))
     }
 
-    fn authenticate(&self, orders: &Orders, request: AuthRequest) {
-        self.others.authenticate(orders, request);
+    fn authenticate(&self, orders: &Orders, request: AuthRequest) -> Option<Verdict> {
+        self.others.authenticate(orders, request)
     }
 
     fn handle_claimed(&self, orders: &Orders, claimed: Claimed) {
