@@ -467,7 +467,7 @@ static SECTIONS: &[Section] = &[
         what: "",
         rows: &[
             fixed(
-                "HTTP connections of a listener",
+                "HTTP connections of a `metrics_listener`, and of all with `http_api` together",
                 count(http::CONNECTIONS_MAX),
                 "Further ones wait to be accepted.",
                 "",
