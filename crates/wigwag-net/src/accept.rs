@@ -83,7 +83,11 @@ pub fn listen_on(addr: SocketAddr, interface: Option<&str>) -> io::Result<TcpLis
     socket.set_reuse_address(true)?;
     if let Some(interface) = interface {
         #[cfg(target_os = "linux")]
-        socket.bind_device(Some(interface.as_bytes()))?;
+        socket
+            .bind_device(Some(interface.as_bytes()))
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("interface '{interface}': {error}"))
+            })?;
         #[cfg(not(target_os = "linux"))]
         return Err(io::Error::new(io::ErrorKind::Unsupported, interface));
     }

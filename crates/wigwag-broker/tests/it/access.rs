@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -485,6 +486,46 @@ async fn the_broker_tells_of_its_listeners_and_control_messages_reach_nobody() {
     assert_eq!(reply.topic, "$CONTROL/nobody/v1/response");
     assert_eq!(reply.payload, br#"{"error": "endpoint not available"}"#);
     admin.ping().await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_user_is_shown_with_where_it_is_connected_from() {
+    let folder = TempDir::new().expect("a folder");
+    let broker = start(with_dynsec(&folder.path().join("dynsec.json"))).expect("started");
+    let mut admin = log_in(tcp(&broker), "admin", ADMIN_PASSWORD)
+        .await
+        .expect("let in");
+    admin.subscribe("$CONTROL/#", Qos::AtLeastOnce).await;
+    let second = |client_id| {
+        let login = Login {
+            client_id,
+            user_name: Some("admin"),
+            password: Some(ADMIN_PASSWORD),
+        };
+        Client::try_connect(tcp(&broker), Version::V5, login)
+    };
+    let request = br#"{"commands":[{"command":"getClient","username":"admin"}]}"#;
+    let mut connections = async || {
+        admin
+            .publish("$CONTROL/dynamic-security/v1", request, Qos::AtLeastOnce)
+            .await;
+        let reply = admin.message().await;
+        assert_eq!(reply.topic, "$CONTROL/dynamic-security/v1/response");
+        let text = String::from_utf8(reply.payload).expect("UTF-8");
+        assert!(text.contains("\"connections\":["), "{text}");
+        text.matches(r#"{"address":"127.0.0.1"}"#).count()
+    };
+    assert_eq!(connections().await, 1);
+    let other = second("another").await.expect("let in");
+    assert_eq!(connections().await, 2);
+    drop(other);
+    // The broker has to hear of the end first.
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while connections().await != 1 {}
+    })
+    .await
+    .expect("in time");
     broker.shutdown().await;
 }
 

@@ -2,8 +2,10 @@
 //! protocol, bounds, and what a reload changes.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use rcgen::{
@@ -15,7 +17,7 @@ use tempfile::{TempDir, tempdir};
 use wigwag_client::{Outcome, Publish, Qos, Tls};
 
 use crate::broker::{Kind, free_port};
-use crate::configured::{Configured, write};
+use crate::configured::{Configured, command, write};
 use crate::our_client;
 use crate::process::{BOUND, Process};
 use crate::tools;
@@ -25,6 +27,7 @@ against_both_brokers!(
     a_client_certificate_is_a_user_name,
     a_client_without_a_certificate_is_refused,
     connections_are_bounded,
+    a_unix_socket_is_for_the_group,
     a_renewed_certificate_is_shown_after_a_reload,
 );
 
@@ -209,6 +212,33 @@ fn a_socket_goes_with_its_broker() {
     assert!(!socket.exists());
 }
 
+/// Whatever the umask says of files.
+fn a_unix_socket_is_for_the_group(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let text = configuration(&folder, "listener 0 DIR/socket\n");
+    let broker = Configured::start(kind, folder, &text);
+    let socket = broker.folder.path().join("socket");
+    assert_eq!(socket.metadata().unwrap().mode() & 0o777, 0o770);
+    let said = broker.process.said();
+    let line = format!("Opening unix listen socket on path {}.", socket.display());
+    assert!(said.contains(&line), "{said}");
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("m.conf");
+    let listener = format!("listener {}\nbind_interface none7\n", free_port());
+    write(&file, &configuration(&folder, &listener));
+    let mut process = Process::start(command(Kind::Wigwag).arg("-c").arg(&file));
+    assert_eq!(process.await_exit().code(), Some(1));
+    assert!(
+        process.said().contains("interface 'none7'"),
+        "{}",
+        process.said()
+    );
+}
+
 fn a_client_certificate_is_a_user_name(kind: Kind) {
     let folder = tempdir().unwrap();
     let ca = Authority::new(folder.path());
@@ -304,6 +334,93 @@ fn connections_are_bounded(kind: Kind) {
     }
 }
 
+/// Those of many that come at once who get in by a port.
+fn crowd(port: u16, count: u8) -> Vec<TcpStream> {
+    let comers: Vec<_> = (b'a'..b'a' + count)
+        .map(|letter| {
+            thread::spawn(move || {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                stream.set_read_timeout(Some(BOUND)).unwrap();
+                let client_id = format!("{port:05}{}", char::from(letter));
+                let head = b"\x10\x12\0\x04MQTT\x04\x02\0\x3c\0\x06";
+                let mut answer = [0; 4];
+                // One that is turned away may notice that as it writes.
+                let got = stream
+                    .write_all(&[head, client_id.as_bytes()].concat())
+                    .and_then(|()| stream.read_exact(&mut answer));
+                (got.is_ok() && answer == [0x20, 2, 0, 0]).then_some(stream)
+            })
+        })
+        .collect();
+    let comers = comers.into_iter();
+    comers.filter_map(|comer| comer.join().unwrap()).collect()
+}
+
+#[test]
+fn no_more_than_may_get_in_at_once() {
+    let (one, other) = (free_port(), free_port());
+    let folder = tempdir().unwrap();
+    let listeners = format!(
+        "global_max_connections 7\nlistener {one} 127.0.0.1\nmax_connections 4\nlistener {other} 127.0.0.1\n"
+    );
+    let text = configuration(&folder, &listeners);
+    let _broker = Configured::start(Kind::Wigwag, folder, &text);
+    let mut inside = crowd(one, 20);
+    let others = crowd(other, 20);
+    assert_eq!((inside.len(), others.len()), (4, 3));
+    // A place that is given up is there for exactly one.
+    inside.pop();
+    let deadline = Instant::now() + BOUND;
+    let mut followers = crowd(one, 10);
+    while followers.is_empty() {
+        assert!(Instant::now() < deadline, "the place stays taken");
+        followers = crowd(one, 10);
+    }
+    assert_eq!(followers.len(), 1);
+}
+
+#[test]
+fn a_reload_opens_and_closes_listeners() {
+    let [stays, goes, comes] = [(); 3].map(|()| free_port());
+    let folder = tempdir().unwrap();
+    let text = configuration(&folder, &format!("listener {stays} 127.0.0.1\n"));
+    let before = format!("{text}listener {goes} 127.0.0.1\n");
+    let broker = Configured::start(Kind::Wigwag, folder, &before);
+    let subscriber = |port: u16| {
+        let port = port.to_string();
+        let way = [
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-V",
+            "5",
+            "-d",
+            "-t",
+            "a",
+            "-C",
+            "1",
+        ];
+        let subscriber = client("mosquitto_sub", &way);
+        subscriber.await_line("that it is subscribed", |line| {
+            line.starts_with("Subscribed")
+        });
+        subscriber
+    };
+    let mut keeps = subscriber(stays);
+    let loses = subscriber(goes);
+    let after = format!("{text}listener {comes} 127.0.0.1\n");
+    broker.write("m.conf", &after);
+    broker.process.signal("HUP");
+    loses.await_line("why it has to go", |line| {
+        line == "Received DISCONNECT (152)"
+    });
+    assert!(TcpStream::connect(("127.0.0.1", goes)).is_err());
+    let way = ["-h", "127.0.0.1", "-p", &comes.to_string()].map(str::to_owned);
+    assert!(publishes(&way, "a"), "{}", broker.process.said());
+    assert!(keeps.await_exit().success());
+}
+
 fn a_renewed_certificate_is_shown_after_a_reload(kind: Kind) {
     let (broker, port, _) = start_with_tls(kind, "");
     // A connection that is there stays.
@@ -342,8 +459,11 @@ fn a_reload_that_fails_leaves_everything_as_it_was() {
     };
     broker.write("m.conf", &format!("{text}nonsense\n"));
     failed("Unknown configuration variable 'nonsense'");
-    broker.write("m.conf", &text.replace(&port.to_string(), "1"));
-    failed("not currently possible to add/remove listeners");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = taken.local_addr().unwrap();
+    let more = format!("{text}listener {} 127.0.0.1\n", place.port());
+    broker.write("m.conf", &more);
+    failed(&format!("cannot listen on {place}: Address already in use"));
     broker.write("m.conf", &text);
     broker.write("server.key", "nothing");
     failed("server.crt");

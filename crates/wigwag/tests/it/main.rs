@@ -57,6 +57,7 @@ mod persistence;
 mod restarts;
 mod scram;
 mod security;
+mod signals;
 mod stalled_log;
 mod take_over;
 mod tutorials;

@@ -1,0 +1,68 @@
+//! What signals do to the real process, and what they do not do to it.
+
+use std::fs;
+use std::net::TcpStream;
+
+use tempfile::tempdir;
+
+use crate::broker::{Kind, free_port};
+use crate::configuration::await_until;
+use crate::configured::{Configured, write};
+
+against_both_brokers!(a_log_file_that_was_moved_is_opened_anew);
+
+fn a_log_file_that_was_moved_is_opened_anew(kind: Kind) {
+    let folder = tempdir().unwrap();
+    let port = free_port();
+    let (log, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+    let text = format!(
+        "user root\nallow_anonymous true\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_dest file {}\n",
+        log.display()
+    );
+    let broker = Configured::start(kind, folder, &text);
+    // With Debian's Mosquitto, logrotate sends the first; newer ones take the second too.
+    let signals = match kind {
+        Kind::Wigwag => &["HUP", "RTMIN"][..],
+        Kind::Mosquitto => &["HUP"],
+    };
+    for signal in signals {
+        fs::rename(&log, &moved).unwrap();
+        broker.process.signal(signal);
+        await_until("the log is there again", || log.exists());
+        let connect = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        assert!(connect(), "{signal}");
+        await_until("a line of the new log", || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains("New connection"))
+        });
+    }
+}
+
+#[test]
+fn no_signal_but_those_that_end_it_ends_the_broker() {
+    let folder = tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let port = free_port();
+    let text = format!(
+        "user root\nlistener {port} 127.0.0.1\npid_file {}\n",
+        pid_file.display()
+    );
+    let mut broker = Configured::start(Kind::Wigwag, folder, &text);
+    broker.process.signal("PIPE");
+    broker.process.signal("USR1");
+    broker.process.await_line("why nothing is saved", |line| {
+        line.contains("SIGUSR1 is ignored: 'persistence' is off")
+    });
+    broker.process.signal("USR2");
+    // A file that is wrong is no reason to end either.
+    write(&broker.folder.path().join("m.conf"), "nonsense\n");
+    broker.process.signal("HUP");
+    broker.process.await_line("that all is as it was", |line| {
+        line.ends_with("Everything is as it was.")
+    });
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+    for signal in ["TERM", "INT", "TERM"] {
+        broker.process.signal(signal);
+    }
+    assert!(broker.process.await_exit().success());
+    assert!(!pid_file.exists());
+}
