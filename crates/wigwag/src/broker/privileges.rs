@@ -3,11 +3,18 @@
 use std::ffi::CString;
 use std::str::FromStr;
 
+use nix::libc::mode_t;
+use nix::sys::stat::{Mode, umask};
+#[cfg(not(target_vendor = "apple"))]
+use nix::unistd::setgroups;
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setuid};
 
 /// Whom Mosquitto becomes when nobody says whom.
 const DEFAULT_USER: &str = "mosquitto";
 const FALLBACK_USER: &str = "nobody";
+
+/// The umask of the environment, in octal.
+const UMASK: &str = "UMASK_SET";
 
 /// Why the broker is still root.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +23,8 @@ pub(super) enum PrivilegeError {
     UnknownUser(String),
     #[error("{name} not a valid ID '{value}'")]
     Id { name: &'static str, value: String },
+    #[error("Invalid '{UMASK}' value ({0}) in the environment. Allowed: octal, 0 to 777.")]
+    Umask(String),
     #[error("Unable to drop privileges to '{user}': {reason}.")]
     System { user: String, reason: &'static str },
 }
@@ -69,6 +78,22 @@ fn parse_id(name: &'static str, value: Option<String>) -> Result<Option<u32>, Pr
     }
 }
 
+/// What others may not do with files that are made from here on, if the environment says so.
+pub(super) fn set_umask() -> Result<(), PrivilegeError> {
+    let Ok(value) = std::env::var(UMASK) else {
+        return Ok(());
+    };
+    umask(parse_umask(&value)?);
+    Ok(())
+}
+
+fn parse_umask(value: &str) -> Result<Mode, PrivilegeError> {
+    let bits = mode_t::from_str_radix(value, 8).ok();
+    bits.filter(|&bits| bits <= 0o777)
+        .and_then(Mode::from_bits)
+        .ok_or_else(|| PrivilegeError::Umask(value.to_owned()))
+}
+
 /// Becomes somebody else, if root has started the process. Call it before there are threads. Answers with
 /// a warning if the process is as powerful as before.
 pub(super) fn drop_privileges(user: Option<&str>) -> Result<Option<String>, PrivilegeError> {
@@ -115,7 +140,11 @@ fn become_ids(uid: Option<u32>, gid: Option<u32>) -> Result<(), PrivilegeError> 
             reason: error.desc(),
         }
     };
-    // The group first: afterwards nobody has the right to.
+    // Groups first: afterwards nobody has the right to. Those of whoever has started the process are not its own.
+    #[cfg(not(target_vendor = "apple"))]
+    if let Some(id) = uid.or(gid) {
+        setgroups(&[]).map_err(failed(id))?;
+    }
     if let Some(gid) = gid {
         setgid(Gid::from_raw(gid)).map_err(failed(gid))?;
     }
@@ -147,6 +176,14 @@ mod tests {
         assert_eq!(ids(Some("0"), None), Ok(none));
         for wrong in ["-1", "x", "", "4294967295"] {
             assert!(ids(Some(wrong), None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_umask_is_octal() {
+        assert_eq!(parse_umask("0027"), Ok(Mode::from_bits_retain(0o027)));
+        for wrong in ["", "8", "1000", "-1", "0o27"] {
+            assert!(parse_umask(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -340,6 +341,29 @@ fn a_daemon_says_who_it_is_and_ends_with_its_file() {
     assert!(!pid_file.exists());
 }
 
+#[test]
+fn the_umask_of_the_environment_holds_for_its_files() {
+    let folder = tempdir().unwrap();
+    let (file, pid_file) = (folder.path().join("m.conf"), folder.path().join("pid"));
+    let text = format!(
+        "listener {} 127.0.0.1\nuser root\npid_file {}\n",
+        free_port(),
+        pid_file.display()
+    );
+    write(&file, &text);
+    let mut command = command(Kind::Wigwag);
+    command.arg("-c").arg(&file);
+    let broker = Process::start(command.env("UMASK_SET", "0137"));
+    broker.await_line("that it runs", |line| line.ends_with(" running"));
+    let mode = pid_file.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    drop(broker);
+    let mut wrong = Process::start(command.env("UMASK_SET", "0999"));
+    assert_eq!(wrong.await_exit().code(), Some(3));
+    let said = wrong.said();
+    assert!(said.contains("Invalid 'UMASK_SET' value (0999)"), "{said}");
+}
+
 fn signal(name: &str, pid: &str) -> bool {
     let mut command = Command::new("kill");
     let mut process = Process::start(command.args([name, pid]));
@@ -393,4 +417,29 @@ fn a_reload_whose_log_cannot_be_written_changes_nothing() {
     });
     assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+}
+
+/// Only root has something to give up.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_root_becomes_by_numbers_is_in_no_group_of_roots() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let broker = Process::start(
+        tools::system("setpriv")
+            .args(["--groups", "4", "--"])
+            .arg(tools::wigwag().get_program())
+            .args(["broker", "-p", &free_port().to_string()])
+            .envs([("PUID", "65534"), ("PGID", "65534")]),
+    );
+    broker.await_line("that it runs", |line| line.ends_with(" running"));
+    let status = fs::read_to_string(format!("/proc/{}/status", broker.id())).expect("readable");
+    let line = |name: &str| {
+        let rest = status.lines().find_map(|line| line.strip_prefix(name));
+        rest.expect("a line").split_ascii_whitespace().next()
+    };
+    assert_eq!(line("Uid:"), Some("65534"));
+    assert_eq!(line("Gid:"), Some("65534"));
+    assert_eq!(line("Groups:"), None);
 }
