@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -74,6 +75,7 @@ fn start(args: &MosquittoArgs, volume: Volume) -> Result<(), Failure> {
     }
     let warning = privileges::drop_privileges(config.process.user.as_deref())
         .map_err(|error| Failure::configuration(format!("Error: {error}")))?;
+    privileges::set_umask().map_err(|error| Failure::configuration(format!("Error: {error}")))?;
     let pid_file = config.process.pid_file.as_deref().map(PidFile::write);
     let _pid_file = pid_file
         .transpose()
@@ -192,6 +194,7 @@ async fn serve(
         format_args!("wigwag version {version} running"),
     );
     tell_supervisor(log, Notice::Ready);
+    let mut printing: Option<JoinHandle<()>> = None;
     loop {
         match signals.next().await {
             Event::Terminate => break,
@@ -206,7 +209,12 @@ async fn serve(
                 LogType::Warning,
                 "Warning: SIGUSR1 is ignored: 'persistence' is off, so there is nothing to be saved.",
             ),
-            Event::Print => crate::output::text(&broker.subscription_tree()),
+            // Whoever reads no further must not keep the other signals from being heard.
+            Event::Print if printing.as_ref().is_none_or(JoinHandle::is_finished) => {
+                let tree = broker.subscription_tree();
+                printing = Some(thread::spawn(move || crate::output::text(&tree)));
+            }
+            Event::Print => {}
         }
     }
     log.announce(

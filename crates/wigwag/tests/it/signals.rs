@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::tempdir;
 
 use crate::broker::{Kind, free_port};
 use crate::configuration::await_until;
-use crate::configured::{Configured, write};
+use crate::configured::{Configured, command, write};
+use crate::process::Process;
+use crate::tools;
 
 against_both_brokers!(a_log_file_that_was_moved_is_opened_anew);
 
@@ -65,4 +68,53 @@ fn no_signal_but_those_that_end_it_ends_the_broker() {
     }
     assert!(broker.process.await_exit().success());
     assert!(!pid_file.exists());
+}
+
+/// A process whose output nobody reads.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn subscriptions_that_nobody_reads_do_not_keep_the_broker_from_ending() {
+    let folder = tempdir().unwrap();
+    let port = free_port();
+    let file = folder.path().join("m.conf");
+    let text = format!("user root\nallow_anonymous true\nlistener {port} 127.0.0.1\n");
+    write(&file, &text);
+    let mut command = command(Kind::Wigwag);
+    command.arg("-c").arg(&file).stderr(Stdio::null());
+    let mut broker = Unread(command.stdout(Stdio::piped()).spawn().unwrap());
+    await_until("it listens", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    // Far more than a pipe holds.
+    let filters =
+        (0..400).flat_map(|number| ["-t".to_owned(), format!("{number}/{}", "x".repeat(1_000))]);
+    let port = port.to_string();
+    let mut subscriber = tools::system("mosquitto_sub");
+    subscriber
+        .args(["-h", "127.0.0.1", "-p", &port, "-d"])
+        .args(filters);
+    let subscriber = Process::start(&mut subscriber);
+    subscriber.await_line("that it is subscribed", |line| {
+        line.starts_with("Subscribed")
+    });
+    let id = broker.0.id().to_string();
+    for signal in ["USR2", "USR2", "TERM"] {
+        let mut kill = Command::new("kill");
+        assert!(kill.args(["-s", signal, &id]).status().unwrap().success());
+    }
+    let mut ended = None;
+    await_until("it has ended", || {
+        ended = broker.0.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(ended.unwrap().success());
 }
