@@ -262,7 +262,9 @@ impl Keeper {
 
     /// Saves what has changed.
     fn save(&mut self, extent: Extent) {
-        if !self.is_new {
+        // The first one makes the store ours, and nobody has asked for it.
+        let is_first = self.is_new;
+        if !is_first {
             let folder = self.folder.display();
             let what = format_args!("Saving in-memory database to {folder}.");
             self.log.write(LogType::Information, what);
@@ -305,7 +307,7 @@ impl Keeper {
         }
         self.take(save.finish(), &clock, extent);
         self.commit(extent);
-        if !self.has_failed {
+        if !self.has_failed && !is_first {
             let (written, took) = (self.written, began.elapsed().as_millis());
             let what = format_args!("Saved {written} changes in {took} ms.");
             self.log.write(LogType::Debug, what);
