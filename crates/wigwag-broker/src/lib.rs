@@ -41,6 +41,7 @@ mod mailbox;
 mod mosquitto_db;
 mod observer;
 mod opening;
+mod origin;
 mod plan;
 mod reload;
 mod roll;

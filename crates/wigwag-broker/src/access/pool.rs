@@ -19,6 +19,7 @@ use wigwag_engine::proto::ReasonCode;
 
 use super::policy::Shared;
 use super::tables::Judgement;
+use crate::origin;
 
 /// Passwords that wait to be checked.
 pub(crate) const JOBS_MAX: usize = 5_000;
@@ -255,7 +256,7 @@ const fn has_place(waiting: usize, from_there: usize) -> bool {
 }
 
 fn address(identity: &Identity) -> Option<IpAddr> {
-    identity.address.map(|address| address.ip())
+    identity.address.map(|address| origin::of(address.ip()))
 }
 
 fn refuse(reply: Reply, reason: ReasonCode) {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::CONNECTIONS_MAX;
+use crate::origin;
 
 /// Connections from one address at the same time, once half of the places are taken. Until then nobody is held to a
 /// share: a whole office may come from one address, that of its router.
@@ -30,6 +31,7 @@ pub(super) struct One {
 impl Crowd {
     /// None if there are too many already. Who has no address is not counted.
     pub(super) fn enter(self: &Arc<Crowd>, ip: Option<IpAddr>) -> Option<One> {
+        let ip = ip.map(origin::of);
         if let Some(ip) = ip {
             let mut counts = self.lock();
             let from_there = counts.by_address.get(&ip).copied().unwrap_or(0);
