@@ -78,6 +78,12 @@ impl Unreleased {
         self.messages.get(&packet_id)
     }
 
+    /// Takes out all messages, by their identifiers; these wait on.
+    pub(crate) fn take_messages(&mut self) -> BTreeMap<PacketId, Arc<Message>> {
+        (self.bytes, self.payload_bytes) = (0, 0);
+        std::mem::take(&mut self.messages)
+    }
+
     /// All messages that wait.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
         self.messages.values()

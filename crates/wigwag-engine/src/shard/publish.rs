@@ -265,6 +265,7 @@ impl Shard {
         let unreleased_max = (forgiven * usize::from(unreleased_max)).max(untold_max);
         let has_room = session.unreleased.len() < unreleased_max;
         if !has_room {
+            self.route_held(now, session_key);
             let what = CloseReason::Quota(
                 "more unreleased QoS 2 messages than the Receive Maximum allows",
             );
@@ -316,6 +317,7 @@ impl Shard {
                 return self.receive(key, session_key, packet_id, ReasonCode::QuotaExceeded);
             }
             // A PUBREC of MQTT 3.x can only say yes; on its next connection the client sends it again.
+            self.route_held(now, session_key);
             let what = CloseReason::Quota("too many bytes in unreleased QoS 2 messages");
             return self.close(now, key, what, None);
         }
@@ -324,6 +326,23 @@ impl Shard {
         session.unreleased.hold(packet_id, message);
         self.census.recount(session);
         self.receive(key, session_key, packet_id, ReasonCode::Success);
+    }
+
+    /// Routes what waits for its PUBREL, of a client that is to be disconnected for sending too much: it has our word for
+    /// these messages, and nobody could release them if its session ended now. Mosquitto 2.0 as a bridge is such a
+    /// client.
+    fn route_held(&mut self, now: Time, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let messages = session.unreleased.take_messages();
+        for &packet_id in messages.keys() {
+            self.notes.note_received(key, session, packet_id);
+        }
+        self.census.recount(session);
+        for message in messages.values() {
+            self.route_released(now, key, message);
+        }
     }
 
     /// The PUBREL of a message has come that was kept until now.

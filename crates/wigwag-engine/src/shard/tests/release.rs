@@ -258,6 +258,36 @@ fn bytes_that_wait_are_bounded() {
 }
 
 #[test]
+fn what_was_taken_of_a_client_that_sends_too_much_is_not_lost_with_its_session() {
+    let mut settings = bounded(|limits| limits.receive_maximum = 3);
+    settings.is_terse = true;
+    let world = World::with_settings(1, &settings);
+    let listener = listener(&world, 0);
+    let client = world.connect(0, Hello::new("bridge").quiet());
+    for n in 1..6 {
+        client.publish_with(&message(n, &n.to_string()));
+    }
+    let heard = client.heard();
+    assert_eq!(
+        heard,
+        [
+            "PUBREC 1",
+            "PUBREC 2",
+            "PUBREC 3",
+            "DISCONNECT 0x93",
+            "closed"
+        ]
+    );
+    assert_eq!(listener.received(), ["t 1 q2", "t 2 q2", "t 3 q2"]);
+    let client = world.connect(0, Hello::new("bridge").quiet());
+    client.pubrel(1);
+    client.publish_with(&message(4, "4"));
+    client.pubrel(4);
+    assert_eq!(client.heard(), ["PUBCOMP 1", "PUBREC 4", "PUBCOMP 4"]);
+    assert_eq!(listener.received(), ["t 4 q2"]);
+}
+
+#[test]
 fn who_cannot_be_told_of_too_many_bytes_is_disconnected_and_goes_on_later() {
     let world = World::with_settings(1, &bounded(|limits| limits.unreleased_bytes_max = 1));
     let listener = listener(&world, 0);
