@@ -32,6 +32,14 @@ pub(super) fn reason_code(
     }
 }
 
+/// What a CONNACK says about a CONNECT that cannot be read, in general and in Mosquitto's place.
+pub(super) const fn connack_code(error: &DecodeError, is_terse: bool) -> ReasonCode {
+    match error {
+        DecodeError::ClientIdText if is_terse => ReasonCode::ClientIdentifierNotValid,
+        other => other.reason_code(),
+    }
+}
+
 /// Whether Mosquitto answers a CONNECT with such a mistake, or closes the connection at once.
 pub(super) fn tells_in_connack(error: &DecodeError) -> bool {
     match error {
@@ -41,6 +49,7 @@ pub(super) fn tells_in_connack(error: &DecodeError) -> bool {
         | DecodeError::UnknownProperty(_)
         | DecodeError::AuthenticationMethodMissing
         | DecodeError::TrailingBytes(_)
+        | DecodeError::ClientIdText
         | DecodeError::TooManyUserProperties { .. } => true,
         DecodeError::Value {
             field: Field::ConnectFlags,

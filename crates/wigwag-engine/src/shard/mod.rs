@@ -702,7 +702,8 @@ impl Shard {
                     } else {
                         Version::V3_1_1
                     };
-                    self.send_connack_refusal(key, error.reason_code(), None);
+                    let code = mistakes::connack_code(&error, self.settings.is_terse);
+                    self.send_connack_refusal(key, code, None);
                 }
             }
             return self.close(now, key, CloseReason::Malformed(error), None);

@@ -217,7 +217,12 @@ fn connect<'a>(mut reader: Reader<'a>, limits: &DecodeLimits) -> Result<Connect<
     if properties.authentication_data().is_some() && properties.authentication_method().is_none() {
         return Err(DecodeError::AuthenticationMethodMissing);
     }
-    let client_id = body.text()?;
+    let client_id = body.text().map_err(|error| match error {
+        DecodeError::Utf8 | DecodeError::Nul | DecodeError::ControlCharacter => {
+            DecodeError::ClientIdText
+        }
+        other => other,
+    })?;
     // MQTT 3.1 knows no empty identifier, 3.1.1 only for clean sessions. [MQTT-3.1.3-8] of 3.1.1
     let empty_allowed = match version {
         Version::V3_1 => false,

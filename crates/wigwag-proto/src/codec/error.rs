@@ -93,6 +93,9 @@ pub enum DecodeError {
     /// An empty Client Identifier with Clean Session 0 in MQTT 3.x. `[MQTT-3.1.3-8]` of 3.1.1
     #[error("an empty Client Identifier needs Clean Session")]
     ClientIdMissing,
+    /// The Client Identifier is no text that its receiver accepts. `[MQTT-3.1.3-4]`
+    #[error("the Client Identifier is not valid UTF-8, or has a character that is not accepted")]
+    ClientIdText,
     /// A Topic Name or Topic Filter is not valid.
     #[error(transparent)]
     Topic(#[from] TopicError),
@@ -176,6 +179,7 @@ impl DecodeError {
             | DecodeError::Utf8
             | DecodeError::Nul
             | DecodeError::ControlCharacter
+            | DecodeError::ClientIdText
             | DecodeError::PacketIdZero
             | DecodeError::Value { .. }
             | DecodeError::Topic(_)

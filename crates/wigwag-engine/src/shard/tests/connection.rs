@@ -395,4 +395,18 @@ fn a_terse_broker_says_what_mosquitto_says() {
     check(&[0x62, 2, 0, 1], &["PUBCOMP 1"]);
     check(&[0x50, 2, 0, 1], &["PUBREL 1"]);
     check(&[0x10, 0], &["closed"]);
+    for (version, expect) in [
+        (Version::V5, &["CONNACK 0x85", "closed"][..]),
+        (Version::V3_1_1, &["closed"]),
+    ] {
+        let world = World::with_settings(1, &settings);
+        let client = world.open(0, version);
+        let level = if version == Version::V5 { 5 } else { 4 };
+        let mut bytes = vec![0x10, 0, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 60];
+        bytes.extend((level == 5).then_some(0));
+        bytes.extend([0, 2, b'x', 0xFF]);
+        bytes[1] = u8::try_from(bytes.len() - 2).expect("short");
+        client.send_bytes(&bytes);
+        assert_eq!(client.heard(), expect);
+    }
 }
