@@ -436,7 +436,7 @@ static SECTIONS: &[Section] = &[
                 "retained_bytes_max",
                 |limits| bytes(limits.retained_bytes_max),
                 "",
-                "Their bytes; the same.",
+                "Their bytes; the same. They have at most half of `memory_max`, so that they keep no clients out.",
                 "`wigwag_retained_bytes`; PUBACK",
             ),
             engine(

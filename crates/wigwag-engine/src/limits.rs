@@ -74,7 +74,8 @@ pub struct Limits {
     /// with `0x97`.
     pub retained_messages_max: usize,
     /// Payload and topic bytes of the retained messages of the node; a message beyond them is treated
-    /// like a new topic beyond their number.
+    /// like a new topic beyond their number. So is one beyond half of [`Limits::memory_max`]: what nobody waits for
+    /// must not keep clients out.
     pub retained_bytes_max: usize,
     /// How long a message is retained at most. `None`: until it is replaced or expires by itself.
     pub retained_for_max: Option<Duration>,

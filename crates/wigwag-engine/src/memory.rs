@@ -14,7 +14,7 @@ use wigwag_proto::TopicFilter;
 const STEP: usize = 64 * 1024;
 
 /// A message that is kept, besides its bytes: itself, and its place among the retained ones.
-const MESSAGE_LEN: usize = 256;
+pub(crate) const MESSAGE_LEN: usize = 256;
 
 /// A place in a queue or in flight.
 pub(crate) const ENTRY_LEN: usize = 96;

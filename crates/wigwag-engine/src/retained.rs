@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wigwag_proto::{Time, TopicFilter, TopicName};
 
 use crate::limits::Limits;
+use crate::memory::MESSAGE_LEN;
 use crate::message::{Message, MessageRef};
 use crate::policy::Identity;
 use crate::record::ledger::Ledger;
@@ -57,15 +58,26 @@ pub(crate) struct Entry {
     filed: Option<u64>,
 }
 
+/// What a message holds that is retained: its topic is its place too.
+fn weight(message: &MessageRef<'_>) -> usize {
+    MESSAGE_LEN + 2 * message.size() - message.payload.len()
+}
+
 impl Kept {
     /// Whether the message fits in the place of what is retained for its topic; none at all always does.
     fn has_room(&self, message: &MessageRef<'_>, limits: &Limits, is_tight: bool) -> bool {
         let old = self.messages.get(message.topic.as_str());
         let (old, size) = (old.map(|entry| entry.message.size()), message.size());
+        let grows = old.is_none_or(|old| size > old);
         message.payload.is_empty()
             || self.messages.len() - usize::from(old.is_some()) < limits.retained_messages_max
                 && self.bytes - old.unwrap_or(0) + size <= limits.retained_bytes_max
-                && (!is_tight || old.is_some_and(|old| size <= old))
+                && !(grows && (is_tight || self.weight() + weight(message) > limits.memory_max / 2))
+    }
+
+    /// What they hold, and rather more.
+    fn weight(&self) -> usize {
+        self.messages.len() * MESSAGE_LEN + 2 * self.bytes - self.payload_bytes
     }
 
     fn insert(&mut self, entry: Entry) {

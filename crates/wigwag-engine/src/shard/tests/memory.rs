@@ -133,6 +133,32 @@ fn when_memory_is_tight_nothing_begins_that_would_be_kept() {
 }
 
 #[test]
+fn retained_messages_alone_keep_nobody_out() {
+    for topic in ["r".to_owned(), "long".repeat(500)] {
+        let world = World::with_limits(1, &limits(MIB));
+        let publisher = world.connect(0, "pub");
+        let payload = "x".repeat(if topic.len() > 1 { 1 } else { 10_000 });
+        let mut refused = 0;
+        for number in 0..400 {
+            let topic = format!("{topic}/{number}");
+            let publication = Publication::new(&topic, &payload).qos(Q1).retain();
+            publisher.publish_with(&publication);
+            let full = |heard: &Heard| matches!(heard, Heard::Ack(_, _, ReasonCode::QuotaExceeded));
+            refused += publisher
+                .heard_packets()
+                .iter()
+                .filter(|it| full(it))
+                .count();
+        }
+        assert!(refused > 100, "{refused}");
+        assert_eq!(pressures(&world), []);
+        let held = held(&world, 1);
+        assert!((MIB / 3..MIB / 5 * 3).contains(&held), "{held}");
+        world.connect(0, "new");
+    }
+}
+
+#[test]
 fn when_memory_is_full_queues_do_not_grow_and_small_clients_go_on() {
     for shards in [1, 2] {
         let world = World::with_limits(shards, &limits(MIB));
