@@ -202,19 +202,23 @@ fn handshakes_of_qos_2_go_on_where_they_were() {
     for id in [7, 8] {
         publisher.send(&publish(0x04, id));
         assert_eq!(publisher.receive().unwrap(), (0x50, vec![0, id]));
+        publisher.send(&packet(0x62, &[0, id]));
+        assert_eq!(publisher.receive().unwrap(), (0x70, vec![0, id]));
         let (first, body) = sub.receive().unwrap();
         assert_eq!((first, &body[3..5]), (0x34, &[0, id - 6][..]));
     }
+    publisher.send(&publish(0x04, 9));
+    assert_eq!(publisher.receive().unwrap(), (0x50, vec![0, 9]));
     sub.send(&packet(0x50, &[0, 1]));
     assert_eq!(sub.receive().unwrap(), (0x62, vec![0, 1]), "PUBREL");
     drop((sub, publisher));
 
     let broker = broker.restart("TERM");
     let mut publisher = Wire::connected(broker.port, &connect("pub"));
-    publisher.send(&publish(0x0C, 7));
-    assert_eq!(publisher.receive().unwrap(), (0x50, vec![0, 7]));
-    publisher.send(&packet(0x62, &[0, 7]));
-    assert_eq!(publisher.receive().unwrap(), (0x70, vec![0, 7]));
+    publisher.send(&publish(0x0C, 9));
+    assert_eq!(publisher.receive().unwrap(), (0x50, vec![0, 9]));
+    publisher.send(&packet(0x62, &[0, 9]));
+    assert_eq!(publisher.receive().unwrap(), (0x70, vec![0, 9]));
     let mut sub = Wire::connected(broker.port, &connect("sub"));
     assert_eq!(sub.receive().unwrap(), (0x62, vec![0, 1]), "PUBREL again");
     let (first, body) = sub.receive().unwrap();
@@ -222,6 +226,12 @@ fn handshakes_of_qos_2_go_on_where_they_were() {
         (first, &body[3..5]),
         (0x3C, &[0, 2][..]),
         "PUBLISH with DUP"
+    );
+    let (first, body) = sub.receive().unwrap();
+    assert_eq!(
+        (first, &body[3..5]),
+        (0x34, &[0, 3][..]),
+        "what was released after the restart"
     );
     sub.send(&packet(0x70, &[0, 1]));
     sub.send(&packet(0x50, &[0, 2]));
