@@ -1022,7 +1022,7 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::V2_0,
         effect: Effect::Works,
-        what: "The network interface to listen on. Binding to it may need root.",
+        what: "The network interface to listen on: only what comes in over it is taken. Mosquitto listens on its address, and so takes what this machine sends there itself.",
     },
     Row {
         name: "socket_domain",
