@@ -48,6 +48,9 @@ pub(crate) fn load(
     // Who is not asked for a certificate shows none, so none of a foreign CA is in the way.
     if tls.require_certificate || tls.username != CertificateName::None {
         server = trust_clients(server, tls)?;
+    } else if let Some(path) = &tls.cafile {
+        // A name that is wrong is a mistake all the same.
+        read("CA certificates", path, "cafile")?;
     }
     if tls.require_certificate {
         server = server.require_client_certificate();

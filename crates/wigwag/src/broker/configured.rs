@@ -76,10 +76,13 @@ fn start(args: &MosquittoArgs, volume: Volume) -> Result<(), Failure> {
     let warning = privileges::drop_privileges(config.process.user.as_deref())
         .map_err(|error| Failure::configuration(format!("Error: {error}")))?;
     privileges::set_umask().map_err(|error| Failure::configuration(format!("Error: {error}")))?;
-    let pid_file = config.process.pid_file.as_deref().map(PidFile::write);
-    let _pid_file = pid_file
-        .transpose()
-        .map_err(|error| Failure::other(format!("Error: Unable to write pid file: {error}.")))?;
+    let pid_file = config.process.pid_file.as_deref().map(|path| {
+        PidFile::write(path).map_err(|error| {
+            let path = path.display();
+            Failure::other(format!("Error: Unable to write pid file {path}: {error}."))
+        })
+    });
+    let _pid_file = pid_file.transpose()?;
     let log =
         Log::open(&config.logging).map_err(|error| Failure::other(format!("Error: {error}.")))?;
     greet(&log, args, &remarks, warning.as_deref());

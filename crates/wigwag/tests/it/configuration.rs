@@ -220,6 +220,38 @@ fn a_wrong_configuration_ends_with_mosquittos_code() {
     }
 }
 
+/// Also where no client is asked for a certificate.
+#[test]
+fn a_file_that_is_not_there_is_a_mistake() {
+    let folder = tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    write(&folder.path().join("crt"), &made.cert.pem());
+    write(
+        &folder.path().join("key"),
+        &made.signing_key.serialize_pem(),
+    );
+    let dir = folder.path().display();
+    for line in [
+        format!("certfile {dir}/crt\nkeyfile {dir}/key\ncafile /none/file\n"),
+        format!("certfile {dir}/crt\nkeyfile /none/file\n"),
+        "password_file /none/file\n".to_owned(),
+        "pid_file /none/file\n".to_owned(),
+    ] {
+        let text = format!("listener {} 127.0.0.1\nuser root\n{line}", free_port());
+        for kind in [Kind::Wigwag, Kind::Mosquitto] {
+            write(&folder.path().join("m.conf"), &text);
+            let file = folder.path().join("m.conf");
+            let mut process = Process::start(command(kind).arg("-c").arg(file));
+            let code = process.await_exit().code();
+            assert_ne!(code, Some(0), "{kind:?} {line}");
+            if kind == Kind::Wigwag {
+                assert_eq!(code, Some(1), "{line}");
+                assert!(process.said().contains("/none/file"), "{}", process.said());
+            }
+        }
+    }
+}
+
 #[test]
 fn all_problems_are_told_at_once() {
     let folder = tempdir().unwrap();
