@@ -11,7 +11,7 @@ use wigwag_proto::{PropertiesBuf, Property, Qos, TopicError, TopicName, Version}
 use crate::client::Client;
 use crate::connect::{Dialler, EditDisconnect};
 use crate::lane::{Handled, Handler};
-use crate::message::Message;
+use crate::message::{Message, Outgoing, Publish};
 use crate::store::Store;
 
 /// The longest text or binary field of a packet in bytes.
@@ -36,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) user_name: Option<String>,
     pub(crate) password: Option<Bytes>,
     pub(crate) will: Option<Will>,
+    pub(crate) birth: Option<Outgoing>,
     pub(crate) backoff: Backoff,
     pub(crate) connect_timeout: Duration,
     pub(crate) drain_timeout: Duration,
@@ -62,6 +63,7 @@ pub struct Builder {
     keep_alive: Duration,
     credentials: Option<(String, Option<Bytes>)>,
     will: Option<Will>,
+    birth: Option<Publish>,
     backoff: Backoff,
     connect_timeout: Duration,
     drain_timeout: Duration,
@@ -104,6 +106,9 @@ pub enum BuildError {
     /// The payload or a property of the Will does not fit into its field.
     #[error("the Will cannot be sent: {0}")]
     Will(EncodeError),
+    /// The message that is to be said first cannot be sent.
+    #[error("the birth message cannot be sent: {0}")]
+    Birth(crate::PublishError),
     /// A session that outlives its connection needs a name in MQTT 3.x.
     #[error("MQTT 3.x needs a client id when clean_start is false")]
     ClientIdMissing,
@@ -146,6 +151,7 @@ impl Builder {
             keep_alive: Duration::from_secs(60),
             credentials: None,
             will: None,
+            birth: None,
             backoff: Backoff::default(),
             connect_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
@@ -240,6 +246,15 @@ impl Builder {
     /// Sets what the server publishes when the connection ends without a DISCONNECT.
     pub fn will(mut self, will: Will) -> Builder {
         self.will = Some(will);
+        self
+    }
+
+    /// Sets what the client says first on every connection, before anything else: the counterpart of a Will. It
+    /// has QoS 0 or 1; one of QoS 2 has 1. What has been said on a connection is not said again for that one.
+    ///
+    /// Where the server has no room for such a QoS or for retained messages, it goes without.
+    pub fn birth(mut self, birth: Publish) -> Builder {
+        self.birth = Some(birth);
         self
     }
 
@@ -351,6 +366,8 @@ impl Builder {
         if let Some(will) = &self.will {
             will.check()?;
         }
+        let birth = self.birth.map(Publish::into_outgoing).transpose();
+        let birth = birth.map_err(BuildError::Birth)?;
         self.limits.check()?;
         let may_speak_3_x = self.version != Version::V5 || self.fall_back_to_3_1_1;
         if self.way.authenticator.is_some() && may_speak_3_x {
@@ -380,6 +397,7 @@ impl Builder {
             user_name,
             password,
             will: self.will,
+            birth,
             backoff: self.backoff,
             connect_timeout: self.connect_timeout,
             drain_timeout: self.drain_timeout,
@@ -685,6 +703,9 @@ pub enum Resubscribe {
     /// Retained messages come again each time, unless
     /// [`RetainHandling`](crate::RetainHandling) says otherwise.
     Always,
+    /// On every connection, and what has been unsubscribed from is unsubscribed from again, both in the order
+    /// in which they were asked for: for servers whose sessions others may have changed.
+    AndUnsubscribe,
 }
 
 #[cfg(test)]

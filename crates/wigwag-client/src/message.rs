@@ -315,6 +315,7 @@ impl fmt::Debug for Publish {
 }
 
 /// A message that is ready to be sent: its topic is valid and its properties are in their wire form.
+#[derive(Clone)]
 pub(crate) struct Outgoing {
     pub(crate) topic: Box<str>,
     pub(crate) payload: Bytes,

@@ -34,6 +34,8 @@ pub struct Inflight<M> {
 enum Slot<M> {
     /// A SUBSCRIBE or UNSUBSCRIBE that waits for its acknowledgement.
     Request,
+    /// A PUBLISH of this connection only, which waits for its PUBACK.
+    Announcement,
     Publish(Entry<M>),
 }
 
@@ -164,7 +166,7 @@ impl<M> Inflight<M> {
     pub fn message(&self, packet_id: PacketId) -> Option<&M> {
         match self.slots.get(packet_id) {
             Some(Slot::Publish(entry)) => Some(&entry.message),
-            Some(Slot::Request) | None => None,
+            Some(Slot::Request | Slot::Announcement) | None => None,
         }
     }
 
@@ -197,6 +199,29 @@ impl<M> Inflight<M> {
     /// Takes a Packet Identifier for a SUBSCRIBE or UNSUBSCRIBE; `None` when all 65,535 are in use.
     pub fn request(&mut self) -> Option<PacketId> {
         self.slots.push(Slot::Request).ok()
+    }
+
+    /// Takes a Packet Identifier for a PUBLISH of QoS 1 that is not sent again on another connection, ahead of
+    /// what is. `None` when the quota is used up.
+    pub fn announce(&mut self) -> Option<PacketId> {
+        if self.occupied >= self.receive_maximum {
+            return None;
+        }
+        let packet_id = self.slots.push(Slot::Announcement).ok()?;
+        self.occupied += 1;
+        Some(packet_id)
+    }
+
+    /// A PUBACK for what [`Inflight::announce`] has sent.
+    pub fn handle_announced(&mut self, packet_id: PacketId) -> Result<(), UnknownPacketId> {
+        match self.slots.get_mut(packet_id) {
+            Some(Slot::Announcement) => {
+                self.vacate(packet_id);
+                self.occupied -= 1;
+                Ok(())
+            }
+            _ => Err(UnknownPacketId(packet_id)),
+        }
     }
 
     /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE that has been acknowledged.
@@ -248,7 +273,7 @@ impl<M> Inflight<M> {
         }
         match self.vacate(packet_id) {
             Some(Slot::Publish(entry)) => Some(entry.message),
-            Some(Slot::Request) | None => None,
+            Some(Slot::Request | Slot::Announcement) | None => None,
         }
     }
 
@@ -262,7 +287,7 @@ impl<M> Inflight<M> {
                 self.occupied -= u16::from(entry.sent);
                 Ok(entry.message)
             }
-            Some(Slot::Request) | None => Err(UnknownPacketId(packet_id)),
+            Some(Slot::Request | Slot::Announcement) | None => Err(UnknownPacketId(packet_id)),
         }
     }
 
@@ -306,7 +331,7 @@ impl<M> Inflight<M> {
         match self.slots.insert(packet_id, entry, is_last) {
             Ok(()) => {}
             Err(Slot::Publish(entry)) => return Err(entry.message),
-            Err(Slot::Request) => unreachable!("it is a publish"),
+            Err(Slot::Request | Slot::Announcement) => unreachable!("it is a publish"),
         }
         self.next_order = self.next_order.max(order.saturating_add(1));
         self.publishes += 1;
@@ -319,17 +344,17 @@ impl<M> Inflight<M> {
         self.receive_maximum = receive_maximum;
         self.occupied = 0;
         self.resend.clear();
-        let mut requests = Vec::new();
+        let mut ended = Vec::new();
         for (packet_id, slot) in self.slots.iter_mut() {
             match slot {
                 Slot::Publish(entry) => {
                     entry.sent = false;
                     self.resend.push_back((packet_id, entry.order));
                 }
-                Slot::Request => requests.push(packet_id),
+                Slot::Request | Slot::Announcement => ended.push(packet_id),
             }
         }
-        for packet_id in requests {
+        for packet_id in ended {
             self.vacate(packet_id);
         }
         self.resend
@@ -383,7 +408,7 @@ impl<M> Inflight<M> {
             .into_values()
             .filter_map(|slot| match slot {
                 Slot::Publish(entry) => Some(entry),
-                Slot::Request => None,
+                Slot::Request | Slot::Announcement => None,
             })
             .collect();
         entries.sort_unstable_by_key(|entry| entry.order);
@@ -407,6 +432,34 @@ mod tests {
 
     fn id(id: u16) -> PacketId {
         PacketId::new(id).expect("not zero")
+    }
+
+    #[test]
+    fn an_announcement_takes_quota_and_ends_with_its_connection() {
+        let mut inflight = Inflight::new();
+        inflight.resume(2);
+        inflight.publish(Qos::AtLeastOnce, "a").expect("quota");
+        inflight.resume(2);
+        let announced = inflight.announce().expect("quota");
+        assert_eq!(announced, id(2));
+        assert_eq!(
+            inflight.handle_puback(announced),
+            Err(UnknownPacketId(announced))
+        );
+        assert!(inflight.poll_resend().is_some());
+        assert_eq!(inflight.announce(), None);
+        assert!(!inflight.has_quota());
+        assert_eq!(inflight.handle_announced(announced), Ok(()));
+        assert_eq!(
+            inflight.handle_announced(announced),
+            Err(UnknownPacketId(announced))
+        );
+        assert!(inflight.has_quota());
+        inflight.announce().expect("quota");
+        inflight.resume(1);
+        assert_eq!(inflight.len(), 1);
+        assert!(inflight.poll_resend().is_some());
+        assert_eq!(inflight.poll_resend(), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::counters::Counters;
 use super::inside::{self, InnerDoor};
 use super::plan::Plan;
 use super::remote;
-use super::topics::Way;
+use super::topics::{Step, Way};
 use crate::conf::config::{LogType, StartType};
 use crate::desk::Order;
 use crate::logging::Log;
@@ -223,7 +223,17 @@ impl Link {
             }
         };
         let mut carriers = JoinSet::new();
-        for (filter, qos) in self.plan.lines.filters(Way::In) {
+        for step in self.plan.lines.steps() {
+            let (filter, qos) = match step {
+                Step::Subscribe(filter, qos) => (filter, qos),
+                Step::Unsubscribe(filter) => {
+                    if self.plan.said.attempt_unsubscribe {
+                        // A broker that does not know the subscription has nothing to end.
+                        drop(remote.unsubscribe(filter));
+                    }
+                    continue;
+                }
+            };
             let options = options(filter, qos, RetainHandling::Send);
             let streaming = remote.subscribe_stream_with(filter, options, Overflow::Pause);
             let carrier = Carrier {
@@ -341,14 +351,7 @@ impl Link {
     fn go_online(&self, traffic: &Traffic, connection: &mut Connection) {
         connection.is_online = true;
         self.counters.note_connected();
-        self.tell_there(&connection.remote, "1");
         self.tell_here("1");
-        if self.plan.said.attempt_unsubscribe {
-            for filter in self.plan.lines.unwanted() {
-                // A broker that does not know the subscription has nothing to end.
-                drop(connection.remote.unsubscribe(filter));
-            }
-        }
         self.subscribe_here(traffic, RetainHandling::Send);
         connection.primary = match self.plan.said.addresses.first() {
             Some((host, port)) if self.stands_elsewhere(connection) => {
@@ -394,7 +397,7 @@ impl Link {
     /// Lets the client of the other broker go, after what is under way.
     async fn leave(&self, traffic: &Traffic, remote: &Client, is_online: bool, ended: &Ended) {
         if is_online {
-            self.tell_there(remote, "0");
+            self.take_leave(remote);
             self.counters.note_disconnected();
             self.tell_here("0");
         }
@@ -424,12 +427,12 @@ impl Link {
         self.around.log.write(LogType::Error, what);
     }
 
-    /// Tells the other broker how the bridge is.
-    fn tell_there(&self, remote: &Client, state: &'static str) {
+    /// Tells the other broker that the bridge goes.
+    fn take_leave(&self, remote: &Client) {
         if let Some(topic) = &self.plan.notification_topic
             && !self.plan.said.notifications_local_only
         {
-            let publish = Publish::new(topic.as_str(), state).qos(Qos::AtLeastOnce);
+            let publish = Publish::new(topic.as_str(), "0").qos(Qos::AtLeastOnce);
             let publish = if self.plan.said.outgoing_retain {
                 publish.retain()
             } else {

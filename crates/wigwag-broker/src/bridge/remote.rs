@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wigwag_client::{
-    Backoff, BuildError, Client, Limits, OfflineQos0, Qos, RefusalPolicy, Resubscribe,
+    Backoff, BuildError, Client, Limits, OfflineQos0, Publish, Qos, RefusalPolicy, Resubscribe,
     SessionLossPolicy, TcpKeepAlive, TcpOptions, Tls, Version, Will,
 };
 
@@ -63,7 +63,7 @@ pub(super) fn client(plan: &Plan) -> Result<Client, PlanError> {
         builder = builder.bridge();
     }
     // As long as there is nothing to tell apart, what Mosquitto sends.
-    if plan.lines.filters(Way::In).len() < 2 {
+    if !plan.lines.overlap(Way::In) {
         builder = builder.without_subscription_identifiers();
     }
     if said.tls.is_wanted() {
@@ -71,6 +71,9 @@ pub(super) fn client(plan: &Plan) -> Result<Client, PlanError> {
     }
     if let Some(will) = will(plan) {
         builder = builder.will(will);
+    }
+    if let Some(birth) = birth(plan) {
+        builder = builder.birth(birth);
     }
     let expiry = Duration::from_secs(said.session_expiry_interval.into());
     let (user_name, password) = (said.remote_username.clone(), said.remote_password.clone());
@@ -90,7 +93,7 @@ pub(super) fn client(plan: &Plan) -> Result<Client, PlanError> {
         .backoff(backoff(&said.restart))
         .refusal_policy(RefusalPolicy::Retry)
         // As Mosquitto does it: retained messages come again with every connection.
-        .resubscribe(Resubscribe::Always)
+        .resubscribe(Resubscribe::AndUnsubscribe)
         .session_loss_policy(SessionLossPolicy::Republish)
         .offline_qos0(if keeps_qos0 {
             OfflineQos0::Queue
@@ -109,6 +112,20 @@ fn will(plan: &Plan) -> Option<Will> {
         return None;
     }
     Some(Will::new(topic, "0").qos(Qos::AtLeastOnce).retain())
+}
+
+/// What the other broker is told of the bridge with every connection.
+fn birth(plan: &Plan) -> Option<Publish> {
+    let topic = plan.notification_topic.as_deref()?;
+    if plan.said.notifications_local_only {
+        return None;
+    }
+    let birth = Publish::new(topic, "1").qos(Qos::AtLeastOnce);
+    Some(if plan.said.outgoing_retain {
+        birth.retain()
+    } else {
+        birth
+    })
 }
 
 fn limits(plan: &Plan) -> Limits {

@@ -25,6 +25,14 @@ impl Way {
     }
 }
 
+/// What the other broker is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step<'a> {
+    Subscribe(&'a str, Qos),
+    /// The line only goes out, so that no subscription of an earlier configuration is to be left.
+    Unsubscribe(&'a str),
+}
+
 /// The lines of a bridge.
 #[derive(Clone, Debug)]
 pub(super) struct Lines(Vec<Line>);
@@ -127,17 +135,31 @@ impl Lines {
         filters
     }
 
-    /// Filters of the other broker that only go out, so that no subscription to them is wanted there.
-    pub(super) fn unwanted(&self) -> Vec<&str> {
+    /// What to ask the other broker for, in the order of the lines, each filter once.
+    pub(super) fn steps(&self) -> Vec<Step<'_>> {
         let wanted = self.filters(Way::In);
-        let mut unwanted: Vec<&str> = Vec::new();
-        for line in self.0.iter().filter(|line| !line.carries(Way::In)) {
+        let mut steps: Vec<Step<'_>> = Vec::new();
+        for line in &self.0 {
             let filter = line.remote.filter.as_str();
-            if !wanted.iter().any(|(known, _)| *known == filter) && !unwanted.contains(&filter) {
-                unwanted.push(filter);
+            let step = match wanted.iter().find(|(known, _)| *known == filter) {
+                Some(&(filter, qos)) => Step::Subscribe(filter, qos),
+                None => Step::Unsubscribe(filter),
+            };
+            if !steps.contains(&step) {
+                steps.push(step);
             }
         }
-        unwanted
+        steps
+    }
+
+    /// Whether a message of this way can match several filters.
+    pub(super) fn overlap(&self, way: Way) -> bool {
+        let filters = self.filters(way);
+        let pairs = |(at, (one, _)): (usize, &(&str, Qos))| {
+            let mut others = filters.iter().skip(at + 1);
+            others.any(|(other, _)| may_match_the_same(one, other))
+        };
+        filters.iter().enumerate().any(pairs)
     }
 
     /// What becomes of a message that has come by the subscription to `filter`: its topics on the other
@@ -168,6 +190,24 @@ impl Lines {
     pub(super) fn response_topic(&self, way: Way, topic: &str) -> Option<String> {
         let mut back = self.0.iter().filter(|line| line.carries(way.back()));
         back.find_map(|line| line.target(way, topic))
+    }
+}
+
+/// Whether there may be a topic that both filters match. Shared subscriptions are taken for their own kind of
+/// filter, which may match anything.
+fn may_match_the_same(one: &str, other: &str) -> bool {
+    let is_shared = |filter: &str| TopicFilter::new(filter).is_ok_and(|it| it.share().is_some());
+    if is_shared(one) || is_shared(other) {
+        return true;
+    }
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    loop {
+        match (one.next(), other.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (Some("+"), Some(_)) | (Some(_), Some("+")) => {}
+            (Some(level), Some(known)) if level == known => {}
+            _ => return false,
+        }
     }
 }
 
@@ -230,7 +270,12 @@ mod tests {
             ("l/both", Qos::AtMostOnce),
         ];
         assert_eq!(lines.filters(Way::Out), filters);
-        assert_eq!(lines.unwanted(), ["there/sensor/#"]);
+        let steps = [
+            Step::Unsubscribe("there/sensor/#"),
+            Step::Subscribe("far/cmd/+", Qos::ExactlyOnce),
+            Step::Subscribe("both", Qos::AtMostOnce),
+        ];
+        assert_eq!(lines.steps(), steps);
     }
 
     #[test]
@@ -274,6 +319,23 @@ mod tests {
         let lines = lines(&[("$share/g/a/#", Direction::In, 1, "", "")]);
         check(&lines, Way::In, "a/b", &[("a/b", 1)]);
         assert_eq!(lines.filters(Way::In), [("$share/g/a/#", Qos::AtLeastOnce)]);
+    }
+
+    #[test]
+    fn filters_overlap_when_a_topic_can_match_both() {
+        for (one, other, expect) in [
+            ("a", "b", false),
+            ("a/#", "a", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a/b/c", false),
+            ("+/b", "a/#", true),
+            ("a/b", "a", false),
+            ("x/+/1", "x/2/+", true),
+            ("$share/g/a", "b", true),
+        ] {
+            assert_eq!(may_match_the_same(one, other), expect, "{one} {other}");
+            assert_eq!(may_match_the_same(other, one), expect, "{other} {one}");
+        }
     }
 
     #[test]

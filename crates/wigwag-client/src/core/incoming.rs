@@ -386,6 +386,9 @@ impl<R> Core<R> {
     // have been given up with its session.
 
     fn handle_puback(&mut self, ack: &PublishAck<'_>) {
+        if self.inflight.handle_announced(ack.packet_id).is_ok() {
+            return;
+        }
         if let Ok(queued) = self.inflight.handle_puback(ack.packet_id) {
             let outcome = if ack.reason.is_error() {
                 Outcome::Rejected(ack.reason)

@@ -270,7 +270,7 @@ impl<R> Core<R> {
             inflight: Inflight::new(),
             inflight_len: 0,
             inbound: Inbound::new(),
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(config.resubscribe == Resubscribe::AndUnsubscribe),
             queue: VecDeque::new(),
             journal: Journal::default(),
             arrivals: Arrivals::default(),
@@ -622,7 +622,7 @@ impl<R> Core<R> {
         // [MQTT-3.2.2-5]
         if !session_present {
             self.lose_session();
-        } else if self.config.resubscribe == Resubscribe::Always {
+        } else if self.config.resubscribe != Resubscribe::IfSessionLost {
             self.subscriptions.ask_again();
         }
         if !self.was_online {
@@ -630,6 +630,7 @@ impl<R> Core<R> {
         }
         self.was_online = true;
         self.inflight.resume(self.server.receive_maximum);
+        self.send_birth();
         self.phase = Phase::Online { since: now };
         self.enter(State::Online { session_present });
         self.settle(now);

@@ -187,15 +187,48 @@ impl<R> Core<R> {
         }
     }
 
-    /// Sends whatever may be sent: acknowledgements, what the last connection left, requests, messages.
+    /// Sends whatever may be sent: acknowledgements, requests, what the last connection left, messages.
     pub(super) fn fill(&mut self, now: Time) {
         if self.out.len() < HIGH_WATER {
             self.acks_unwritten = 0;
         }
         self.send_acks();
-        self.resend(now);
         self.send_requests();
+        self.resend(now);
         self.send_queued(now);
+    }
+
+    /// Says what is to be said first on a connection.
+    pub(super) fn send_birth(&mut self) {
+        let Some(mut birth) = self.config.birth.clone() else {
+            return;
+        };
+        let (version, server) = (self.config.version, &self.server);
+        birth.qos = birth.qos.min(Qos::AtLeastOnce).min(server.qos_max);
+        birth.retain &= server.retain_available;
+        if let Some(error) = server.refusal(&birth, version) {
+            return tracing::warn!(%error, "the birth message is not sent");
+        }
+        let delivery = match birth.qos {
+            Qos::AtMostOnce => Delivery::AtMostOnce,
+            _ => match self.inflight.announce() {
+                Some(packet_id) => delivery(birth.qos, packet_id, false),
+                // All Packet Identifiers are in use.
+                None => return,
+            },
+        };
+        let expiry = birth.message_expiry_secs;
+        let sent = append_publish(
+            self.out.end(),
+            version,
+            &birth,
+            delivery,
+            expiry,
+            TopicForm::Name,
+        );
+        if let Err(error) = sent {
+            tracing::error!(%error, "the birth message cannot be encoded");
+        }
     }
 
     fn send_acks(&mut self) {

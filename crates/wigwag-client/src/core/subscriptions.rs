@@ -26,6 +26,8 @@ pub(super) struct Subscriptions {
     by_filter: BTreeMap<Arc<str>, Key>,
     by_identifier: BTreeMap<u32, Key>,
     topics: Topics,
+    /// Removals are made again on every connection.
+    keeps_removals: bool,
     /// Those that the server has not been asked for in this session.
     due: BTreeSet<Key>,
     /// Those that it has not answered yet.
@@ -73,6 +75,13 @@ pub(super) enum Answered {
 }
 
 impl Subscriptions {
+    pub(super) fn new(keeps_removals: bool) -> Subscriptions {
+        Subscriptions {
+            keeps_removals,
+            ..Subscriptions::default()
+        }
+    }
+
     /// Wants a subscription; gives back the key of the one that it replaces.
     pub(super) fn subscribe(
         &mut self,
@@ -81,6 +90,9 @@ impl Subscriptions {
         options: SubscriptionOptions,
     ) -> Option<Key> {
         let replaced = self.remove(&filter);
+        // Wanted again: nothing is left to be removed on later connections.
+        self.unwanted
+            .retain(|own| own.filter != filter || own.stage != Stage::Answered);
         let identifier = self.free_identifier(&filter);
         self.by_filter.insert(filter.clone(), key);
         self.by_identifier.insert(identifier, key);
@@ -100,6 +112,8 @@ impl Subscriptions {
     /// Wants a subscription no more; gives back the key that it had.
     pub(super) fn unsubscribe(&mut self, key: Key, filter: Arc<str>) -> Option<Key> {
         let removed = self.remove(&filter);
+        self.unwanted
+            .retain(|own| own.filter != filter || own.stage != Stage::Answered);
         self.unwanted.push(Unwanted {
             key,
             filter,
@@ -141,13 +155,19 @@ impl Subscriptions {
     /// Something that the server has not been asked yet. It counts as asked under the identifier that
     /// `packet_id` gives; `None` when it gives none.
     ///
-    /// Removals go first: a filter may have been removed and wanted again.
+    /// In the order in which they were asked for, but a filter that has been removed and is wanted again is
+    /// removed first, in whichever order the two have come here.
     pub(super) fn poll_request(
         &mut self,
         packet_id: impl FnOnce() -> Option<PacketId>,
     ) -> Option<(PacketId, Request)> {
         let due = |stage: &Stage| *stage == Stage::Due;
-        if let Some(unwanted) = self.unwanted.iter_mut().find(|own| due(&own.stage)) {
+        let (next, by_filter) = (self.due.first().copied(), &self.by_filter);
+        let goes_first = |own: &Unwanted| {
+            next.is_none_or(|next| own.key < next) || by_filter.contains_key(&own.filter)
+        };
+        let mut unwanted = self.unwanted.iter_mut();
+        if let Some(unwanted) = unwanted.find(|own| due(&own.stage) && goes_first(own)) {
             let packet_id = packet_id()?;
             unwanted.stage = Stage::Asked(packet_id);
             return Some((packet_id, Request::Unsubscribe(unwanted.filter.clone())));
@@ -194,10 +214,22 @@ impl Subscriptions {
     pub(super) fn handle_answer(&mut self, packet_id: PacketId) -> Option<Answered> {
         let asked = Stage::Asked(packet_id);
         if let Some(at) = self.unwanted.iter().position(|own| own.stage == asked) {
-            return Some(Answered::Unsubscribe(self.unwanted.remove(at).key));
+            return Some(Answered::Unsubscribe(self.answer_removal(at)));
         }
         let key = self.asked.remove(&packet_id)?;
         Some(Answered::Subscribe(key, self.answer(key)?))
+    }
+
+    /// The removal in this place has been made; gives back its key.
+    fn answer_removal(&mut self, at: usize) -> Key {
+        let (keeps, by_filter) = (self.keeps_removals, &self.by_filter);
+        match self.unwanted.get_mut(at) {
+            Some(own) if keeps && !by_filter.contains_key(&own.filter) => {
+                own.stage = Stage::Answered;
+                own.key
+            }
+            _ => self.unwanted.remove(at).key,
+        }
     }
 
     /// The subscription counts as answered; gives back its filter.
@@ -223,13 +255,18 @@ impl Subscriptions {
             }
         }
         for unwanted in &mut self.unwanted {
-            unwanted.stage = Stage::Due;
+            if let Stage::Asked(_) = unwanted.stage {
+                unwanted.stage = Stage::Due;
+            }
         }
     }
 
-    /// Everything that is wanted is to be asked for once more.
+    /// Everything that is wanted is to be asked for once more, and removed what has to be.
     pub(super) fn ask_again(&mut self) {
         self.asked.clear();
+        for unwanted in &mut self.unwanted {
+            unwanted.stage = Stage::Due;
+        }
         for (key, wanted) in &mut self.wanted {
             wanted.stage = Stage::Due;
             self.due.insert(*key);
@@ -240,7 +277,12 @@ impl Subscriptions {
     /// removals, which have become true by themselves.
     pub(super) fn leave_session(&mut self) -> impl Iterator<Item = Key> {
         self.ask_again();
-        self.unwanted.drain(..).map(|own| own.key)
+        let made = if self.keeps_removals {
+            0
+        } else {
+            self.unwanted.len()
+        };
+        self.unwanted.drain(..made).map(|own| own.key)
     }
 
     /// The subscriptions that a message is for; `keys` is empty. Gives the topic back as a text that many

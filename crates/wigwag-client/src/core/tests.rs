@@ -642,11 +642,9 @@ fn more_messages_pass_than_there_are_packet_identifiers() {
     let mut world = World::online(builder());
     for receipt in 0..70_000 {
         world.publish(receipt, Publish::new("a", "").qos(Qos::AtLeastOnce));
-        let packet_id = (1..=u16::MAX)
-            .find(|&packet_id| world.core.inflight.message(id(packet_id)).is_some())
-            .expect("in flight");
+        let packet_id = world.core.inflight.packet_ids().next().expect("in flight");
         world.core.transmit().clear();
-        world.receive(&Packet::PubAck(ack(packet_id)));
+        world.receive(&Packet::PubAck(ack(packet_id.get())));
         assert_eq!(world.published(), [(receipt, DELIVERED)]);
     }
 }
@@ -1309,6 +1307,48 @@ fn subscriptions_are_made_again_on_every_connection_if_that_is_wanted() {
         world.connect(true, &[]);
         assert_eq!(world.sent(), expect, "{resubscribe:?}");
     }
+}
+
+#[test]
+fn a_birth_message_comes_first_on_every_connection_and_removals_are_repeated_in_order() {
+    let birth = Publish::new("state", "1").qos(Qos::ExactlyOnce).retain();
+    let builder = (builder()
+        .version(Version::V3_1_1)
+        .clean_start(false)
+        .client_id("b"))
+    .birth(birth)
+    .resubscribe(Resubscribe::AndUnsubscribe);
+    let mut world = World::new(builder);
+    world.core.unsubscribe(world.now, 1, "out".into());
+    world.subscribe(2, "in");
+    world.core.unsubscribe(world.now, 3, "more".into());
+    world.connect(false, &[]);
+    let said = world.sent();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(
+        said[0].contains("state") && said[0].contains("id=1"),
+        "{said:?}"
+    );
+    assert_eq!(
+        said[1..],
+        ["UNSUBSCRIBE out", "SUBSCRIBE in", "UNSUBSCRIBE more"]
+    );
+    world.publish(9, Publish::new("t", "x").qos(Qos::AtLeastOnce));
+    assert!(world.sent()[0].contains("id=5"));
+    // Nothing has been acknowledged, not even the birth: it is said anew, not again.
+    world.lose_connection();
+    world.connect(true, &[]);
+    let said = world.sent();
+    assert!(
+        said[0].contains("state") && said[0].contains("id=6"),
+        "{said:?}"
+    );
+    assert_eq!(
+        said[1..4],
+        ["UNSUBSCRIBE out", "SUBSCRIBE in", "UNSUBSCRIBE more"]
+    );
+    assert!(said[4].contains("id=5"), "{said:?}");
+    assert_eq!(said.len(), 5, "{said:?}");
 }
 
 #[test]
