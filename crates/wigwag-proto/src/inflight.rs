@@ -118,6 +118,11 @@ impl<M> Inflight<M> {
         }
     }
 
+    /// Lets the first Packet Identifier be the one behind this, unless some have been given out already.
+    pub fn begin_behind(&mut self, packet_id: PacketId) {
+        self.slots.begin_behind(packet_id);
+    }
+
     /// Publishes that have not been acknowledged in full.
     pub const fn len(&self) -> usize {
         self.publishes

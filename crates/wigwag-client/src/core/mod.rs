@@ -33,7 +33,7 @@ use wigwag_proto::codec::VAR_INT_MAX;
 use wigwag_proto::inbound::Inbound;
 use wigwag_proto::inflight::Inflight;
 use wigwag_proto::packet::{self, Packet, SubscriptionOptions};
-use wigwag_proto::{OutBuf, Qos, ReasonCode, Time};
+use wigwag_proto::{OutBuf, PacketId, Qos, ReasonCode, Time};
 use wigwag_store::Batch;
 
 use crate::authentication::{ReauthenticateError, Step};
@@ -629,6 +629,11 @@ impl<R> Core<R> {
             self.keep_client();
         }
         self.was_online = true;
+        if session_present && let Some(somewhere) = PacketId::new(self.random.u16(..)) {
+            // The server may remember identifiers of a process before this one, and would take a message of
+            // QoS 2 under such an identifier for one that it knows.
+            self.inflight.begin_behind(somewhere);
+        }
         self.inflight.resume(self.server.receive_maximum);
         self.send_birth();
         self.phase = Phase::Online { since: now };

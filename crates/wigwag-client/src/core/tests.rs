@@ -1352,6 +1352,16 @@ fn a_birth_message_comes_first_on_every_connection_and_removals_are_repeated_in_
 }
 
 #[test]
+fn packet_identifiers_of_a_session_from_before_are_not_taken_up_at_once() {
+    let mut world = World::new(builder().clean_start(false).client_id("a"));
+    world.connect(true, &[]);
+    world.publish(1, Publish::new("t", "x").qos(Qos::ExactlyOnce));
+    let said = world.sent();
+    assert!(said[0].starts_with("PUBLISH t q2 id="), "{said:?}");
+    assert!(!said[0].contains(" id=1 "), "{said:?}");
+}
+
+#[test]
 fn reading_goes_on_while_an_answer_is_awaited() {
     let limits = Limits {
         handler_messages: 1,

@@ -38,6 +38,11 @@ impl<T> Circle<T> {
         }
     }
 
+    /// Lets the next identifier be the one behind this, if none has been given out.
+    pub(super) fn begin_behind(&mut self, packet_id: PacketId) {
+        self.last.get_or_insert(packet_id);
+    }
+
     /// Whether no identifier is free.
     pub(super) fn is_full(&self) -> bool {
         self.places.len() - self.holes == usize::from(ALL)
