@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::acceptor::Hearers;
 use crate::access::{
     AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
 };
-use crate::bridge::{BridgeReport, Bridges, BridgesDesk};
+use crate::bridge::{BridgeReport, Bridges, BridgesDesk, Residents};
 use crate::conf::Config;
 use crate::desk::{Desk, OpenDesk, Order};
 use crate::doors::{Doorkeeper, OpenListener};
@@ -304,9 +304,9 @@ impl Builder {
         };
 
         let (restoring, restored) = std::sync::mpsc::channel::<()>();
-        let has_bridges = Arc::<AtomicBool>::default();
-        let desk: Arc<dyn Desk> = Arc::new(BridgesDesk::new(desk, &has_bridges));
-        let bridges = Bridges::new(&mailboxes, &self.log, &has_bridges, running.clone());
+        let residents = Arc::<Residents>::default();
+        let desk: Arc<dyn Desk> = Arc::new(BridgesDesk::new(desk, &residents));
+        let bridges = Bridges::new(&mailboxes, &self.log, &residents, running.clone());
         if let Some(config) = broker.config() {
             bridges.announce(config)?;
         }

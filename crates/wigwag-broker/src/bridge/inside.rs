@@ -3,18 +3,20 @@
 //!
 //! What makes it different is said here: nobody asks it for a password or for rights.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::io::{DuplexStream, duplex};
 use wigwag_client::{
     Backoff, BuildError, Builder, Client, Limits, RefusalPolicy, SessionLossPolicy, Version,
 };
 use wigwag_engine::auth::{Answer, Attempt, AuthRequest, Verdict};
 use wigwag_engine::policy::{AllowAll, Identity, Policy};
-use wigwag_engine::proto::{TopicFilter, TopicName};
+use wigwag_engine::proto::{ReasonCode, TopicFilter, TopicName};
 use wigwag_engine::{Claimed, ListenerSettings, ShardId};
 
 use super::plan::Plan;
@@ -144,18 +146,37 @@ pub(super) fn client(
         .build()
 }
 
+/// What of the bridges there are has to be known where clients come in.
+#[derive(Debug, Default)]
+pub(crate) struct Residents {
+    are_expected: AtomicBool,
+    client_ids: ArcSwap<BTreeSet<String>>,
+}
+
+impl Residents {
+    /// From here on there may be some.
+    pub(super) fn expect_some(&self) {
+        self.are_expected.store(true, Ordering::Release);
+    }
+
+    /// Their Client Identifiers, which nobody else may use.
+    pub(super) fn set(&self, client_ids: BTreeSet<String>) {
+        self.client_ids.store(Arc::new(client_ids));
+    }
+}
+
 /// The desk of a broker that has bridges: it lets them in, and asks another about everybody else.
 pub(crate) struct BridgesDesk {
     others: Arc<dyn Desk>,
-    has_bridges: Arc<AtomicBool>,
+    residents: Arc<Residents>,
 }
 
 impl BridgesDesk {
     /// Looks at bridges only from when there are some: until then, everything is as without.
-    pub(crate) fn new(others: Arc<dyn Desk>, has_bridges: &Arc<AtomicBool>) -> BridgesDesk {
+    pub(crate) fn new(others: Arc<dyn Desk>, residents: &Arc<Residents>) -> BridgesDesk {
         BridgesDesk {
             others,
-            has_bridges: Arc::clone(has_bridges),
+            residents: Arc::clone(residents),
         }
     }
 }
@@ -163,11 +184,13 @@ impl BridgesDesk {
 impl Desk for BridgesDesk {
     fn policy(&self, shard: ShardId) -> Option<Box<dyn Policy>> {
         let others = self.others.policy(shard);
-        if !self.has_bridges.load(Ordering::Acquire) {
+        if !self.residents.are_expected.load(Ordering::Acquire) {
             return others;
         }
-        let others = others.unwrap_or_else(|| Box::new(AllowAll));
-        Some(Box::new(TrustBridges(others)))
+        Some(Box::new(TrustBridges {
+            others: others.unwrap_or_else(|| Box::new(AllowAll)),
+            residents: Arc::clone(&self.residents),
+        }))
     }
 
     fn authenticate(&self, orders: &Orders, request: AuthRequest) -> Option<Verdict> {
@@ -180,8 +203,12 @@ impl Desk for BridgesDesk {
 }
 
 /// Bridges may do everything, except speak to the broker's own endpoints: a foreign broker must not. All
-/// others may do what another policy says.
-struct TrustBridges(Box<dyn Policy>);
+/// others may do what another policy says, but not come under a bridge's name: its session has what waits for
+/// the other broker.
+struct TrustBridges {
+    others: Box<dyn Policy>,
+    residents: Arc<Residents>,
+}
 
 fn is_bridge(who: &Identity) -> bool {
     who.listener.number == INSIDE
@@ -192,26 +219,29 @@ impl Policy for TrustBridges {
         if is_bridge(attempt.identity) {
             return Answer::allow(attempt);
         }
-        self.0.authenticate(attempt)
+        if (self.residents.client_ids.load()).contains(&*attempt.identity.client_id) {
+            return Answer::refuse(ReasonCode::ClientIdentifierNotValid);
+        }
+        self.others.authenticate(attempt)
     }
 
     fn may_publish(&self, who: &Identity, topic: TopicName<'_>) -> bool {
         if is_bridge(who) {
             return !topic.as_str().starts_with("$CONTROL/");
         }
-        self.0.may_publish(who, topic)
+        self.others.may_publish(who, topic)
     }
 
     fn may_subscribe(&self, who: &Identity, filter: TopicFilter<'_>) -> bool {
-        is_bridge(who) || self.0.may_subscribe(who, filter)
+        is_bridge(who) || self.others.may_subscribe(who, filter)
     }
 
     fn may_unsubscribe(&self, who: &Identity, filter: TopicFilter<'_>) -> bool {
-        is_bridge(who) || self.0.may_unsubscribe(who, filter)
+        is_bridge(who) || self.others.may_unsubscribe(who, filter)
     }
 
     fn may_receive(&self, who: &Identity, topic: TopicName<'_>) -> bool {
-        is_bridge(who) || self.0.may_receive(who, topic)
+        is_bridge(who) || self.others.may_receive(who, topic)
     }
 }
 
@@ -238,7 +268,10 @@ mod tests {
 
     #[test]
     fn bridges_are_trusted_and_others_are_not() {
-        let policy = TrustBridges(Box::new(Never));
+        let policy = TrustBridges {
+            others: Box::new(Never),
+            residents: Arc::default(),
+        };
         let topic = |text| TopicName::new(text).expect("valid");
         let mut bridge = Identity::new("local.b", None);
         let mut settings = ListenerSettings::default();
@@ -250,5 +283,40 @@ mod tests {
         let other = Identity::new("local.b", None);
         assert!(!policy.may_publish(&other, topic("a")));
         assert!(!policy.may_receive(&other, topic("a")));
+    }
+
+    #[test]
+    fn nobody_else_comes_under_the_name_of_a_bridge() {
+        let residents = Arc::<Residents>::default();
+        residents.set(BTreeSet::from(["local.b".to_owned()]));
+        let policy = TrustBridges {
+            others: Box::new(AllowAll),
+            residents: Arc::clone(&residents),
+        };
+        let mut settings = ListenerSettings::default();
+        settings.number = INSIDE;
+        let inside = Arc::new(settings);
+        let is_let_in = |client_id, is_inside: bool| {
+            let mut identity = Identity::new(client_id, None);
+            if is_inside {
+                identity.listener = Arc::clone(&inside);
+            }
+            let attempt = Attempt {
+                identity: &identity,
+                is_certified: false,
+                password: None,
+                method: None,
+                data: None,
+            };
+            matches!(
+                policy.authenticate(&attempt),
+                Answer::Now(Verdict::Allow { .. })
+            )
+        };
+        assert!(is_let_in("local.b", true));
+        assert!(is_let_in("local.c", false));
+        assert!(!is_let_in("local.b", false));
+        residents.set(BTreeSet::new());
+        assert!(is_let_in("local.b", false), "the bridge is gone");
     }
 }

@@ -16,7 +16,6 @@ mod topics;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -27,8 +26,8 @@ use tokio::time::timeout;
 
 pub use counters::BridgeReport;
 use counters::Counters;
-pub(crate) use inside::BridgesDesk;
 use inside::InnerDoor;
+pub(crate) use inside::{BridgesDesk, Residents};
 use link::{Command, Link, Surroundings};
 use plan::Plan;
 
@@ -48,7 +47,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// All bridges of a broker.
 pub(crate) struct Bridges {
     around: Surroundings,
-    has_bridges: Arc<AtomicBool>,
+    residents: Arc<Residents>,
     /// Keeps the broker from having ended as long as the thread lives.
     running: mpsc::Sender<()>,
     inner: Mutex<Inner>,
@@ -77,11 +76,11 @@ impl std::fmt::Debug for Bridges {
 }
 
 impl Bridges {
-    /// None yet. `has_bridges` is what [`BridgesDesk`] looks at.
+    /// None yet. `residents` is what [`BridgesDesk`] looks at.
     pub(crate) fn new(
         workers: &Arc<[Mailbox]>,
         log: &Log,
-        has_bridges: &Arc<AtomicBool>,
+        residents: &Arc<Residents>,
         running: mpsc::Sender<()>,
     ) -> Bridges {
         Bridges {
@@ -91,7 +90,7 @@ impl Bridges {
                 log: log.clone(),
                 broker: format!("{:016x}", fastrand::u64(..)).into(),
             },
-            has_bridges: Arc::clone(has_bridges),
+            residents: Arc::clone(residents),
             running,
             inner: Mutex::default(),
         }
@@ -104,7 +103,7 @@ impl Bridges {
         if !config.bridges.is_empty() && inner.thread.is_none() {
             let (thread, ended) = self.start_thread()?;
             (inner.thread, inner.ended) = (Some(thread), Some(ended));
-            self.has_bridges.store(true, Ordering::Release);
+            self.residents.expect_some();
         }
         Ok(())
     }
@@ -113,6 +112,8 @@ impl Bridges {
     /// what has not changed goes on undisturbed.
     pub(crate) fn apply(&self, config: &Config) {
         let plans = Plan::all(config);
+        let client_ids = plans.iter().map(|plan| plan.local_client_id.clone());
+        self.residents.set(client_ids.collect());
         let mut inner = self.lock();
         let is_wanted = |name: &String| plans.iter().any(|plan| plan.said.name == *name);
         inner.bridges.retain(|name, bridge| {
