@@ -32,9 +32,10 @@ fn a_log_file_that_was_moved_is_opened_anew(kind: Kind) {
         fs::rename(&log, &moved).unwrap();
         broker.process.signal(signal);
         await_until("the log is there again", || log.exists());
-        let connect = || TcpStream::connect(("127.0.0.1", port)).is_ok();
-        assert!(connect(), "{signal}");
+        // It may be there before the lines go into it.
         await_until("a line of the new log", || {
+            let connection = TcpStream::connect(("127.0.0.1", port));
+            assert!(connection.is_ok(), "{signal}");
             fs::read_to_string(&log).is_ok_and(|text| text.contains("New connection"))
         });
     }
