@@ -603,7 +603,8 @@ fn a_bridge_speaks_tls_and_looks_whom_it_speaks_to() {
             );
             let near = Node::start(Kind::Wigwag, &bridge(&format!("localhost:{port}"), &lines));
             if expect == "0" {
-                near.broker.process.await_line("why not", |line| {
+                let process = near.broker.process.from_the_start();
+                process.await_line("why not", |line| {
                     line.contains("Error creating bridge: the certificate of")
                 });
             }
@@ -622,6 +623,8 @@ fn a_bridge_that_starts_once_makes_one_attempt() {
         &bridge(&address(port), "start_type once\ntopic t out\n"),
     );
     let process = &near.broker.process;
+    // It may fail before the broker says that it runs.
+    process.from_the_start();
     process.await_line("that it failed", |line| {
         line.ends_with("Warning: Unable to connect bridge b.")
     });

@@ -65,7 +65,14 @@ impl Process {
         })
     }
 
-    /// The same; `None` if both streams end without it.
+    /// Lets lines count that have been passed over: for what may come before and after the line that was
+    /// awaited last.
+    pub(crate) fn from_the_start(&self) -> &Self {
+        self.seen.set(0);
+        self
+    }
+
+    /// The next line, as [`Process::await_line`]; `None` if both streams end without it.
     pub(crate) fn line_or_end(&self, accept: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Instant::now() + BOUND;
         let mut state = self.output.state.lock().unwrap();
