@@ -3,7 +3,9 @@
 //!
 //! The other steps build the workspace, where one crate's features and files help another.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 
@@ -30,12 +32,51 @@ fn packages(command: &mut Command) -> &mut Command {
 /// Makes the packages and builds each from its package alone. Cargo takes those among them that depend on
 /// each other from one another, so none has to be on the registry yet.
 pub(crate) fn package(_: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
+    forget_unpacked()?;
     let mut command = Command::new("cargo");
     // What is tested is the tree as it is, committed or not.
     command.args(["package", "--locked", "--allow-dirty"]);
     run(packages(&mut command))?;
     tally.passed += PUBLISHED.len();
     Ok(())
+}
+
+/// Removes what Cargo has unpacked of these packages. It keeps that by the path of the workspace and the version
+/// alone, and would build the next package against crates as they were in an earlier run.
+fn forget_unpacked() -> anyhow::Result<()> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = home
+        .context("there is no home folder")?
+        .join("registry/src");
+    for registry in folders(&sources) {
+        // A registry with a host is not one that `cargo package` has made.
+        let name = registry.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with('-') {
+            continue;
+        }
+        for unpacked in folders(&registry) {
+            let name = unpacked.file_name().unwrap_or_default().to_string_lossy();
+            if PUBLISHED.iter().any(|own| is_package_of(&name, own)) {
+                fs::remove_dir_all(&unpacked)
+                    .with_context(|| format!("cannot remove {}", unpacked.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a folder, if it is there.
+fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
+/// Whether this is the folder of a version of that crate.
+fn is_package_of(folder: &str, name: &str) -> bool {
+    let rest = folder.strip_prefix(name);
+    let version = rest.and_then(|rest| rest.strip_prefix('-'));
+    version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Builds and tests the crates with the oldest compiler that their manifests promise.
@@ -164,6 +205,13 @@ mod tests {
             ]
         );
         assert_eq!(selections(&[]), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn a_folder_is_of_the_crate_that_it_is_named_after() {
+        assert!(is_package_of("wigwag-net-0.1.0", "wigwag-net"));
+        assert!(!is_package_of("wigwag-net-extra-0.1.0", "wigwag-net"));
+        assert!(!is_package_of("wigwag-net", "wigwag-net"));
     }
 
     #[test]
