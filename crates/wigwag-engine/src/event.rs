@@ -32,6 +32,8 @@ pub enum Event {
         keep_alive_secs: u16,
         /// Its Will.
         will: Option<WillNotice>,
+        /// Whether it says that it is a bridge.
+        is_bridge: bool,
     },
     /// A CONNECT was refused.
     Refused {

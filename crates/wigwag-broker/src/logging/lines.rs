@@ -132,6 +132,7 @@ fn connected(log: &Log, event: &Event, peer: Peer) {
         clean_start,
         keep_alive_secs,
         will,
+        is_bridge,
         ..
     } = event
     else {
@@ -145,6 +146,7 @@ fn connected(log: &Log, event: &Event, peer: Peer) {
         Version::V3_1_1 => 4,
         Version::V5 => 5,
     };
+    let kind = if *is_bridge { "bridge" } else { "client" };
     let clean_start = u8::from(*clean_start);
     let user_name = user_name
         .as_ref()
@@ -152,7 +154,7 @@ fn connected(log: &Log, event: &Event, peer: Peer) {
     log.write(
         Notice,
         format_args!(
-            "New client connected from {peer} as {client_id} (p{level}, c{clean_start}, k{keep_alive_secs}{user_name})."
+            "New {kind} connected from {peer} as {client_id} (p{level}, c{clean_start}, k{keep_alive_secs}{user_name})."
         ),
     );
     match will {

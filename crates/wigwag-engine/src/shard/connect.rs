@@ -488,6 +488,7 @@ impl Shard {
             clean_start: introduction.clean_start,
             keep_alive_secs: introduction.keep_alive_secs,
             will,
+            is_bridge: introduction.identity.is_bridge,
         });
         let reason = ReasonCode::Success;
         self.stats.connack(reason);

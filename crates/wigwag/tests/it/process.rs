@@ -67,7 +67,7 @@ impl Process {
 
     /// Lets lines count that have been passed over: for what may come before and after the line that was
     /// awaited last.
-    pub(crate) fn from_the_start(&self) -> &Self {
+    pub(crate) fn rewind(&self) -> &Self {
         self.seen.set(0);
         self
     }
