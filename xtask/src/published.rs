@@ -31,18 +31,25 @@ fn packages(command: &mut Command) -> &mut Command {
 
 /// Makes the packages and builds each from its package alone. Cargo takes those among them that depend on
 /// each other from one another, so none has to be on the registry yet.
-pub(crate) fn package(_: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
+pub(crate) fn package(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     forget_unpacked()?;
+    let target = workspace.target.join("published");
+    if target.exists() {
+        fs::remove_dir_all(&target)
+            .with_context(|| format!("cannot remove {}", target.display()))?;
+    }
     let mut command = Command::new("cargo");
     // What is tested is the tree as it is, committed or not.
     command.args(["package", "--locked", "--allow-dirty"]);
+    command.arg("--target-dir").arg(target);
     run(packages(&mut command))?;
     tally.passed += PUBLISHED.len();
     Ok(())
 }
 
-/// Removes what Cargo has unpacked of these packages. It keeps that by the path of the workspace and the version
-/// alone, and would build the next package against crates as they were in an earlier run.
+/// Removes what Cargo has unpacked of these packages. It knows that by the path of the target folder and the version
+/// alone, as it knows what it has built of them, and would build the next package against crates as they were in an
+/// earlier run.
 fn forget_unpacked() -> anyhow::Result<()> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
