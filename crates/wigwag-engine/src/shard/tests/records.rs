@@ -102,6 +102,14 @@ impl Disk {
         self.commit(world, saving);
     }
 
+    /// Takes a save that has begun to its end, while letters go on arriving in any order.
+    fn end_save(&mut self, world: &World, mut saving: Saving, pick: &mut Picks) {
+        while saving.step(world) {
+            world.deliver_one(pick.next());
+        }
+        self.commit(world, saving);
+    }
+
     fn commit(&mut self, world: &World, mut saving: Saving) {
         loop {
             let changes = world.node().poll_retained_changes();
@@ -722,10 +730,7 @@ proptest! {
                 _ => drop(world.deliver_one(pick.next())),
             }
         }
-        while saving.step(&world) {
-            world.deliver_one(pick.next());
-        }
-        disk.commit(&world, saving);
+        disk.end_save(&world, saving, &mut pick);
         let world = disk.crash(world, 1);
         let client = world.connect(0, sub());
         prop_assert!(client.session_present);
@@ -807,11 +812,8 @@ proptest! {
                 _ => drop(world.deliver_one(pick.next())),
             }
         }
-        if let Some(mut saving) = saving {
-            while saving.step(&world) {
-                world.deliver_one(pick.next());
-            }
-            disk.commit(&world, saving);
+        if let Some(saving) = saving {
+            disk.end_save(&world, saving, &mut pick);
         }
         let world = disk.crash(world, 2);
         let client = world.connect(0, publisher());
@@ -865,11 +867,8 @@ proptest! {
                 _ => drop(world.deliver_one(pick.next())),
             }
         }
-        if let Some(mut saving) = saving {
-            while saving.step(&world) {
-                world.deliver_one(pick.next());
-            }
-            disk.commit(&world, saving);
+        if let Some(saving) = saving {
+            disk.end_save(&world, saving, &mut pick);
         }
         let world = disk.crash(world, 2);
         let client = world.connect(0, publisher());
