@@ -43,6 +43,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("wigwag-ui", &[]),
+    (
+        "wigwag-watch",
+        &["wigwag-alarm", "wigwag-client", "wigwag-proto"],
+    ),
     // Straight to proto for the load generator alone: see the table of places.
     (
         "wigwag",
@@ -51,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wigwag-client",
             "wigwag-ui",
             "wigwag-proto",
+            "wigwag-watch",
         ],
     ),
     ("wigwag-fuzz", &["wigwag-proto", "wigwag-engine"]),

@@ -24,8 +24,9 @@ const PLACES: &[Place] = &[
             "crates/wigwag-ui/",
             "crates/wigwag-broker/src/http",
             "crates/wigwag-broker/tests/",
+            "crates/wigwag-watch/src/exporter/",
         ],
-        why: "HTTP is one corner of the broker: it stays behind the UI crate and the broker's http module",
+        why: "HTTP is a corner: it stays behind the UI crate, the broker's http module and the exporter",
     },
     Place {
         name: "wigwag_client",
@@ -48,8 +49,14 @@ const PLACES: &[Place] = &[
     Place {
         name: "anyhow",
         within: "crates/",
-        homes: &["crates/wigwag/"],
-        why: "libraries have closed error types, so that a caller can tell errors apart; anyhow is for the binary",
+        homes: &[
+            "crates/wigwag/",
+            "crates/wigwag-bench/",
+            "crates/wigwag-devices/",
+            "crates/wigwag-tools/",
+            "crates/wigwag-watch/",
+        ],
+        why: "libraries have closed error types, so that a caller can tell errors apart; anyhow is for the binary and the crates of its subcommands",
     },
 ];
 

@@ -1,0 +1,1 @@
+//! `wigwag top`: what a broker is busy with, in a terminal.
