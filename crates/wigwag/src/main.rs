@@ -4,7 +4,7 @@ mod bench;
 mod broker;
 mod dashboard;
 mod descriptors;
-mod device;
+mod devices;
 mod health;
 mod listen;
 mod logging;
@@ -46,7 +46,7 @@ enum Command {
     )]
     Broker(broker::Args),
     /// Run a simulated device against any broker
-    Device(device::Args),
+    Device(wigwag_devices::device::Args),
     /// Serve the web UI for any broker that speaks MQTT over WebSocket
     Dashboard(dashboard::Args),
     /// Measure the speed of brokers
@@ -106,7 +106,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
-        Command::Device(args) => device::run(&args),
+        Command::Device(args) => devices::device(&args),
         Command::Dashboard(args) => dashboard::run(&args),
         Command::Bench(args) => bench::run(args),
         Command::Health(args) => health::run(&args),

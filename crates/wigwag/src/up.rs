@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use wigwag_broker::Transport;
+use wigwag_devices::device::Device;
 
 use crate::dashboard::{HttpArgs, WebServer};
-use crate::device::Device;
 use crate::listen::{AddressArgs, BrokerArgs, port_of, print_broker, start_broker};
 use crate::output::say;
 use crate::shutdown::Shutdown;

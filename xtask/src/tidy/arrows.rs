@@ -42,7 +42,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wigwag-store",
         ],
     ),
+    ("wigwag-devices", &["wigwag-client"]),
     ("wigwag-ui", &[]),
+    (
+        "wigwag-tools",
+        &["wigwag-client", "wigwag-access", "wigwag-proto"],
+    ),
     (
         "wigwag-watch",
         &["wigwag-alarm", "wigwag-client", "wigwag-proto"],
@@ -53,6 +58,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "wigwag-broker",
             "wigwag-client",
+            "wigwag-devices",
+            "wigwag-tools",
             "wigwag-ui",
             "wigwag-proto",
             "wigwag-watch",

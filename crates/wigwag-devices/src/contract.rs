@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Whether a device works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Idle,
     Running,
 }
@@ -22,18 +22,18 @@ pub(super) enum Status {
 /// What a device publishes every two seconds while it is running, and at every change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct State {
-    pub(super) device_id: String,
-    pub(super) status: Status,
+pub(crate) struct State {
+    pub(crate) device_id: String,
+    pub(crate) status: Status,
     /// Degrees Celsius.
-    pub(super) temperature: f64,
+    pub(crate) temperature: f64,
     /// Seconds since the beginning of 1970, UTC.
-    pub(super) timestamp: u64,
+    pub(crate) timestamp: u64,
 }
 
 /// What a device can be told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Start,
     Stop,
 }
@@ -41,7 +41,7 @@ pub(super) enum Action {
 /// What a device answers to a command that has a Response Topic.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Reply<'a> {
+pub(crate) struct Reply<'a> {
     device_id: &'a str,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ pub(super) struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    pub(super) fn new(device_id: &'a str, result: &Result<Status, CommandError>) -> Reply<'a> {
+    pub(crate) fn new(device_id: &'a str, result: &Result<Status, CommandError>) -> Reply<'a> {
         Reply {
             device_id,
             ok: result.is_ok(),
@@ -63,7 +63,7 @@ impl<'a> Reply<'a> {
 
 /// Why a payload is no command.
 #[derive(Debug, PartialEq)]
-pub(super) enum CommandError {
+pub(crate) enum CommandError {
     NotJson(String),
     NoAction,
     UnknownAction(String),
@@ -81,7 +81,7 @@ impl fmt::Display for CommandError {
 }
 
 /// Reads a command in either spelling.
-pub(super) fn parse_command(payload: &[u8]) -> Result<Action, CommandError> {
+pub(crate) fn parse_command(payload: &[u8]) -> Result<Action, CommandError> {
     let command: serde_json::Value = serde_json::from_slice(payload)
         .map_err(|error| CommandError::NotJson(error.to_string()))?;
     let action = command.get("action").or_else(|| command.get("command"));
@@ -107,7 +107,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// Why a text cannot be the id of a device.
-pub(super) fn check_id(id: &str) -> Result<String, String> {
+pub(crate) fn check_id(id: &str) -> Result<String, String> {
     let valid = !id.is_empty()
         && id
             .chars()

@@ -1,9 +1,6 @@
-//! `wigwag device`: a simulated device against any broker, by the contract in [`contract`].
+//! `wigwag device`: a simulated device against any broker, by the contract in `contract.rs`.
 
-mod contract;
-mod simulator;
-
-use std::process::ExitCode;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -13,10 +10,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
 
-use self::contract::{Reply, State, Status, check_id, parse_command};
-use self::simulator::Simulator;
-use crate::output::say;
-use crate::shutdown::Shutdown;
+use crate::contract::{Reply, State, Status, check_id, parse_command};
+use crate::simulator::Simulator;
 
 /// Time between two states while the device is running.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -29,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Options of `wigwag device`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Broker to connect to: mqtt://HOST:PORT or ws://HOST:PORT/PATH
     #[arg(long, value_name = "URL", default_value = "mqtt://localhost:1883")]
     broker: String,
@@ -39,29 +34,33 @@ pub(crate) struct Args {
     id: String,
 }
 
-#[tokio::main(flavor = "current_thread")]
-pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut shutdown = Shutdown::listen()?;
+/// Runs one device until `shutdown` resolves or the broker refuses it for good.
+pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let mut device = Device::start(&args.broker, &args.id)?;
-    say!("device    {}", args.id);
-    say!("broker    {}", args.broker);
+    say(&format!("device    {}\nbroker    {}", args.id, args.broker));
+    let mut shutdown = std::pin::pin!(shutdown);
     tokio::select! {
-        () = shutdown.requested() => {}
+        () = &mut shutdown => {}
         online = device.online() => {
             online?;
-            say!("ready     Ctrl-C stops");
+            say("ready     Ctrl-C stops");
             tokio::select! {
-                () = shutdown.requested() => {}
+                () = shutdown => {}
                 ended = device.ended() => ended?,
             }
         }
     }
     device.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// Prints; whoever has closed the output does not want to read it, and the device goes on.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
 /// A simulated device that runs in a task of its own.
-pub(crate) struct Device {
+pub struct Device {
     inner: Arc<Inner>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -74,7 +73,7 @@ struct Inner {
 
 impl Device {
     /// Starts the device; it connects in the background and for as long as it lives.
-    pub(crate) fn start(broker: &str, id: &str) -> anyhow::Result<Device> {
+    pub fn start(broker: &str, id: &str) -> anyhow::Result<Device> {
         let client = Client::builder(broker)
             .client_id(format!("wigwag-device-{id}"))
             .clean_start(false)
@@ -114,7 +113,7 @@ impl Device {
     }
 
     /// Publishes the last state, says goodbye and disconnects.
-    pub(crate) async fn stop(self) {
+    pub async fn stop(self) {
         self.task.abort();
         self.inner.say_goodbye().await;
     }

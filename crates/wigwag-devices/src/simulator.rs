@@ -1,6 +1,6 @@
 //! A device that is not there: a status, and a temperature that wanders.
 
-use super::contract::{Action, Status};
+use crate::contract::{Action, Status};
 
 /// Degrees Celsius between which the temperature wanders.
 const RANGE: std::ops::RangeInclusive<f64> = 35.0..=40.0;
@@ -10,14 +10,14 @@ const STEP: f64 = 0.4;
 
 /// The simulated device.
 #[derive(Debug)]
-pub(super) struct Simulator {
+pub(crate) struct Simulator {
     status: Status,
     temperature: f64,
     random: fastrand::Rng,
 }
 
 impl Simulator {
-    pub(super) fn new(mut random: fastrand::Rng) -> Simulator {
+    pub(crate) fn new(mut random: fastrand::Rng) -> Simulator {
         let temperature = RANGE.start() + random.f64() * (RANGE.end() - RANGE.start());
         Simulator {
             status: Status::Idle,
@@ -26,12 +26,12 @@ impl Simulator {
         }
     }
 
-    pub(super) const fn status(&self) -> Status {
+    pub(crate) const fn status(&self) -> Status {
         self.status
     }
 
     /// Goes on from an earlier life.
-    pub(super) fn restore(&mut self, status: Status, temperature: f64) {
+    pub(crate) fn restore(&mut self, status: Status, temperature: f64) {
         self.status = status;
         if RANGE.contains(&temperature) {
             self.temperature = temperature;
@@ -39,7 +39,7 @@ impl Simulator {
     }
 
     /// Does what it is told; doing it twice changes nothing.
-    pub(super) fn apply(&mut self, action: Action) -> Status {
+    pub(crate) fn apply(&mut self, action: Action) -> Status {
         self.status = match action {
             Action::Start => Status::Running,
             Action::Stop => Status::Idle,
@@ -48,7 +48,7 @@ impl Simulator {
     }
 
     /// Reads the thermometer: degrees Celsius with one decimal.
-    pub(super) fn read_temperature(&mut self) -> f64 {
+    pub(crate) fn read_temperature(&mut self) -> f64 {
         let step = (self.random.f64() * 2.0 - 1.0) * STEP;
         self.temperature = (self.temperature + step).clamp(*RANGE.start(), *RANGE.end());
         (self.temperature * 10.0).round() / 10.0
