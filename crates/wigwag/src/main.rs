@@ -1,6 +1,5 @@
 //! The wigwag binary: subcommands, output and exit codes. What they do is in the libraries.
 
-mod bench;
 mod broker;
 mod dashboard;
 mod descriptors;
@@ -50,7 +49,7 @@ enum Command {
     /// Serve the web UI for any broker that speaks MQTT over WebSocket
     Dashboard(dashboard::Args),
     /// Measure the speed of brokers
-    Bench(bench::Args),
+    Bench(wigwag_bench::Args),
     /// Ask a running broker whether it is well: for container health checks
     Health(health::Args),
 }
@@ -108,7 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
         Command::Device(args) => devices::device(&args),
         Command::Dashboard(args) => dashboard::run(&args),
-        Command::Bench(args) => bench::run(args),
+        Command::Bench(args) => wigwag_bench::run(args),
         Command::Health(args) => health::run(&args),
     }
 }

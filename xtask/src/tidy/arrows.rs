@@ -43,6 +43,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("wigwag-devices", &["wigwag-client"]),
+    // Net for its TLS alone: trust, certificates and what is said of them.
+    ("wigwag-bench", &["wigwag-net", "wigwag-proto"]),
     ("wigwag-ui", &[]),
     (
         "wigwag-tools",
@@ -52,16 +54,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         "wigwag-watch",
         &["wigwag-alarm", "wigwag-client", "wigwag-proto"],
     ),
-    // Straight to proto for the load generator alone: see the table of places.
     (
         "wigwag",
         &[
+            "wigwag-bench",
             "wigwag-broker",
             "wigwag-client",
             "wigwag-devices",
             "wigwag-tools",
             "wigwag-ui",
-            "wigwag-proto",
             "wigwag-watch",
         ],
     ),

@@ -43,8 +43,8 @@ const PLACES: &[Place] = &[
     Place {
         name: "wigwag_proto",
         within: "crates/wigwag/",
-        homes: &["crates/wigwag/src/bench"],
-        why: "the binary holds no protocol; only the load generator measures below the client",
+        homes: &["crates/wigwag-bench/", "crates/wigwag-tools/"],
+        why: "the binary holds no protocol: what speaks packets is a crate of its own",
     },
     Place {
         name: "anyhow",
@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn the_codec_is_for_the_load_generator_alone() {
+    fn the_binary_has_no_use_for_the_codec() {
         let text = "use wigwag_proto::Qos;\n";
-        assert_eq!(lines("crates/wigwag/src/bench/wire.rs", text), [0; 0]);
+        assert_eq!(lines("crates/wigwag-bench/src/wire.rs", text), [0; 0]);
         assert_eq!(lines("crates/wigwag/src/up.rs", text), [1]);
     }
 

@@ -11,11 +11,11 @@ const SHAPE: &str =
     "expected [NAME=]HOST[:PORT][,pid=PID], for example ours=localhost:1883,pid=4711";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) name: String,
+pub(crate) struct Target {
+    pub(crate) name: String,
     /// Host and port, as the resolver takes them.
-    pub(super) address: String,
-    pub(super) pid: Option<u32>,
+    pub(crate) address: String,
+    pub(crate) pid: Option<u32>,
 }
 
 impl FromStr for Target {
@@ -85,7 +85,7 @@ fn with_port(address: &str) -> anyhow::Result<String> {
 
 /// A `--pid`: the process of the broker of this name, or of the only broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BrokerPid {
+pub(crate) struct BrokerPid {
     name: Option<String>,
     pid: u32,
 }
@@ -104,7 +104,7 @@ impl FromStr for BrokerPid {
 }
 
 /// Gives every process id to its broker, and checks that names are unique.
-pub(super) fn pair(mut targets: Vec<Target>, pids: &[BrokerPid]) -> anyhow::Result<Vec<Target>> {
+pub(crate) fn pair(mut targets: Vec<Target>, pids: &[BrokerPid]) -> anyhow::Result<Vec<Target>> {
     for (index, target) in targets.iter().enumerate() {
         ensure!(
             targets[..index]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
-pub(super) struct Sequence {
+pub(crate) struct Sequence {
     /// One above the highest number seen.
     next: u64,
     /// Ranges below `next` that have not been seen: first number to one past the last.
@@ -18,7 +18,7 @@ pub(super) struct Sequence {
 
 impl Sequence {
     /// Notes the arrival of `number`; false if it has been seen before.
-    pub(super) fn observe(&mut self, number: u64) -> bool {
+    pub(crate) fn observe(&mut self, number: u64) -> bool {
         if number == self.next {
             self.next += 1;
             return true;
@@ -49,23 +49,23 @@ impl Sequence {
     }
 
     /// One above the highest number seen: everything below has arrived or has been overtaken.
-    pub(super) const fn next(&self) -> u64 {
+    pub(crate) const fn next(&self) -> u64 {
         self.next
     }
 
     /// How many of the first `sent` numbers have not been seen.
-    pub(super) fn lost(&self, sent: u64) -> u64 {
+    pub(crate) fn lost(&self, sent: u64) -> u64 {
         let overtaken: u64 = self.missing.iter().map(|(first, end)| end - first).sum();
         overtaken + sent.saturating_sub(self.next)
     }
 
     /// Arrivals of numbers that had been seen before.
-    pub(super) const fn duplicates(&self) -> u64 {
+    pub(crate) const fn duplicates(&self) -> u64 {
         self.duplicates
     }
 
     /// First arrivals of numbers that a higher one had overtaken.
-    pub(super) const fn reordered(&self) -> u64 {
+    pub(crate) const fn reordered(&self) -> u64 {
         self.reordered
     }
 }

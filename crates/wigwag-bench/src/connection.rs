@@ -17,23 +17,23 @@ use wigwag_proto::packet::{
 use wigwag_proto::{PacketId, Properties, Qos, ReasonCode, TopicFilter, Version};
 
 /// For a TCP connection, and again for each answer of the handshake.
-pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// As long as can be: a subscriber that only receives QoS 0 sends nothing.
 const KEEP_ALIVE_SECS: u16 = u16::MAX;
 
 /// What a client says of itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Identity<'a> {
-    pub(super) client_id: &'a str,
-    pub(super) version: Version,
-    pub(super) user_name: Option<&'a str>,
-    pub(super) password: Option<&'a str>,
+pub(crate) struct Identity<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) version: Version,
+    pub(crate) user_name: Option<&'a str>,
+    pub(crate) password: Option<&'a str>,
 }
 
 impl Identity<'_> {
     /// The bytes of its CONNECT.
-    pub(super) fn connect_packet(&self) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn connect_packet(&self) -> anyhow::Result<Vec<u8>> {
         let connect = Connect {
             version: self.version,
             is_bridge: false,
@@ -52,7 +52,7 @@ impl Identity<'_> {
 }
 
 /// Where a broker listens; the first address of its host that answers.
-pub(super) fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
+pub(crate) fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
     let addresses: Vec<_> = address
         .to_socket_addrs()
         .with_context(|| format!("cannot find the host of {address}"))?
@@ -71,8 +71,8 @@ pub(super) fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
 }
 
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) stream: mio::net::TcpStream,
+pub(crate) struct Connection {
+    pub(crate) stream: mio::net::TcpStream,
     client_id: String,
     version: Version,
     /// The front of a packet whose rest has not arrived.
@@ -81,12 +81,12 @@ pub(super) struct Connection {
     out: Vec<u8>,
     written: usize,
     /// QoS 1 messages that the broker takes before it has acknowledged them.
-    pub(super) receive_maximum: NonZeroU16,
+    pub(crate) receive_maximum: NonZeroU16,
 }
 
 impl Connection {
     /// Connects, and subscribes to `filter` if there is one.
-    pub(super) fn open(
+    pub(crate) fn open(
         address: SocketAddr,
         identity: &Identity<'_>,
         filter: Option<(&str, Qos)>,
@@ -108,17 +108,17 @@ impl Connection {
     }
 
     /// Where packets to be written are appended.
-    pub(super) const fn out(&mut self) -> &mut Vec<u8> {
+    pub(crate) const fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
     /// Bytes that the socket has not taken yet.
-    pub(super) const fn backlog(&self) -> usize {
+    pub(crate) const fn backlog(&self) -> usize {
         self.out.len() - self.written
     }
 
     /// Writes as much as the socket takes.
-    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         while self.backlog() > 0 {
             match self.stream.write(&self.out[self.written..]) {
                 Ok(0) => bail!(
@@ -142,7 +142,7 @@ impl Connection {
     /// Reads once into `buffer` and hands each whole PUBLISH, PUBACK and PINGRESP to `handle`, with the output.
     ///
     /// True if the socket may hold more. `buffer` must be longer than the longest packet.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         mut handle: impl FnMut(&Frame<'_>, &mut Vec<u8>) -> anyhow::Result<()>,
@@ -200,14 +200,14 @@ impl Connection {
     }
 
     /// Says goodbye as well as it can: the measurement is over.
-    pub(super) fn close(mut self) {
+    pub(crate) fn close(mut self) {
         // A broker that is gone or busy needs no goodbye.
         let _ = self.stream.write_all(&DISCONNECT);
     }
 }
 
 /// A DISCONNECT without Reason Code, which all versions share.
-pub(super) const DISCONNECT: [u8; 2] = [(PacketType::Disconnect as u8) << 4, 0];
+pub(crate) const DISCONNECT: [u8; 2] = [(PacketType::Disconnect as u8) << 4, 0];
 
 fn handshake(
     stream: &mut TcpStream,
@@ -238,7 +238,7 @@ fn handshake(
 }
 
 /// The Receive Maximum of a CONNACK, or why it refuses.
-pub(super) fn accepted(connack: &ConnAck<'_>) -> anyhow::Result<NonZeroU16> {
+pub(crate) fn accepted(connack: &ConnAck<'_>) -> anyhow::Result<NonZeroU16> {
     ensure!(
         connack.reason == ReasonCode::Success,
         "the broker refused the connection: {}",

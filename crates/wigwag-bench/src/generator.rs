@@ -17,10 +17,10 @@ use mio::{Events, Interest, Poll, Token};
 use wigwag_proto::Qos;
 
 use self::clients::{Publisher, Subscriber};
-use super::case::{Bound, Case, Load, Pace};
-use super::connection::Connection;
-use super::process::Process;
-use super::schedule::Schedule;
+use crate::case::{Bound, Case, Load, Pace};
+use crate::connection::Connection;
+use crate::process::Process;
+use crate::schedule::Schedule;
 
 /// Bytes taken from a socket at once.
 const READ_LEN: usize = 64 * 1024;
@@ -35,31 +35,31 @@ const LATENCY_MAX_NANOS: u64 = 600_000_000_000;
 
 /// What one measurement of one case found.
 #[derive(Debug)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// Deliveries in the measured time, without duplicates.
-    pub(super) delivered: u64,
+    pub(crate) delivered: u64,
     /// From the first message to the last delivery or acknowledgement.
-    pub(super) elapsed: Duration,
-    pub(super) lost: u64,
-    pub(super) duplicates: u64,
-    pub(super) reordered: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) lost: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) reordered: u64,
     /// QoS 1 messages without a PUBACK.
-    pub(super) unacknowledged: u64,
+    pub(crate) unacknowledged: u64,
     /// Nanoseconds from the stamp in the payload to the read that brought it.
-    pub(super) latency: Histogram<u64>,
+    pub(crate) latency: Histogram<u64>,
     /// Nanoseconds from the intended to the real time of sending, for an open loop.
-    pub(super) lateness: Histogram<u64>,
+    pub(crate) lateness: Histogram<u64>,
     /// CPU time of the broker's process, if it was given.
-    pub(super) broker_cpu: Option<Duration>,
+    pub(crate) broker_cpu: Option<Duration>,
     /// CPU time of this process.
-    pub(super) generator_cpu: Option<Duration>,
-    pub(super) rss_peak_kib: Option<u64>,
+    pub(crate) generator_cpu: Option<Duration>,
+    pub(crate) rss_peak_kib: Option<u64>,
     /// Why the round ended before its time.
-    pub(super) aborted: Option<String>,
+    pub(crate) aborted: Option<String>,
 }
 
 /// Connects everything, warms up and measures one case. Fails if the load cannot begin.
-pub(super) fn measure(
+pub(crate) fn measure(
     address: SocketAddr,
     broker: Option<&Process>,
     case: &Case,
@@ -119,7 +119,7 @@ struct Spent {
 
 /// What has arrived in this phase.
 #[derive(Debug)]
-pub(super) struct Arrivals {
+pub(crate) struct Arrivals {
     run: u32,
     payload_len: usize,
     delivered: u64,

@@ -17,14 +17,14 @@ const AUXV_CLOCK_TICKS: usize = 17;
 
 /// A process that can be asked.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: u32,
     ticks_per_second: u64,
 }
 
 impl Process {
     /// Finds the process, so that a wrong id is reported before anything is measured.
-    pub(super) fn open(pid: u32) -> anyhow::Result<Process> {
+    pub(crate) fn open(pid: u32) -> anyhow::Result<Process> {
         let auxv = fs::read("/proc/self/auxv").unwrap_or_default();
         let process = Process {
             pid,
@@ -36,7 +36,7 @@ impl Process {
     }
 
     /// User and system time of all its threads, those that have ended included.
-    pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let ticks = self.parse("stat", stat_ticks)?;
         Ok(Duration::from_nanos(
             ticks * (1_000_000_000 / self.ticks_per_second),
@@ -44,7 +44,7 @@ impl Process {
     }
 
     /// Resident memory in KiB.
-    pub(super) fn rss_kib(&self) -> anyhow::Result<u64> {
+    pub(crate) fn rss_kib(&self) -> anyhow::Result<u64> {
         self.parse("status", status_rss_kib)
     }
 
@@ -63,7 +63,7 @@ impl Process {
 }
 
 /// How many files this process may have open; `None` where there is no `/proc`.
-pub(super) fn open_files_max() -> Option<u64> {
+pub(crate) fn open_files_max() -> Option<u64> {
     limits_open_files(&fs::read_to_string("/proc/self/limits").ok()?)
 }
 

@@ -8,7 +8,7 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Messages at even distances, numbered from 0 over all publishers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     /// Deliveries per second over all subscribers.
     rate: u64,
     /// Deliveries that one message makes.
@@ -17,7 +17,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) const fn new(rate: u64, receivers: u64, publishers: u64) -> Schedule {
+    pub(crate) const fn new(rate: u64, receivers: u64, publishers: u64) -> Schedule {
         Schedule {
             rate,
             receivers,
@@ -26,7 +26,7 @@ impl Schedule {
     }
 
     /// When message `number` of `publisher` is due; the publishers take turns.
-    pub(super) fn intended_nanos(&self, publisher: u64, number: u64) -> u64 {
+    pub(crate) fn intended_nanos(&self, publisher: u64, number: u64) -> u64 {
         let index = u128::from(number) * u128::from(self.publishers) + u128::from(publisher);
         let nanos =
             (index * u128::from(self.receivers) * NANOS_PER_SECOND).div_ceil(u128::from(self.rate));
@@ -34,7 +34,7 @@ impl Schedule {
     }
 
     /// How many messages of `publisher` are due when `elapsed_nanos` have passed.
-    pub(super) fn due(&self, publisher: u64, elapsed_nanos: u64) -> u64 {
+    pub(crate) fn due(&self, publisher: u64, elapsed_nanos: u64) -> u64 {
         let per_second = NANOS_PER_SECOND * u128::from(self.receivers);
         let last_index = u128::from(elapsed_nanos) * u128::from(self.rate) / per_second;
         let due = (last_index + u128::from(self.publishers) - u128::from(publisher))

@@ -2,7 +2,7 @@
 //!
 //! A PUBLISH is encoded once per publisher and then copied and patched; a received one is read only
 //! as far as the generator needs it, because the generator shares the machine with the broker. The
-//! packets of the handshake go through the ordinary codec in [`super::connection`].
+//! packets of the handshake go through the ordinary codec in [`crate::connection`].
 
 use anyhow::Context as _;
 use wigwag_proto::codec::{Frame, encode_publish};
@@ -10,23 +10,23 @@ use wigwag_proto::packet::{Delivery, PacketType, Publish};
 use wigwag_proto::{PacketId, Properties, Qos, TopicName, Version};
 
 /// Packet Identifiers are reused after this many messages; so many may be unacknowledged at most.
-pub(super) const PACKET_IDS: u64 = 65_535;
+pub(crate) const PACKET_IDS: u64 = 65_535;
 
 /// What the front of every payload says. The rest of the payload is zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Tells the messages of this run from those of anybody else.
-    pub(super) run: u32,
-    pub(super) publisher: u32,
+    pub(crate) run: u32,
+    pub(crate) publisher: u32,
     /// Counts the messages of the publisher from 0.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// When the message was sent, or should have been, in nanoseconds of the generator's clock.
-    pub(super) sent_nanos: u64,
+    pub(crate) sent_nanos: u64,
 }
 
 impl Stamp {
     /// The shortest payload that can be measured.
-    pub(super) const LEN: usize = 24;
+    pub(crate) const LEN: usize = 24;
 
     fn to_bytes(self) -> [u8; Stamp::LEN] {
         let mut bytes = [0; Stamp::LEN];
@@ -37,7 +37,7 @@ impl Stamp {
         bytes
     }
 
-    pub(super) fn read(payload: &[u8]) -> Option<Stamp> {
+    pub(crate) fn read(payload: &[u8]) -> Option<Stamp> {
         let (run, rest) = payload.split_first_chunk()?;
         let (publisher, rest) = rest.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
@@ -53,14 +53,14 @@ impl Stamp {
 
 /// The PUBLISH of one publisher, to be copied and patched.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(crate) struct Template {
     bytes: Vec<u8>,
     packet_id_at: Option<usize>,
     payload_at: usize,
 }
 
 impl Template {
-    pub(super) fn new(
+    pub(crate) fn new(
         topic: &str,
         qos: Qos,
         version: Version,
@@ -96,11 +96,11 @@ impl Template {
     }
 
     /// Bytes of one packet.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn append(&self, stamp: Stamp, out: &mut Vec<u8>) {
+    pub(crate) fn append(&self, stamp: Stamp, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.bytes);
         if let Some(at) = self.packet_id_at {
@@ -120,7 +120,7 @@ fn packet_id_of(number: u64) -> u16 {
 /// The message that an acknowledgement means, when all below `acknowledged` have theirs.
 ///
 /// Identifiers repeat, so it is the one nearest to the next that is expected.
-pub(super) fn number_of(packet_id: u16, acknowledged: u64) -> Option<u64> {
+pub(crate) fn number_of(packet_id: u16, acknowledged: u64) -> Option<u64> {
     let slot = u64::from(packet_id.checked_sub(1)?);
     let ahead = (slot + PACKET_IDS - acknowledged % PACKET_IDS) % PACKET_IDS;
     if ahead <= PACKET_IDS / 2 {
@@ -132,14 +132,14 @@ pub(super) fn number_of(packet_id: u16, acknowledged: u64) -> Option<u64> {
 
 /// What the generator needs of a received PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Received<'a> {
+pub(crate) struct Received<'a> {
     /// The two bytes of the Packet Identifier as the PUBACK repeats them.
-    pub(super) packet_id: Option<[u8; 2]>,
-    pub(super) payload: &'a [u8],
+    pub(crate) packet_id: Option<[u8; 2]>,
+    pub(crate) payload: &'a [u8],
 }
 
 impl<'a> Received<'a> {
-    pub(super) fn read(frame: &Frame<'a>, version: Version) -> anyhow::Result<Received<'a>> {
+    pub(crate) fn read(frame: &Frame<'a>, version: Version) -> anyhow::Result<Received<'a>> {
         read_publish(frame, version).context("the broker sent a PUBLISH that ends inside a field")
     }
 }
@@ -174,7 +174,7 @@ fn skip_properties(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Appends the PUBACK that accepts a message, in its shortest form, which all versions share.
-pub(super) fn append_puback(packet_id: [u8; 2], out: &mut Vec<u8>) {
+pub(crate) fn append_puback(packet_id: [u8; 2], out: &mut Vec<u8>) {
     let [high, low] = packet_id;
     out.extend_from_slice(&[(PacketType::PubAck as u8) << 4, 2, high, low]);
 }

@@ -9,21 +9,21 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::case::{Bound, Case, Load, Pace};
-use super::connects::ConnectRound;
-use super::generator::Round;
+use crate::case::{Bound, Case, Load, Pace};
+use crate::connects::ConnectRound;
+use crate::generator::Round;
 
 /// The median of several rounds and how far they lie apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Figure {
-    pub(super) median: f64,
-    pub(super) min: f64,
-    pub(super) max: f64,
+pub(crate) struct Figure {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
 }
 
 impl Figure {
     /// `None` if there is no value, or none in some rounds.
-    pub(super) fn of(values: impl IntoIterator<Item = Option<f64>>) -> Option<Figure> {
+    pub(crate) fn of(values: impl IntoIterator<Item = Option<f64>>) -> Option<Figure> {
         let mut values: Vec<f64> = values.into_iter().collect::<Option<_>>()?;
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
@@ -48,12 +48,12 @@ impl Figure {
 
 /// One case at one broker.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     case: String,
-    pub(super) broker: String,
+    pub(crate) broker: String,
     qos: u8,
     rounds: usize,
-    pub(super) delivered_per_second: Option<Figure>,
+    pub(crate) delivered_per_second: Option<Figure>,
     broker_cpu_micros_per_delivery: Option<Figure>,
     generator_cpu_micros_per_delivery: Option<Figure>,
     /// CPU time of the generator's one thread by the time that has passed; closed loop only, because
@@ -63,16 +63,16 @@ pub(super) struct Row {
     /// From the intended to the real time of sending; open loop only.
     send_lateness_micros: Option<Latency>,
     rss_peak_mib: Option<Figure>,
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     duplicates: u64,
     reordered: u64,
-    pub(super) unacknowledged: u64,
-    pub(super) aborted: Vec<String>,
+    pub(crate) unacknowledged: u64,
+    pub(crate) aborted: Vec<String>,
 }
 
 /// Medians of the rounds' percentiles, and the maximum of all rounds.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Latency {
+pub(crate) struct Latency {
     p50: f64,
     p99: f64,
     p99_9: f64,
@@ -101,7 +101,7 @@ impl Latency {
 
 impl Row {
     /// `refusals` says of every further round why it could not begin.
-    pub(super) fn new(
+    pub(crate) fn new(
         case: &Case,
         broker: &str,
         load: &Load,
@@ -148,11 +148,11 @@ impl Row {
     }
 
     /// Whether the broker broke a promise: QoS 0 may lose, nothing else may.
-    pub(super) fn is_failure(&self) -> bool {
+    pub(crate) fn is_failure(&self) -> bool {
         !self.aborted.is_empty() || (self.qos > 0 && (self.lost > 0 || self.unacknowledged > 0))
     }
 
-    pub(super) fn cells(&self, first: &Row) -> Vec<String> {
+    pub(crate) fn cells(&self, first: &Row) -> Vec<String> {
         let rate = |row: &Row| row.delivered_per_second;
         let cpu = |row: &Row| row.broker_cpu_micros_per_delivery;
         let millis = |value: fn(&Latency) -> f64| {
@@ -182,7 +182,7 @@ impl Row {
     }
 
     /// What a reader of the row must know, if anything.
-    pub(super) fn remarks(&self) -> Vec<String> {
+    pub(crate) fn remarks(&self) -> Vec<String> {
         let row = format!("{}, {}", self.broker, self.case);
         let mut remarks = Vec::new();
         for reason in &self.aborted {
@@ -211,7 +211,7 @@ const BUSY_TIME_MIN: Duration = Duration::from_millis(200);
 
 /// Connections at one broker.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct ConnectRow {
+pub(crate) struct ConnectRow {
     broker: String,
     connections: usize,
     rounds: usize,
@@ -223,7 +223,7 @@ pub(super) struct ConnectRow {
 }
 
 impl ConnectRow {
-    pub(super) fn new(
+    pub(crate) fn new(
         broker: &str,
         connections: usize,
         rounds: &[Result<ConnectRound, String>],
@@ -255,11 +255,11 @@ impl ConnectRow {
         }
     }
 
-    pub(super) const fn is_failure(&self) -> bool {
+    pub(crate) const fn is_failure(&self) -> bool {
         !self.aborted.is_empty()
     }
 
-    pub(super) fn cells(&self, first: &ConnectRow) -> Vec<String> {
+    pub(crate) fn cells(&self, first: &ConnectRow) -> Vec<String> {
         let rate = |row: &ConnectRow| row.connects_per_second;
         let cpu = |row: &ConnectRow| row.broker_cpu_micros_per_connect;
         vec![
@@ -275,7 +275,7 @@ impl ConnectRow {
         ]
     }
 
-    pub(super) fn remarks(&self) -> Vec<String> {
+    pub(crate) fn remarks(&self) -> Vec<String> {
         let remark = |reason: &String| format!("{}, connects: aborted: {reason}", self.broker);
         self.aborted.iter().map(remark).collect()
     }
@@ -305,7 +305,7 @@ fn ratio(value: Option<Figure>, first: Option<Figure>) -> String {
 }
 
 /// The number with a comma at every thousand.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -319,9 +319,9 @@ pub(super) fn thousands(number: u64) -> String {
 
 /// The columns of a table: header, least width, and whether numbers stand in it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Columns(&'static [(&'static str, usize, bool)]);
+pub(crate) struct Columns(&'static [(&'static str, usize, bool)]);
 
-pub(super) const CASES: Columns = Columns(&[
+pub(crate) const CASES: Columns = Columns(&[
     ("case", 26, false),
     ("broker", 12, false),
     ("delivered/s", 11, true),
@@ -339,7 +339,7 @@ pub(super) const CASES: Columns = Columns(&[
     ("RSS MiB", 7, true),
 ]);
 
-pub(super) const CONNECTS: Columns = Columns(&[
+pub(crate) const CONNECTS: Columns = Columns(&[
     ("connections", 11, true),
     ("broker", 12, false),
     ("connects/s", 10, true),
@@ -351,7 +351,7 @@ pub(super) const CONNECTS: Columns = Columns(&[
 
 impl Columns {
     /// The two lines above the rows.
-    pub(super) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         let names: Vec<String> = self.0.iter().map(|(name, ..)| (*name).to_owned()).collect();
         let rules: Vec<String> = self
             .0
@@ -368,7 +368,7 @@ impl Columns {
         format!("{}\n{}", self.line(&names), self.line(&rules))
     }
 
-    pub(super) fn line(&self, cells: &[String]) -> String {
+    pub(crate) fn line(&self, cells: &[String]) -> String {
         let mut line = String::from("|");
         for (cell, &(_, width, numeric)) in cells.iter().zip(self.0) {
             let cell = if numeric {
@@ -383,9 +383,9 @@ impl Columns {
 }
 
 /// One sentence on how the figures came about.
-pub(super) struct Method<'a> {
-    pub(super) load: &'a Load,
-    pub(super) rounds: usize,
+pub(crate) struct Method<'a> {
+    pub(crate) load: &'a Load,
+    pub(crate) rounds: usize,
 }
 
 impl fmt::Display for Method<'_> {

@@ -7,7 +7,7 @@ use wigwag_proto::{Qos, Version};
 
 /// Who publishes to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Topology {
+pub(crate) enum Topology {
     /// Each publisher has one subscriber.
     Pairs,
     /// One publisher, and every message goes to all subscribers.
@@ -18,18 +18,18 @@ pub(super) enum Topology {
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Case {
-    pub(super) topology: Topology,
-    pub(super) publishers: usize,
-    pub(super) subscribers: usize,
-    pub(super) qos: Qos,
+pub(crate) struct Case {
+    pub(crate) topology: Topology,
+    pub(crate) publishers: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) qos: Qos,
     /// Bytes.
-    pub(super) payload_len: usize,
+    pub(crate) payload_len: usize,
 }
 
 impl Case {
     /// Deliveries that one message makes.
-    pub(super) const fn receivers(&self) -> u64 {
+    pub(crate) const fn receivers(&self) -> u64 {
         match self.topology {
             Topology::Pairs | Topology::FanIn => 1,
             Topology::FanOut => self.subscribers as u64,
@@ -37,7 +37,7 @@ impl Case {
     }
 
     /// The publishers whose messages this subscriber gets.
-    pub(super) const fn heard_by(&self, subscriber: usize) -> std::ops::Range<usize> {
+    pub(crate) const fn heard_by(&self, subscriber: usize) -> std::ops::Range<usize> {
         match self.topology {
             Topology::Pairs => subscriber..subscriber + 1,
             Topology::FanOut | Topology::FanIn => 0..self.publishers,
@@ -45,7 +45,7 @@ impl Case {
     }
 
     /// Messages per publisher that together make about `deliveries`, at least one.
-    pub(super) fn messages_each(&self, deliveries: u64) -> u64 {
+    pub(crate) fn messages_each(&self, deliveries: u64) -> u64 {
         (deliveries / self.receivers() / self.publishers as u64).max(1)
     }
 }
@@ -67,7 +67,7 @@ impl fmt::Display for Case {
 
 /// When the publishers stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     /// After so many deliveries.
     Deliveries(u64),
     /// After so long.
@@ -76,7 +76,7 @@ pub(super) enum Bound {
 
 /// How the publishers decide when to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// As soon as fewer than so many deliveries are outstanding.
     Window(u64),
     /// So many deliveries per second, whatever the broker does.
@@ -85,16 +85,16 @@ pub(super) enum Pace {
 
 /// What is the same for all cases of a run.
 #[derive(Clone, Debug)]
-pub(super) struct Load {
-    pub(super) version: Version,
-    pub(super) user_name: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) bound: Bound,
-    pub(super) pace: Pace,
+pub(crate) struct Load {
+    pub(crate) version: Version,
+    pub(crate) user_name: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) bound: Bound,
+    pub(crate) pace: Pace,
     /// A case in which nothing arrives for so long is given up.
-    pub(super) stall_max: Duration,
+    pub(crate) stall_max: Duration,
     /// At QoS 0 what has not arrived after so long a silence is lost.
-    pub(super) silence_max: Duration,
+    pub(crate) silence_max: Duration,
 }
 
 #[cfg(test)]

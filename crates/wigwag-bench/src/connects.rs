@@ -14,9 +14,9 @@ use mio::{Events, Interest, Poll, Token};
 use wigwag_proto::Packet;
 use wigwag_proto::codec::{DecodeLimits, decode, frame};
 
-use super::case::Load;
-use super::connection::{DISCONNECT, Identity, accepted};
-use super::process::{Process, open_files_max};
+use crate::case::Load;
+use crate::connection::{DISCONNECT, Identity, accepted};
+use crate::process::{Process, open_files_max};
 
 /// Connections that are being made at the same time: fewer than any backlog of a listener.
 const PENDING_MAX: usize = 64;
@@ -27,15 +27,15 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// What one measurement of connections found.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ConnectRound {
-    pub(super) elapsed: Duration,
-    pub(super) broker_cpu: Option<Duration>,
+pub(crate) struct ConnectRound {
+    pub(crate) elapsed: Duration,
+    pub(crate) broker_cpu: Option<Duration>,
     /// Growth of the broker's resident memory with all connections open.
-    pub(super) grown_kib: Option<u64>,
+    pub(crate) grown_kib: Option<u64>,
 }
 
 /// Opens `count` connections and closes them again.
-pub(super) fn measure(
+pub(crate) fn measure(
     address: SocketAddr,
     broker: Option<&Process>,
     count: usize,

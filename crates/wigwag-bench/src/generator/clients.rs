@@ -9,10 +9,10 @@ use wigwag_proto::packet::PacketType;
 use wigwag_proto::{Qos, ReasonCode, Version};
 
 use super::{Arrivals, BACKLOG_MAX};
-use crate::bench::case::{Case, Load, Topology};
-use crate::bench::connection::{Connection, Identity};
-use crate::bench::sequence::Sequence;
-use crate::bench::wire::{PACKET_IDS, Received, Stamp, Template, append_puback, number_of};
+use crate::case::{Case, Load, Topology};
+use crate::connection::{Connection, Identity};
+use crate::sequence::Sequence;
+use crate::wire::{PACKET_IDS, Received, Stamp, Template, append_puback, number_of};
 
 const PINGREQ: [u8; 2] = [(PacketType::PingReq as u8) << 4, 0];
 
@@ -34,8 +34,8 @@ fn identity<'a>(load: &'a Load, client_id: &'a str) -> Identity<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Publisher {
-    pub(super) connection: Connection,
+pub(crate) struct Publisher {
+    pub(crate) connection: Connection,
     index: u32,
     template: Template,
     /// Messages since the connection began, and so the number of the next.
@@ -57,7 +57,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn connect(
+    pub(crate) fn connect(
         address: SocketAddr,
         case: &Case,
         load: &Load,
@@ -84,11 +84,11 @@ impl Publisher {
         })
     }
 
-    pub(super) const fn packet_len(&self) -> usize {
+    pub(crate) const fn packet_len(&self) -> usize {
         self.template.len()
     }
 
-    pub(super) fn begin(&mut self, messages: u64, outstanding_max: u64) {
+    pub(crate) fn begin(&mut self, messages: u64, outstanding_max: u64) {
         // What the warm-up lost must not narrow the window.
         self.write_off();
         self.phase_start = self.sent;
@@ -100,21 +100,21 @@ impl Publisher {
     }
 
     /// Sends nothing more in this phase.
-    pub(super) const fn stop(&mut self) {
+    pub(crate) const fn stop(&mut self) {
         self.target = self.sent;
     }
 
     /// Gives up what has not arrived.
-    pub(super) const fn write_off(&mut self) {
+    pub(crate) const fn write_off(&mut self) {
         self.written_off = self.sent;
     }
 
-    pub(super) const fn sent_in_phase(&self) -> u64 {
+    pub(crate) const fn sent_in_phase(&self) -> u64 {
         self.sent - self.phase_start
     }
 
     /// How many messages may be sent at once.
-    pub(super) fn allowance(&self, qos: Qos) -> u64 {
+    pub(crate) fn allowance(&self, qos: Qos) -> u64 {
         if self.is_blocked {
             return 0;
         }
@@ -136,22 +136,22 @@ impl Publisher {
     }
 
     /// Whether anything must come before it can send what it may.
-    pub(super) fn is_waiting(&self, qos: Qos) -> bool {
+    pub(crate) fn is_waiting(&self, qos: Qos) -> bool {
         self.is_blocked || self.outstanding() > 0 || !self.is_acknowledged(qos)
     }
 
-    pub(super) fn is_acknowledged(&self, qos: Qos) -> bool {
+    pub(crate) fn is_acknowledged(&self, qos: Qos) -> bool {
         qos == Qos::AtMostOnce || self.unacknowledged() == 0
     }
 
     /// Everything is sent, and the socket has taken it.
-    pub(super) const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         self.sent == self.target && !self.is_blocked
     }
 
     /// Sends one batch of at most `allowed` messages. `sent_nanos` gives the stamp of each by its
     /// number in the phase.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         allowed: u64,
         run: u32,
@@ -171,14 +171,14 @@ impl Publisher {
         self.flush()
     }
 
-    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         self.connection.flush()?;
         self.is_blocked = self.connection.backlog() > 0;
         Ok(())
     }
 
     /// Reads PUBACKs; true if there may be more.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         version: Version,
@@ -199,22 +199,22 @@ impl Publisher {
         })
     }
 
-    pub(super) fn unacknowledged(&self) -> u64 {
+    pub(crate) fn unacknowledged(&self) -> u64 {
         self.acknowledged.lost(self.sent)
     }
 
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.received
             .iter()
             .map(|received| received.lost(self.sent))
             .sum()
     }
 
-    pub(super) fn duplicates(&self) -> u64 {
+    pub(crate) fn duplicates(&self) -> u64 {
         self.received.iter().map(Sequence::duplicates).sum()
     }
 
-    pub(super) fn reordered(&self) -> u64 {
+    pub(crate) fn reordered(&self) -> u64 {
         self.received.iter().map(Sequence::reordered).sum()
     }
 }
@@ -236,8 +236,8 @@ fn puback(frame: &Frame<'_>, version: Version) -> anyhow::Result<u16> {
 }
 
 #[derive(Debug)]
-pub(super) struct Subscriber {
-    pub(super) connection: Connection,
+pub(crate) struct Subscriber {
+    pub(crate) connection: Connection,
     /// The publishers it hears.
     heard: std::ops::Range<usize>,
     /// Its place among the receivers of each of them.
@@ -245,7 +245,7 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn connect(
+    pub(crate) fn connect(
         address: SocketAddr,
         case: &Case,
         load: &Load,
@@ -267,13 +267,13 @@ impl Subscriber {
     }
 
     /// Asks for a sign that the broker has read all that was sent before.
-    pub(super) fn ping(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn ping(&mut self) -> anyhow::Result<()> {
         self.connection.out().extend_from_slice(&PINGREQ);
         self.connection.flush()
     }
 
     /// Reads messages, counts and acknowledges them; true if there may be more.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         version: Version,

@@ -44,7 +44,7 @@ const PAYLOAD_MAX: i64 = 16 * 1024 * 1024;
 /// Measure the speed of one or more MQTT brokers.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub struct Args {
     /// Broker to measure; repeat it to compare several in alternating rounds
     #[arg(
         long,
@@ -223,7 +223,7 @@ impl Broker {
 }
 
 /// Measures and prints; the exit code tells whether every broker kept its promises.
-pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let brokers = target::pair(std::mem::take(&mut args.broker), &args.pid)?;
     let brokers: Vec<_> = brokers
         .into_iter()
