@@ -1,4 +1,4 @@
-//! The table of options of `pub`, `sub` and `rr`: parser, help, man pages and completions are made from it.
+//! The table of options of `pub`, `sub`, `rr` and `ctrl`: parser, help, man pages and completions are made from it.
 //!
 //! What an option does is in the parser; here is what can be said of it without running it.
 
@@ -11,6 +11,9 @@ pub enum Tool {
     Sub,
     /// `wigwag rr`, `mosquitto_rr`.
     Rr,
+    /// `wigwag ctrl`, `mosquitto_ctrl`. Its options end at the first argument without a dash; what follows belongs to the
+    /// module that is named there.
+    Ctrl,
 }
 
 impl Tool {
@@ -20,6 +23,7 @@ impl Tool {
             Tool::Pub => "pub",
             Tool::Sub => "sub",
             Tool::Rr => "rr",
+            Tool::Ctrl => "ctrl",
         }
     }
 
@@ -29,6 +33,7 @@ impl Tool {
             Tool::Pub => "mosquitto_pub",
             Tool::Sub => "mosquitto_sub",
             Tool::Rr => "mosquitto_rr",
+            Tool::Ctrl => "mosquitto_ctrl",
         }
     }
 
@@ -38,6 +43,7 @@ impl Tool {
             Tool::Pub => "Publish messages",
             Tool::Sub => "Subscribe, and print the messages that come",
             Tool::Rr => "Publish a request, and print the response",
+            Tool::Ctrl => "Administer a broker: dynamic security, listeners, plugins",
         }
     }
 
@@ -57,6 +63,8 @@ const PUB_RR: Tools = Tools(PUB.0 | RR.0);
 const SUB_RR: Tools = Tools(SUB.0 | RR.0);
 const PUB_SUB: Tools = Tools(PUB.0 | SUB.0);
 const ALL: Tools = Tools(PUB.0 | SUB.0 | RR.0);
+const CTRL: Tools = Tools(Tool::Ctrl.bit());
+const ANY: Tools = Tools(ALL.0 | CTRL.0);
 
 impl Tools {
     /// Whether `tool` is among them.
@@ -205,24 +213,24 @@ macro_rules! options {
 }
 
 options! {
-    Host ["-h", "--host"] ["HOST"] ALL Server "The host to connect to; localhost if none is given";
-    Port ["-p", "--port"] ["PORT"] ALL Server "The port; 1883, or 8883 with TLS, if none is given";
-    Url ["-L", "--url"] ["URL"] ALL Server "User, password, host, port and topic in one: mqtt(s)://[user[:password]@]host[:port]/topic, or ws(s)://";
-    Unix ["--unix"] ["PATH"] ALL Server "Connect through a Unix socket".hint(Hint::File);
-    WebSocket ["--ws"] [] ALL Server "Connect over WebSocket";
-    Bind ["-A"] ["ADDRESS"] ALL Server "The address of this host to connect from";
+    Host ["-h", "--host"] ["HOST"] ANY Server "The host to connect to; localhost if none is given";
+    Port ["-p", "--port"] ["PORT"] ANY Server "The port; 1883, or 8883 with TLS, if none is given";
+    Url ["-L", "--url"] ["URL"] ANY Server "User, password, host, port and topic in one: mqtt(s)://[user[:password]@]host[:port]/topic, or ws(s)://";
+    Unix ["--unix"] ["PATH"] ANY Server "Connect through a Unix socket".hint(Hint::File);
+    WebSocket ["--ws"] [] ANY Server "Connect over WebSocket";
+    Bind ["-A"] ["ADDRESS"] ANY Server "The address of this host to connect from";
     Srv ["-S"] [] ALL Server "Look the host up as an SRV record";
-    Proxy ["--proxy"] ["URL"] ALL Server "Go through a proxy: socks5h://[user[:password]@]host[:port], or http://";
+    Proxy ["--proxy"] ["URL"] ANY Server "Go through a proxy: socks5h://[user[:password]@]host[:port], or http://";
     NoDelay ["--nodelay"] [] ALL Server "Send small packets at once (TCP_NODELAY)";
 
-    User ["-u", "--username"] ["NAME"] ALL Session "The user name";
-    Password ["-P", "--pw"] ["PASSWORD"] ALL Session "The password";
-    ClientId ["-i", "--id"] ["ID"] ALL Session "The Client Identifier; without it the server assigns one";
+    User ["-u", "--username"] ["NAME"] ANY Session "The user name";
+    Password ["-P", "--pw"] ["PASSWORD"] ANY Session "The password";
+    ClientId ["-i", "--id"] ["ID"] ANY Session "The Client Identifier; without it the server assigns one";
     ClientIdPrefix ["-I", "--id-prefix"] ["PREFIX"] ALL Session "A Client Identifier made of this and the number of the process";
     KeepSession ["-c", "--disable-clean-session"] [] ALL Session "Go on with the session of this Client Identifier, and let the server keep it";
     SessionExpiry ["-x"] ["SECONDS"] ALL Session "How long the server keeps the session afterwards; -1 or ∞ for ever. MQTT 5";
     KeepAlive ["-k", "--keepalive"] ["SECONDS"] ALL Session "The Keep Alive; 60 if none is given";
-    Version ["-V", "--protocol-version"] ["VERSION"] ALL Session "The version of MQTT: mqttv5, mqttv311 or mqttv31".hint(VERSIONS);
+    Version ["-V", "--protocol-version"] ["VERSION"] ANY Session "The version of MQTT: mqttv5, mqttv311 or mqttv31".hint(VERSIONS);
     Property ["-D", "--property"] ["PACKET", "NAME", "VALUE"] ALL Session "A property of a kind of packet; user-property takes a name and a value. MQTT 5".repeats();
     WillTopic ["--will-topic"] ["TOPIC"] ALL Session "The topic of the Will";
     WillPayload ["--will-payload"] ["TEXT"] ALL Session "The payload of the Will; empty if none is given";
@@ -230,7 +238,7 @@ options! {
     WillRetain ["--will-retain"] [] ALL Session "Let the server keep the Will for future subscribers";
 
     Topic ["-t", "--topic"] ["TOPIC"] ALL Messages "The topic; sub takes several".repeats();
-    Qos ["-q", "--qos"] ["QOS"] ALL Messages "The QoS: 0, 1 or 2".hint(QOS);
+    Qos ["-q", "--qos"] ["QOS"] ANY Messages "The QoS: 0, 1 or 2".hint(QOS);
     MaxInflight ["-M", "--max-inflight"] ["COUNT"] PUB_SUB Messages "How many messages of QoS 1 and 2 may be in flight";
     Message ["-m", "--message"] ["TEXT"] PUB_RR Messages "The message";
     File ["-f", "--file"] ["FILE"] PUB_RR Messages "Send what is in a file".hint(Hint::File);
@@ -241,6 +249,7 @@ options! {
     Repeat ["--repeat"] ["COUNT"] PUB Messages "Send it so many times";
     RepeatDelay ["--repeat-delay"] ["SECONDS"] PUB Messages "Wait so long between them; fractions are allowed";
     ResponseTopic ["-e"] ["TOPIC"] RR Messages "Where the response is expected";
+    DataFile ["-f"] ["FILE"] CTRL Messages "Work on a file of dynamic security, without a broker".hint(Hint::File);
     FilterOut ["-T", "--filter-out"] ["TOPIC"] SUB Messages "Do not print messages of these topics".repeats();
     Unsubscribe ["-U", "--unsubscribe"] ["TOPIC"] SUB Messages "Unsubscribe from this topic".repeats();
     RetainedOnly ["--retained-only"] [] SUB Messages "Handle retained messages only, and end with the first other one";
@@ -250,6 +259,7 @@ options! {
 
     Format ["-F"] ["FORMAT"] SUB_RR Output "How a message is printed: %t is its topic, %p its payload, %j all of it as JSON";
     Verbose ["-v", "--verbose"] [] SUB_RR Output "Print the topic before the payload";
+    CtrlVerbose ["-v", "--verbose"] [] CTRL Output "Changes nothing; Mosquitto's takes it too";
     NoNewline ["-N"] [] SUB_RR Output "Do not end what is printed with a new line";
     NoRetained ["-R"] [] SUB_RR Output "Do not print retained messages";
     Count ["-C"] ["COUNT"] SUB Output "End after so many messages";
@@ -260,35 +270,35 @@ options! {
     MessageRate ["--message-rate"] [] SUB Output "Print how many messages came, once a second";
     Pretty ["--pretty"] [] SUB_RR Output "Spread JSON over several lines";
     Latency ["--latency"] [] RR Output "Print how long the response took";
-    Json ["--json"] [] ALL Output "Print JSON, one object a line".ours();
+    Json ["--json"] [] ANY Output "Print JSON, one object a line".ours();
     JsonCompat ["--json-compat"] ["VERSION"] SUB_RR Output "Write %j and %J as Mosquitto 2.0 did: 2.0 or 2.1".hint(Hint::OneOf(&["2.0", "2.1"])).ours();
     Timestamps ["--timestamps"] [] SUB_RR Output "Print the time before each message".ours();
     Decode ["--decode"] ["HOW"] SUB_RR Output "Read payloads as cbor, msgpack, protobuf:FILE:Type, sparkplug or gzip".repeats().ours();
     Record ["--record"] ["FILE"] SUB Output "Write the messages to a file that `wigwag replay` plays".hint(Hint::File).ours();
 
-    CaFile ["--cafile"] ["FILE"] ALL Tls "Certificates of those who may vouch for the server; turns TLS on".hint(Hint::File);
-    CaPath ["--capath"] ["FOLDER"] ALL Tls "A folder of such certificates; turns TLS on".hint(Hint::Folder);
-    Cert ["--cert"] ["FILE"] ALL Tls "The certificate of this client".hint(Hint::File);
-    Key ["--key"] ["FILE"] ALL Tls "Its private key".hint(Hint::File);
-    KeyForm ["--keyform"] ["FORM"] ALL Tls "The form of the key: pem".hint(Hint::OneOf(&["pem"]));
-    Ciphers ["--ciphers"] ["LIST"] ALL Tls "The cipher suites that are allowed";
-    TlsVersion ["--tls-version"] ["VERSION"] ALL Tls "The version of TLS: tlsv1.3 or tlsv1.2".hint(Hint::OneOf(&["tlsv1.3", "tlsv1.2"]));
-    TlsAlpn ["--tls-alpn"] ["PROTOCOL"] ALL Tls "The protocol that is asked for inside TLS (ALPN)";
-    TlsEngine ["--tls-engine"] ["ENGINE"] ALL Tls "Not supported: engines belong to OpenSSL";
-    TlsEngineKpass ["--tls-engine-kpass-sha1"] ["HASH"] ALL Tls "Not supported: engines belong to OpenSSL";
-    TlsOsCerts ["--tls-use-os-certs"] [] ALL Tls "Trust the certificates that the system trusts; turns TLS on";
-    Insecure ["--insecure"] [] ALL Tls "Do not check the name in the server's certificate";
-    NoTls ["--no-tls"] [] ALL Tls "Do without TLS, whatever the port";
-    TlsKeyLog ["--tls-keylog"] ["FILE"] ALL Tls "Write the secrets of TLS to a file, for Wireshark".hint(Hint::File);
-    Psk ["--psk"] ["HEX"] ALL Tls "Not supported: keys shared in advance";
-    PskIdentity ["--psk-identity"] ["NAME"] ALL Tls "Not supported: keys shared in advance";
+    CaFile ["--cafile"] ["FILE"] ANY Tls "Certificates of those who may vouch for the server; turns TLS on".hint(Hint::File);
+    CaPath ["--capath"] ["FOLDER"] ANY Tls "A folder of such certificates; turns TLS on".hint(Hint::Folder);
+    Cert ["--cert"] ["FILE"] ANY Tls "The certificate of this client".hint(Hint::File);
+    Key ["--key"] ["FILE"] ANY Tls "Its private key".hint(Hint::File);
+    KeyForm ["--keyform"] ["FORM"] ANY Tls "The form of the key: pem".hint(Hint::OneOf(&["pem"]));
+    Ciphers ["--ciphers"] ["LIST"] ANY Tls "The cipher suites that are allowed";
+    TlsVersion ["--tls-version"] ["VERSION"] ANY Tls "The version of TLS: tlsv1.3 or tlsv1.2".hint(Hint::OneOf(&["tlsv1.3", "tlsv1.2"]));
+    TlsAlpn ["--tls-alpn"] ["PROTOCOL"] ANY Tls "The protocol that is asked for inside TLS (ALPN)";
+    TlsEngine ["--tls-engine"] ["ENGINE"] ANY Tls "Not supported: engines belong to OpenSSL";
+    TlsEngineKpass ["--tls-engine-kpass-sha1"] ["HASH"] ANY Tls "Not supported: engines belong to OpenSSL";
+    TlsOsCerts ["--tls-use-os-certs"] [] ANY Tls "Trust the certificates that the system trusts; turns TLS on";
+    Insecure ["--insecure"] [] ANY Tls "Do not check the name in the server's certificate";
+    NoTls ["--no-tls"] [] ANY Tls "Do without TLS, whatever the port";
+    TlsKeyLog ["--tls-keylog"] ["FILE"] ANY Tls "Write the secrets of TLS to a file, for Wireshark".hint(Hint::File);
+    Psk ["--psk"] ["HEX"] ANY Tls "Not supported: keys shared in advance";
+    PskIdentity ["--psk-identity"] ["NAME"] ANY Tls "Not supported: keys shared in advance";
 
     Reconnect ["--reconnect"] [] ALL Misc "Connect again, and go on, when the connection fails or ends".ours();
-    Debug ["-d", "--debug"] [] ALL Misc "Print each packet";
-    Quiet ["--quiet"] [] ALL Misc "Print no errors";
-    OptionsFile ["-o"] ["FILE"] ALL Misc "Read options from this file, in place of the default one".hint(Hint::File);
-    Help ["--help"] [] ALL Misc "Print this";
-    ProgramVersion ["--version"] [] ALL Misc "Print the version";
+    Debug ["-d", "--debug"] [] ANY Misc "Print each packet";
+    Quiet ["--quiet"] [] ANY Misc "Print no errors";
+    OptionsFile ["-o"] ["FILE"] ANY Misc "Read options from this file, in place of the default one".hint(Hint::File);
+    Help ["--help"] [] ANY Misc "Print this";
+    ProgramVersion ["--version"] [] ANY Misc "Print the version";
 }
 
 #[cfg(test)]
@@ -297,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_name_is_given_once() {
-        for tool in [Tool::Pub, Tool::Sub, Tool::Rr] {
+        for tool in [Tool::Pub, Tool::Sub, Tool::Rr, Tool::Ctrl] {
             let mut names: Vec<_> = rows(tool).flat_map(|row| row.names).collect();
             let all = names.len();
             names.sort_unstable();
