@@ -53,6 +53,7 @@ mod mosquitto_clients;
 mod observation;
 mod old_broker;
 mod packaging;
+mod pages;
 mod persistence;
 mod restarts;
 mod scram;

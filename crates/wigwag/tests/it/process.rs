@@ -119,6 +119,11 @@ impl Process {
         self.child.wait().unwrap()
     }
 
+    /// Whether both streams have ended.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.output.state.lock().unwrap().ended == 2
+    }
+
     /// Of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
