@@ -109,6 +109,11 @@ impl Flight {
         self.table.resume(receive_maximum);
     }
 
+    /// Gives back the memory that is kept for the next burst.
+    pub(crate) fn relax(&mut self) {
+        self.table.relax();
+    }
+
     /// Whether something of the last connection waits to be sent again.
     pub(crate) fn is_resending(&self) -> bool {
         self.table.is_resending()

@@ -219,25 +219,18 @@ impl<M> Inflight<M> {
 
     /// A PUBACK for what [`Inflight::announce`] has sent.
     pub fn handle_announced(&mut self, packet_id: PacketId) -> Result<(), UnknownPacketId> {
-        match self.slots.get_mut(packet_id) {
-            Some(Slot::Announcement) => {
-                self.vacate(packet_id);
-                self.occupied -= 1;
-                Ok(())
-            }
-            _ => Err(UnknownPacketId(packet_id)),
-        }
+        let is_announced = |slot: &Slot<M>| matches!(slot, Slot::Announcement);
+        let announced = self.slots.remove_if(packet_id, is_announced);
+        announced.ok_or(UnknownPacketId(packet_id))?;
+        self.occupied -= 1;
+        Ok(())
     }
 
     /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE that has been acknowledged.
     pub fn handle_response(&mut self, packet_id: PacketId) -> Result<(), UnknownPacketId> {
-        match self.slots.get_mut(packet_id) {
-            Some(Slot::Request) => {
-                self.vacate(packet_id);
-                Ok(())
-            }
-            _ => Err(UnknownPacketId(packet_id)),
-        }
+        let is_request = |slot: &Slot<M>| matches!(slot, Slot::Request);
+        let requested = self.slots.remove_if(packet_id, is_request);
+        requested.map(|_| ()).ok_or(UnknownPacketId(packet_id))
     }
 
     /// A PUBACK: the message is done.
@@ -272,28 +265,34 @@ impl<M> Inflight<M> {
 
     /// Takes back a publish that was not sent after all.
     pub fn cancel(&mut self, packet_id: PacketId) -> Option<M> {
-        match self.slots.get_mut(packet_id) {
-            Some(Slot::Publish(entry)) => self.occupied -= u16::from(entry.sent),
-            _ => return None,
-        }
-        match self.vacate(packet_id) {
-            Some(Slot::Publish(entry)) => Some(entry.message),
+        self.take_out(packet_id, |_| true)
+    }
+
+    fn finish(&mut self, packet_id: PacketId, due: Acknowledgement) -> Result<M, UnknownPacketId> {
+        let done = self.take_out(packet_id, |entry| entry.due == due);
+        done.ok_or(UnknownPacketId(packet_id))
+    }
+
+    /// Ends a publish if it is one of these.
+    fn take_out(
+        &mut self,
+        packet_id: PacketId,
+        accept: impl FnOnce(&Entry<M>) -> bool,
+    ) -> Option<M> {
+        let is_wanted = |slot: &Slot<M>| matches!(slot, Slot::Publish(entry) if accept(entry));
+        match self.slots.remove_if(packet_id, is_wanted) {
+            Some(Slot::Publish(entry)) => {
+                self.publishes -= 1;
+                self.occupied -= u16::from(entry.sent);
+                Some(entry.message)
+            }
             Some(Slot::Request | Slot::Announcement) | None => None,
         }
     }
 
-    fn finish(&mut self, packet_id: PacketId, due: Acknowledgement) -> Result<M, UnknownPacketId> {
-        match self.slots.get_mut(packet_id) {
-            Some(Slot::Publish(entry)) if entry.due == due => {}
-            _ => return Err(UnknownPacketId(packet_id)),
-        }
-        match self.vacate(packet_id) {
-            Some(Slot::Publish(entry)) => {
-                self.occupied -= u16::from(entry.sent);
-                Ok(entry.message)
-            }
-            Some(Slot::Request | Slot::Announcement) | None => Err(UnknownPacketId(packet_id)),
-        }
+    /// Gives back the memory that is kept for the next burst: for whoever has nothing to send for a while.
+    pub fn relax(&mut self) {
+        self.slots.relax();
     }
 
     /// Puts a publish back that was in flight before this table was made: `is_released` says that its
@@ -360,7 +359,7 @@ impl<M> Inflight<M> {
             }
         }
         for packet_id in ended {
-            self.vacate(packet_id);
+            self.slots.remove_if(packet_id, |_| true);
         }
         self.resend
             .make_contiguous()
@@ -418,12 +417,6 @@ impl<M> Inflight<M> {
             .collect();
         entries.sort_unstable_by_key(|entry| entry.order);
         entries.into_iter().map(|entry| entry.message)
-    }
-
-    fn vacate(&mut self, packet_id: PacketId) -> Option<Slot<M>> {
-        let slot = self.slots.remove(packet_id);
-        self.publishes -= usize::from(matches!(slot, Some(Slot::Publish(_))));
-        slot
     }
 }
 

@@ -588,6 +588,7 @@ impl<R> Core<R> {
     fn rest(&mut self) {
         self.outputs.shrink_to_fit();
         self.queue.shrink_to_fit();
+        self.inflight.relax();
         self.arrivals.rest();
     }
 

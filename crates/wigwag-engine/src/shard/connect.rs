@@ -628,12 +628,21 @@ impl Shard {
         self.close(now, key, CloseReason::Disconnect(disconnect.reason), None);
     }
 
+    /// Who asks for nothing but a sign of life has time: its session keeps no memory ready meanwhile.
+    pub(super) fn handle_pingreq(&mut self, connection: ConnectionKey, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.flight.relax();
+        }
+        self.send(connection, &Packet::PingResp);
+    }
+
     /// The session has lost its connection: its Will and its end come now or are set for later.
     pub(super) fn part_from_connection(&mut self, now: Time, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
         session.local.connection = None;
+        session.flight.relax();
         self.census.recount(session);
         let expiry_secs = session.expiry_secs;
         if expiry_secs == 0 {

@@ -390,7 +390,7 @@ impl Shard {
             Packet::Unsubscribe(unsubscribe) => {
                 return self.handle_unsubscribe(now, key, session, &unsubscribe);
             }
-            Packet::PingReq => return self.send(key, &Packet::PingResp),
+            Packet::PingReq => return self.handle_pingreq(key, session),
             Packet::Disconnect(disconnect) => {
                 return self.handle_disconnect(now, key, session, &disconnect);
             }

@@ -807,10 +807,19 @@ impl Shard {
         if !session.flight.handle_puback(packet_id) {
             return self.handle_stray(now, connection, key, packet_id);
         }
+        self.go_on(now, key);
+    }
+
+    /// A message of the session is done, which may let something follow.
+    fn go_on(&mut self, now: Time, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
         self.notes.note(key, session);
-        self.census.recount(session);
         if session.may_go_on() {
             self.send_waiting(now, key);
+        } else {
+            self.census.recount(session);
         }
     }
 
@@ -827,10 +836,12 @@ impl Shard {
         let is_accepted = !ack.reason.is_error();
         let receipt = session.flight.handle_pubrec(ack.packet_id, is_accepted);
         self.notes.note(key, session);
-        self.census.recount(session);
         let reason = match receipt {
-            Ok(Receipt::Accepted) => ReasonCode::Success,
-            Ok(Receipt::Rejected) => return self.send_waiting(now, key),
+            Ok(Receipt::Accepted) => {
+                self.census.recount(session);
+                ReasonCode::Success
+            }
+            Ok(Receipt::Rejected) => return self.go_on(now, key),
             Err(_) if session.flight.contains(ack.packet_id) => {
                 return self.handle_stray(now, connection, key, ack.packet_id);
             }
@@ -856,11 +867,7 @@ impl Shard {
         if !session.flight.handle_pubcomp(packet_id) {
             return self.handle_stray(now, connection, key, packet_id);
         }
-        self.notes.note(key, session);
-        self.census.recount(session);
-        if session.may_go_on() {
-            self.send_waiting(now, key);
-        }
+        self.go_on(now, key);
     }
 
     /// What is said of a Packet Identifier that is not in use, which need not be anybody's mistake.

@@ -1,7 +1,8 @@
 //! Values under Packet Identifiers that are given out in a circle: one that has been used comes again only after all
 //! others, so that a late acknowledgement does not meet another message.
 //!
-//! The memory follows the values that there are, not the distance between their identifiers.
+//! The memory follows the values that there are, not the distance between their identifiers. Between two bursts it is
+//! kept as long as they use it.
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ pub(super) struct Circle<T> {
     last: Option<PacketId>,
     /// Whether the next identifier is to be looked for anew, because some were put in by hand.
     is_turned: bool,
+    /// The most places that there were since it was empty.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -28,6 +31,9 @@ struct Place<T> {
 /// How many identifiers there are.
 const ALL: u16 = u16::MAX;
 
+/// So many places are not worth giving back.
+const KEEP: usize = 32;
+
 impl<T> Circle<T> {
     pub(super) const fn new() -> Circle<T> {
         Circle {
@@ -35,6 +41,7 @@ impl<T> Circle<T> {
             holes: 0,
             last: None,
             is_turned: false,
+            most: 0,
         }
     }
 
@@ -109,9 +116,16 @@ impl<T> Circle<T> {
         self.places.get_mut(position)?.value.as_mut()
     }
 
-    pub(super) fn remove(&mut self, packet_id: PacketId) -> Option<T> {
+    /// Takes the value out if it is one of these.
+    pub(super) fn remove_if(
+        &mut self,
+        packet_id: PacketId,
+        accept: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
         let position = self.position(packet_id).ok()?;
-        let value = self.places.get_mut(position)?.value.take()?;
+        let value = &mut self.places.get_mut(position)?.value;
+        let value = value.take_if(|value| accept(value))?;
+        self.most = self.most.max(self.places.len());
         self.holes += 1;
         while let Some(Place { value: None, .. }) = self.places.front() {
             self.places.pop_front();
@@ -164,15 +178,24 @@ impl<T> Circle<T> {
         }
     }
 
-    /// Gives back the memory of what is gone.
+    /// Gives back the memory of what is gone. What was in use before it became empty is likely to be in use again.
     fn shrink(&mut self) {
-        const KEEP: usize = 32;
         if self.holes > KEEP && self.holes > self.places.len() / 2 {
             self.places.retain(|place| place.value.is_some());
             self.holes = 0;
         }
-        if self.places.is_empty() && self.places.capacity() > KEEP {
-            self.places = VecDeque::new();
+        if self.places.is_empty() {
+            let most = std::mem::take(&mut self.most);
+            if self.places.capacity() > KEEP && self.places.capacity() / 4 >= most {
+                self.places.shrink_to(2 * most);
+            }
+        }
+    }
+
+    /// Gives back what is kept for the next burst.
+    pub(super) fn relax(&mut self) {
+        if self.places.capacity() > KEEP {
+            self.places.shrink_to_fit();
         }
     }
 }
@@ -208,7 +231,7 @@ mod tests {
         let mut circle = Circle::new();
         for n in 1..=65_535 {
             assert_eq!(circle.push(n), Ok(id(n)));
-            assert_eq!(circle.remove(id(n)), Some(n));
+            assert_eq!(circle.remove_if(id(n), |_| true), Some(n));
         }
         assert_eq!(circle.push(0), Ok(id(1)));
     }
@@ -220,11 +243,30 @@ mod tests {
         for round in 0..3 {
             for n in 2..=65_535 {
                 assert_eq!(circle.push(round), Ok(id(n)));
-                assert_eq!(circle.remove(id(n)), Some(round));
+                assert_eq!(circle.remove_if(id(n), |_| true), Some(round));
                 assert!(circle.places.len() < 100);
             }
         }
-        assert_eq!(circle.remove(id(1)), Some(0));
+        assert_eq!(circle.remove_if(id(1), |_| true), Some(0));
+    }
+
+    #[test]
+    fn its_memory_follows_its_use() {
+        let mut circle = Circle::new();
+        let mut burst = |circle: &mut Circle<u16>, len: u16| {
+            let ids: Vec<PacketId> = (0..len).filter_map(|n| circle.push(n).ok()).collect();
+            for packet_id in ids {
+                assert!(circle.remove_if(packet_id, |_| true).is_some());
+            }
+            circle.places.capacity()
+        };
+        let kept = burst(&mut circle, 1_000);
+        assert!(kept >= 1_000);
+        assert_eq!(burst(&mut circle, 1_000), kept);
+        assert!(burst(&mut circle, 10) <= 40);
+        burst(&mut circle, 1_000);
+        circle.relax();
+        assert_eq!(circle.places.capacity(), 0);
     }
 
     proptest! {
@@ -240,7 +282,7 @@ mod tests {
                         prop_assert_eq!(map.insert(packet_id, n), None);
                     },
                     2 => if let Some(packet_id) = map.keys().nth(nth % map.len().max(1)).copied() {
-                        prop_assert_eq!(circle.remove(packet_id), map.remove(&packet_id));
+                        prop_assert_eq!(circle.remove_if(packet_id, |_| true), map.remove(&packet_id));
                     },
                     _ => {
                         let inserted = circle.insert(id(other), n, nth % 2 == 0);
