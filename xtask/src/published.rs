@@ -19,6 +19,7 @@ const PUBLISHED: &[&str] = &[
     "wigwag-net",
     "wigwag-store",
     "wigwag-scram",
+    "wigwag-alarm",
     "wigwag-client",
 ];
 

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wigwag-net", &["wigwag-proto"]),
     ("wigwag-store", &[]),
     ("wigwag-scram", &[]),
+    ("wigwag-alarm", &["wigwag-proto"]),
     (
         "wigwag-client",
         &["wigwag-net", "wigwag-proto", "wigwag-scram", "wigwag-store"],
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "wigwag-broker",
         &[
             "wigwag-access",
+            "wigwag-alarm",
             "wigwag-engine",
             "wigwag-net",
             "wigwag-client",
@@ -77,6 +79,7 @@ const PURE: &[&str] = &[
     "wigwag-engine",
     "wigwag-access",
     "wigwag-scram",
+    "wigwag-alarm",
 ];
 
 /// Crates that bring a clock, randomness, a runtime or I/O.

@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "crates/wigwag-engine/",
     "crates/wigwag-access/",
     "crates/wigwag-scram/",
+    "crates/wigwag-alarm/",
 ];
 
 const LIST_WHY: &str = "a crate's clippy.toml replaces the root's as a whole, so the pure crates repeat its bans and add their own";
@@ -165,6 +166,7 @@ mod tests {
                 ("crates/wigwag-proto/clippy.toml", &more),
                 ("crates/wigwag-access/clippy.toml", &more),
                 ("crates/wigwag-scram/clippy.toml", &more),
+                ("crates/wigwag-alarm/clippy.toml", &more),
             ])
         };
         assert_eq!(check(&more), [""; 0]);
@@ -191,6 +193,7 @@ mod tests {
                 ("crates/wigwag-engine/clippy.toml", &full),
                 ("crates/wigwag-proto/clippy.toml", &full),
                 ("crates/wigwag-scram/clippy.toml", &full),
+                ("crates/wigwag-alarm/clippy.toml", &full),
                 ("crates/wigwag-access/clippy.toml", &full),
                 ("crates/wigwag-engine/src/a.rs", line),
             ])
