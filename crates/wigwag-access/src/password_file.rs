@@ -3,6 +3,7 @@
 //! Reading finds everything that is wrong at once; editing leaves every other line as it is.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use wigwag_scram::{Credentials, prepare_user_name};
@@ -118,10 +119,10 @@ pub fn with_user(text: &str, user: &str, hash: &PasswordHash) -> Result<String, 
     check_user(user)?;
     let entry = format!("{user}:{hash}");
     let mut is_there = false;
-    let mut edited = edit(text, |name, _| {
+    let Ok(mut edited) = edit(text, |name, _| {
         let replaced = (name == user && !is_there).then(|| entry.clone());
         is_there |= replaced.is_some();
-        replaced
+        Ok::<_, Infallible>(replaced)
     });
     if !is_there {
         edited.push_str(&entry);
@@ -139,23 +140,35 @@ pub fn without_user(text: &str, user: &str) -> Option<String> {
     (kept.len() < text.len()).then_some(kept)
 }
 
-/// The text of a file in which passwords that stood there in plain are hashed. What is a hash stays.
-pub fn with_plain_hashed(text: &str, mut hash: impl FnMut(&str) -> PasswordHash) -> String {
+/// The text of a file in which passwords that stood there in plain are hashed. What is a hash stays. The first that cannot
+/// be hashed ends it.
+pub fn with_plain_hashed<E>(
+    text: &str,
+    mut hash: impl FnMut(&str) -> Result<PasswordHash, E>,
+) -> Result<String, E> {
     edit(text, |user, password| {
-        let is_hash = password.parse::<PasswordHash>().is_ok();
-        (!is_hash && !password.is_empty()).then(|| format!("{user}:{}", hash(password)))
+        if password.is_empty() || password.parse::<PasswordHash>().is_ok() {
+            return Ok(None);
+        }
+        Ok(Some(format!("{user}:{}", hash(password)?)))
     })
 }
 
 /// Puts other lines in the place of entries.
-fn edit(text: &str, mut replace: impl FnMut(&str, &str) -> Option<String>) -> String {
+fn edit<E>(
+    text: &str,
+    mut replace: impl FnMut(&str, &str) -> Result<Option<String>, E>,
+) -> Result<String, E> {
     let mut edited = String::with_capacity(text.len() + 128);
     for line in text.lines() {
-        let replaced = entry(line).and_then(|(user, hash)| replace(user, hash));
+        let replaced = match entry(line) {
+            Some((user, hash)) => replace(user, hash)?,
+            None => None,
+        };
         edited.push_str(replaced.as_deref().unwrap_or(line));
         edited.push('\n');
     }
-    edited
+    Ok(edited)
 }
 
 /// User and hash, if the line is no comment.
@@ -212,6 +225,10 @@ mod tests {
         PasswordHash::make(Scheme::Sha512, password.as_bytes(), b"twelve bytes")
     }
 
+    fn kept(password: &str) -> Result<PasswordHash, ()> {
+        Ok(hash(password))
+    }
+
     #[test]
     fn users_have_their_passwords() {
         let text = format!(
@@ -245,7 +262,7 @@ mod tests {
         let replaced = with_user(&text, "alice", &scram("b")).expect("a valid name");
         let file = PasswordFile::parse(replaced.as_bytes()).expect("valid");
         assert!(file.hash("alice").expect("there").verify(b"b"));
-        assert_eq!(with_plain_hashed(&text, hash), text);
+        assert_eq!(with_plain_hashed(&text, kept), Ok(text));
     }
 
     #[test]
@@ -292,7 +309,8 @@ mod tests {
             Some("# ours\nbob:y\n\n")
         );
         assert_eq!(without_user(text, "ours"), None);
-        let hashed = with_plain_hashed(&set, hash);
+        assert_eq!(with_plain_hashed(&set, |_| Err("no")), Err("no"));
+        let hashed = with_plain_hashed(&set, kept).expect("every password has a hash");
         assert_eq!(
             hashed,
             format!("# ours\nalice:{}\nbob:{}\n\n", hash("x"), hash("b"))
