@@ -27,6 +27,7 @@ mod store;
 mod stream;
 pub mod sys;
 mod way;
+pub mod wire;
 
 mod core;
 mod lane;
@@ -38,7 +39,7 @@ pub use bytes::Bytes;
 #[cfg(feature = "proxy")]
 pub use wigwag_net::proxy::ProxyError;
 #[cfg(feature = "tls")]
-pub use wigwag_net::tls::{ClientTls as Tls, TlsError};
+pub use wigwag_net::tls::{CertificateError, ClientTls as Tls, KeyLogFile, TlsError};
 #[cfg(feature = "ws")]
 pub use wigwag_net::websocket::HeaderError;
 pub use wigwag_net::{

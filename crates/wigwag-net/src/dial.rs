@@ -142,7 +142,15 @@ pub trait Open: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
-    /// The host has no address, or none of its addresses answered.
+    /// The system knows no address of the host.
+    #[error("cannot connect to {target}: its host cannot be looked up")]
+    Lookup {
+        /// Where to.
+        target: Target,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// None of the host's addresses answered, or none may be called from the address to bind to.
     #[error("cannot connect to {target}")]
     Connect {
         /// Where to.
@@ -276,23 +284,37 @@ async fn open(target: &Target, options: &Options) -> Result<Stream, DialError> {
         let tcp = proxy.connect(target).await?;
         return Stream::tcp(tcp).map_err(connect_error);
     }
-    connect_tcp(target.host(), target.port(), options.tcp)
+    let addrs = tokio::net::lookup_host((target.host(), target.port())).await;
+    let addrs = addrs.map_err(|source| DialError::Lookup {
+        target: target.clone(),
+        source,
+    })?;
+    connect_any(addrs, options.tcp)
         .await
         .and_then(Stream::tcp)
         .map_err(connect_error)
 }
 
 /// Connects to whichever address of the host answers first.
+#[cfg(feature = "proxy")]
 pub(crate) async fn connect_tcp(
     host: &str,
     port: u16,
+    options: TcpOptions,
+) -> io::Result<TcpStream> {
+    let addrs = tokio::net::lookup_host((host, port)).await?;
+    connect_any(addrs, options).await
+}
+
+/// Connects to whichever of the addresses answers first.
+async fn connect_any(
+    addrs: impl Iterator<Item = SocketAddr>,
     options: TcpOptions,
 ) -> io::Result<TcpStream> {
     let fits = |addr: &SocketAddr| {
         let from = options.bind;
         from.is_none_or(|from| from.is_ipv4() == addr.is_ipv4())
     };
-    let addrs = tokio::net::lookup_host((host, port)).await?;
     let addrs = in_turn(addrs.filter(fits).collect());
     race(addrs, |addr| options.connect(addr), HEAD_START).await
 }

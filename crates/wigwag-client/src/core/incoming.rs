@@ -55,7 +55,7 @@ impl From<DecodeError> for Violation {
 }
 
 /// A CONNACK of two bytes: a server that does not know MQTT 5 refuses in the words that it knows.
-fn is_refusal_of_3_x(found: Frame<'_>) -> bool {
+pub(crate) fn is_refusal_of_3_x(found: Frame<'_>) -> bool {
     found.packet_type == PacketType::ConnAck && matches!(found.body, [_, code] if *code > 0)
 }
 

@@ -46,6 +46,7 @@ use crate::{
 };
 
 pub(crate) use arrivals::Token;
+pub(crate) use incoming::is_refusal_of_3_x;
 pub(crate) use journal::{Fate, Kept, OUTCOMES_MAX};
 pub(crate) use outgoing::HIGH_WATER;
 pub(crate) use subscriptions::{FALLBACK, Key};

@@ -17,6 +17,7 @@ mod scripted;
 mod server;
 mod telemetry;
 mod way;
+mod wire;
 
 use std::future::Future;
 use std::time::Duration;

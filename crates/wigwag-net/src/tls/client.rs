@@ -12,6 +12,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::checked_alpn;
 use super::error::{CertificateError, TlsError, explain, identity_error, rustls_error};
+use super::key_log::KeyLogFile;
 use super::pem::{Identity, add_cas, certificates, private_key};
 use super::session::Session;
 use super::suites;
@@ -32,6 +33,7 @@ pub struct ClientTls {
     tls_1_3_only: bool,
     cipher_suites: Option<String>,
     cipher_suites_tls_1_3: Option<String>,
+    key_log: Option<Arc<KeyLogFile>>,
 }
 
 impl ClientTls {
@@ -103,6 +105,13 @@ impl ClientTls {
         self
     }
 
+    /// Writes the keys of connections to a file: whoever reads it reads the connections too, afterwards as well.
+    #[must_use]
+    pub fn dangerous_log_keys(mut self, file: Arc<KeyLogFile>) -> ClientTls {
+        self.key_log = Some(file);
+        self
+    }
+
     /// Speaks TLS 1.3 only.
     #[must_use]
     pub fn tls_1_3_only(mut self) -> ClientTls {
@@ -165,6 +174,9 @@ impl ClientTls {
             }
         };
         config.alpn_protocols = checked_alpn(&self.alpn)?;
+        if let Some(file) = &self.key_log {
+            config.key_log = file.clone();
+        }
         let server_name = match &self.server_name {
             None => None,
             Some(name) => Some(
