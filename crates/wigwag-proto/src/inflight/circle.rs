@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn its_memory_follows_its_use() {
         let mut circle = Circle::new();
-        let mut burst = |circle: &mut Circle<u16>, len: u16| {
+        let burst = |circle: &mut Circle<u16>, len: u16| {
             let ids: Vec<PacketId> = (0..len).filter_map(|n| circle.push(n).ok()).collect();
             for packet_id in ids {
                 assert!(circle.remove_if(packet_id, |_| true).is_some());
