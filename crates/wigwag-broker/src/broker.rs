@@ -228,6 +228,7 @@ impl Builder {
         if let Some(kept) = &kept {
             observer.watch_persistence(kept.pulse());
         }
+        observer.note_limits(&self.settings.limits);
         observer.begin(self.sys_interval);
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
@@ -502,6 +503,7 @@ impl Broker {
 
     /// Lets all shards behave by other settings. What has been granted to clients stays.
     pub fn set_settings(&self, settings: &Settings) {
+        self.observer.note_limits(&settings.limits);
         for mailbox in self.mailboxes.iter() {
             mailbox.send_order(Order::Settings(Box::new(settings.clone())));
             mailbox.send_order(Order::Policy);

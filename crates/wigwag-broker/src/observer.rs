@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 use wigwag_engine::message::MessageRef;
-use wigwag_engine::{Node, Time};
+use wigwag_engine::{Limits, Node, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
 use crate::access::Tally;
@@ -64,6 +64,8 @@ pub(crate) struct Observer {
     started: SystemTime,
     /// Connections that were accepted.
     sockets: AtomicU64,
+    /// Bytes that may be held for clients; the greatest number for no bound.
+    memory_max: AtomicU64,
     /// What each shard answered last.
     last: Mutex<Vec<Counts>>,
     tree: Mutex<SysTree>,
@@ -101,6 +103,7 @@ impl Observer {
             pulse: OnceLock::new(),
             bridges: OnceLock::new(),
             sockets: AtomicU64::new(0),
+            memory_max: AtomicU64::new(u64::MAX),
             last: Mutex::new(last),
             tree: Mutex::default(),
             listeners: ArcSwap::default(),
@@ -166,6 +169,12 @@ impl Observer {
     /// A connection was accepted.
     pub(crate) fn count_socket(&self) {
         self.sockets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The shards are bounded by these from here on.
+    pub(crate) fn note_limits(&self, limits: &Limits) {
+        let bytes = u64::try_from(limits.memory_max).unwrap_or(u64::MAX);
+        self.memory_max.store(bytes, Ordering::Relaxed);
     }
 
     /// The configuration was read again.
@@ -248,6 +257,8 @@ impl Observer {
             persistence: self.pulse.get().map(|pulse| pulse.progress()),
             max_connections: (self.listeners.load().first())
                 .and_then(|watched| watched.entrance.guests_max()),
+            memory_limit_bytes: Some(self.memory_max.load(Ordering::Relaxed))
+                .filter(|&bytes| bytes < u64::MAX),
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Scrape {
     pub(crate) persistence: Option<Progress>,
     /// Connections that are taken at the same time, if there is a limit.
     pub(crate) max_connections: Option<u64>,
+    /// Bytes that may be held for clients, if there is a limit.
+    pub(crate) memory_limit_bytes: Option<u64>,
     /// Log lines that no destination took.
     pub(crate) log_lines_lost: u64,
 }

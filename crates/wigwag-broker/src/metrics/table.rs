@@ -386,6 +386,12 @@ pub const FAMILIES: &[Family] = &[
         |scrape| one(scrape.reading.node.held_bytes),
     ),
     gauge(
+        "wigwag_memory_limit_bytes",
+        "Bytes that may be held for clients, if there is a limit: memory_limit, or three quarters of what there is",
+        &[],
+        |scrape| scrape.memory_limit_bytes.map_or_else(Vec::new, one),
+    ),
+    gauge(
         "wigwag_retained_bytes",
         "Bytes of retained messages: topics, properties and payloads",
         &[],

@@ -224,6 +224,26 @@ async fn a_reload_that_fails_is_seen_in_the_metrics() {
 }
 
 #[tokio::test]
+async fn the_bound_of_memory_is_seen_in_the_metrics() {
+    let mut config = Config::default();
+    config.limits.memory_limit = Some(5_000_000);
+    let mut broker = Broker::builder()
+        .config(&config, &[0])
+        .http(HttpListener::metrics(ANY_PORT))
+        .start()
+        .expect("port 0 is free");
+    let metrics = broker.http_listeners()[0];
+    for limit in [5_000_000, 7_000_000] {
+        let text = get(metrics, "/metrics", "").await.body;
+        let expect = format!("\nwigwag_memory_limit_bytes {limit}\n");
+        assert!(text.contains(&expect), "{text}");
+        config.limits.memory_limit = Some(7_000_000);
+        broker.reload(&config).expect("nothing is wrong with it");
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_is_kept_on_disk_is_seen_in_the_metrics() {
     let dir = tempfile::tempdir().expect("a folder");
     let broker = Broker::builder()
