@@ -7,6 +7,7 @@ pub mod format;
 pub mod message;
 pub mod options;
 pub mod passwd;
+pub mod signal;
 
 mod files;
 mod prompt;
