@@ -72,6 +72,19 @@ const ROLES: &[(&str, &str, &[AclType], &str)] = &[
     ),
 ];
 
+/// The role of an administrator for whom a file was made, and what is open to it, in the order of Mosquitto's tool.
+const ADMIN: &str = "admin";
+const ADMINS: &[(AclType, &str)] = &[
+    (AclType::PublishClientSend, "$CONTROL/dynamic-security/#"),
+    (AclType::PublishClientReceive, "$CONTROL/dynamic-security/#"),
+    (AclType::SubscribePattern, "$CONTROL/dynamic-security/#"),
+    (AclType::PublishClientReceive, "$SYS/#"),
+    (AclType::SubscribePattern, "$SYS/#"),
+    (AclType::PublishClientReceive, "#"),
+    (AclType::SubscribePattern, "#"),
+    (AclType::UnsubscribePattern, "#"),
+];
+
 /// The group of clients without a user name.
 const UNAUTHENTICATED: &str = "unauthenticated";
 
@@ -84,7 +97,11 @@ impl State {
     ) -> State {
         let mut state = State::default();
         for (name, description, acl_types, topic) in ROLES {
-            let role = Role::new(labels(None, description), true, open(acl_types, topic));
+            let role = Role::new(
+                labels(None, Some(description)),
+                true,
+                open(acl_types, topic),
+            );
             state.roles.insert((*name).into(), role);
         }
         let mut client = |password: &str, labels, roles: &[&str]| {
@@ -104,14 +121,14 @@ impl State {
             Passwords::Drawn { admin, democlient } => (admin, Some(democlient)),
         };
         let roles = ["super-admin", "sys-observe", "topic-observe"];
-        let named = labels(Some("Admin user"), "May change everything here.");
+        let named = labels(Some("Admin user"), Some("May change everything here."));
         state
             .clients
             .insert("admin".into(), client(admin, named, &roles));
         if let Some(password) = democlient {
             let named = labels(
                 Some("Demonstration client"),
-                "To try things with; delete it later.",
+                Some("To try things with; delete it later."),
             );
             let demo = client(password, named, &["client"]);
             state.clients.insert("democlient".into(), demo);
@@ -119,7 +136,9 @@ impl State {
         let group = Group {
             labels: labels(
                 Some("Unauthenticated group"),
-                "The roles of clients that connect without a user name, if the broker lets them in.",
+                Some(
+                    "The roles of clients that connect without a user name, if the broker lets them in.",
+                ),
             ),
             ..Group::default()
         };
@@ -129,25 +148,50 @@ impl State {
     }
 }
 
-fn labels(name: Option<&str>, description: &str) -> Labels {
+impl State {
+    /// What `mosquitto_ctrl dynsec init` makes: an administrator with a name of its own, and one role.
+    pub fn with_administrator(user: &str, password: PasswordHash) -> State {
+        let mut acls = Acls::default();
+        for (acl_type, topic) in ADMINS {
+            allow(&mut acls, *acl_type, topic);
+        }
+        let mut client = Client {
+            password: Some(Arc::new(password)),
+            labels: labels(Some("Dynsec admin user"), None),
+            ..Client::default()
+        };
+        client.roles.add(ADMIN, super::state::NO_PRIORITY);
+        let mut state = State::default();
+        let role = Role::new(Labels::default(), true, acls);
+        state.roles.insert(ADMIN.into(), role);
+        state.clients.insert(user.into(), client);
+        state
+    }
+}
+
+fn labels(name: Option<&str>, description: Option<&str>) -> Labels {
     Labels {
         name: name.map(Box::from),
-        description: Some(description.into()),
+        description: description.map(Box::from),
     }
 }
 
 fn open(acl_types: &[AclType], topic: &str) -> Acls {
     let mut acls = Acls::default();
     for acl_type in acl_types {
-        let acl = Acl {
-            topic: topic.into(),
-            priority: 0,
-            allow: true,
-        };
-        let added = acls.add(*acl_type, acl);
-        debug_assert_eq!(added, Ok(true));
+        allow(&mut acls, *acl_type, topic);
     }
     acls
+}
+
+fn allow(acls: &mut Acls, acl_type: AclType, topic: &str) {
+    let acl = Acl {
+        topic: topic.into(),
+        priority: 0,
+        allow: true,
+    };
+    let added = acls.add(acl_type, acl);
+    debug_assert_eq!(added, Ok(true));
 }
 
 #[cfg(test)]
@@ -215,6 +259,28 @@ mod tests {
         };
         assert_eq!(rights.decide(who, Operation::Publish("a/b")), Some(true));
         assert_eq!(rights.decide(who, Operation::Publish("$CONTROL/x")), None);
+    }
+
+    #[test]
+    fn an_administrator_of_any_name_administers_dynamic_security_alone() {
+        let hash = PasswordHash::make(Scheme::Sha512, b"secret", b"twelve bytes");
+        let mut state = State::with_administrator("root", hash);
+        let rights = state.rights();
+        assert!(
+            matches!(rights.login("root", "c"), Login::Password(hash) if hash.verify(b"secret"))
+        );
+        let who = Who {
+            client_id: "c",
+            user_name: Some("root"),
+        };
+        let publish = |topic| rights.decide(who, Operation::Publish(topic));
+        assert_eq!(publish("$CONTROL/dynamic-security/v1"), Some(true));
+        assert_eq!(publish("$CONTROL/broker/v1"), None);
+        assert_eq!(publish("a"), None);
+        let written = state.document();
+        let (read, warnings) = State::load(written.as_bytes()).expect("valid");
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(read.document(), written);
     }
 
     #[test]
