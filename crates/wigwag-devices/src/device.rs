@@ -1,6 +1,5 @@
 //! `wigwag device`: a simulated device against any broker, by the contract in `contract.rs`.
 
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,7 @@ use tracing::{info, warn};
 use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
 
 use crate::contract::{Reply, State, Status, check_id, parse_command};
+use crate::output::say;
 use crate::simulator::Simulator;
 
 /// Time between two states while the device is running.
@@ -37,13 +37,14 @@ pub struct Args {
 /// Runs one device until `shutdown` resolves or the broker refuses it for good.
 pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let mut device = Device::start(&args.broker, &args.id)?;
-    say(&format!("device    {}\nbroker    {}", args.id, args.broker));
+    say!("device    {}", args.id);
+    say!("broker    {}", args.broker);
     let mut shutdown = std::pin::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
         online = device.online() => {
             online?;
-            say("ready     Ctrl-C stops");
+            say!("ready     Ctrl-C stops");
             tokio::select! {
                 () = shutdown => {}
                 ended = device.ended() => ended?,
@@ -52,11 +53,6 @@ pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Res
     }
     device.stop().await;
     Ok(())
-}
-
-/// Prints; whoever has closed the output does not want to read it, and the device goes on.
-fn say(text: &str) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
 /// A simulated device that runs in a task of its own.
@@ -233,16 +229,10 @@ impl Inner {
     }
 
     fn read_state(&self) -> State {
-        let mut simulator = self.simulator();
         let timestamp = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        State {
-            device_id: self.id.clone(),
-            status: simulator.status(),
-            temperature: simulator.read_temperature(),
-            timestamp,
-        }
+        self.simulator().read(&self.id, timestamp)
     }
 
     /// Publishes; a state that cannot be sent now is out of date by the time it could.

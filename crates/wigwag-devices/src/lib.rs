@@ -4,6 +4,9 @@
 //! the binary brings the runtime and the signals.
 
 pub mod device;
+pub mod fleet;
 
 mod contract;
+mod output;
+mod period;
 mod simulator;

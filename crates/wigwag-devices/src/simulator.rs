@@ -1,6 +1,6 @@
 //! A device that is not there: a status, and a temperature that wanders.
 
-use crate::contract::{Action, Status};
+use crate::contract::{Action, State, Status};
 
 /// Degrees Celsius between which the temperature wanders.
 const RANGE: std::ops::RangeInclusive<f64> = 35.0..=40.0;
@@ -47,8 +47,18 @@ impl Simulator {
         self.status
     }
 
+    /// The state of the device `id` at this time, in seconds since the beginning of 1970.
+    pub(crate) fn read(&mut self, id: &str, timestamp: u64) -> State {
+        State {
+            device_id: id.to_owned(),
+            status: self.status,
+            temperature: self.read_temperature(),
+            timestamp,
+        }
+    }
+
     /// Reads the thermometer: degrees Celsius with one decimal.
-    pub(crate) fn read_temperature(&mut self) -> f64 {
+    fn read_temperature(&mut self) -> f64 {
         let step = (self.random.f64() * 2.0 - 1.0) * STEP;
         self.temperature = (self.temperature + step).clamp(*RANGE.start(), *RANGE.end());
         (self.temperature * 10.0).round() / 10.0

@@ -46,6 +46,8 @@ enum Command {
     Broker(broker::Args),
     /// Run a simulated device against any broker
     Device(wigwag_devices::device::Args),
+    /// Run fleets of simulated devices against any broker
+    Simulate(wigwag_devices::fleet::Args),
     /// Serve the web UI for any broker that speaks MQTT over WebSocket
     Dashboard(dashboard::Args),
     /// Measure the speed of brokers
@@ -106,6 +108,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
         Command::Device(args) => devices::device(&args),
+        Command::Simulate(args) => devices::simulate(&args),
         Command::Dashboard(args) => dashboard::run(&args),
         Command::Bench(args) => wigwag_bench::run(args),
         Command::Health(args) => health::run(&args),
