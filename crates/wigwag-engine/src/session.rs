@@ -67,6 +67,8 @@ pub(crate) struct Local {
     pub(crate) arriving: Option<Backlog>,
     /// What the sums of the shard hold of it.
     pub(crate) counted: Counted,
+    /// Whether they are to be brought up to date.
+    pub(crate) is_noted: bool,
     /// The shard that has claimed the session before it had arrived in full.
     pub(crate) release_to: Option<ShardId>,
 }

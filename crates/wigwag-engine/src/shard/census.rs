@@ -1,9 +1,9 @@
 //! What a shard has at the moment, as running sums: to ask for it costs the same with ten sessions and with
 //! a hundred thousand.
 //!
-//! A session remembers what the sums hold of it. Whoever changes what it keeps says so with `recount`, which
-//! makes up for all changes since the last time; so one that was not told of makes a sum late and never wrong
-//! for good.
+//! A session remembers what the sums hold of it. Whoever changes what it keeps says so with `note`; when somebody
+//! asks, or the next bytes come, it is counted once for all changes since the last time. So one that was not told
+//! of makes a sum late and never wrong for good.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,8 @@ use crate::stats::{Stats, Waiting};
 #[derive(Debug, Default)]
 pub(super) struct Census {
     sessions: Counted,
+    /// Sessions that may keep more or less than the sums hold of them, each once.
+    noted: Vec<SessionKey>,
     /// Connections whose peers have not taken all that was written to them.
     slow: BTreeSet<ConnectionKey>,
 }
@@ -68,6 +70,14 @@ impl Counted {
 impl Census {
     /// The session may keep more or less than before.
     #[inline]
+    pub(super) fn note(&mut self, key: SessionKey, session: &mut Session) {
+        if !session.local.is_noted {
+            session.local.is_noted = true;
+            self.noted.push(key);
+        }
+    }
+
+    /// Counts the session anew, at once.
     pub(super) fn recount(&mut self, session: &mut Session) {
         let new = Counted::of(session);
         if new != session.local.counted {
@@ -98,10 +108,21 @@ impl Census {
 }
 
 impl Shard {
-    /// The same as [`Census::recount`], by the session's key.
-    pub(super) fn recount(&mut self, key: SessionKey) {
+    /// The same as [`Census::note`], by the session's key.
+    pub(super) fn note_kept(&mut self, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
-            self.census.recount(session);
+            self.census.note(key, session);
+        }
+    }
+
+    /// Brings the sums up to date.
+    pub(super) fn count_noted(&mut self) {
+        while let Some(key) = self.census.noted.pop() {
+            // It may have ended, or moved away.
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.local.is_noted = false;
+                self.census.recount(session);
+            }
         }
     }
 
@@ -125,8 +146,9 @@ impl Shard {
     }
 
     /// What the shard has counted, and what it has now. This looks at the connections that have something to
-    /// be written, and at no sessions.
-    pub fn stats(&self) -> Stats {
+    /// be written, and at the sessions that have changed since the last bytes came.
+    pub fn stats(&mut self) -> Stats {
+        self.count_noted();
         let slow = self.census.slow.iter();
         let slow = slow.filter_map(|&key| self.connections.get(key));
         let touched = self.touched.iter();

@@ -67,6 +67,7 @@ impl Shard {
 
     /// Compares what the node holds with what it may hold.
     pub(super) fn look_at_memory(&mut self, now: Time) {
+        self.count_noted();
         let own = self.memory.own(self.census.session_bytes());
         let held = self.memory.tell(own, &self.node.held);
         let (before, max) = (self.memory.pressure, self.settings.limits.memory_max);
@@ -124,7 +125,8 @@ pub(super) fn is_overdue(out: &OutBuf, limits: &Limits, pressure: Pressure) -> b
 #[cfg(test)]
 impl Shard {
     /// What a look at everything finds, and what the sums say.
-    pub(super) fn weights(&self) -> ((usize, usize), (usize, usize)) {
+    pub(super) fn weights(&mut self) -> ((usize, usize), (usize, usize)) {
+        self.count_noted();
         let connections = self.connections.values().map(|it| it.weight).sum();
         let sessions = self
             .sessions
@@ -138,7 +140,8 @@ impl Shard {
     }
 
     /// How much the node holds, as far as this shard knows.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn held(&mut self) -> usize {
+        self.count_noted();
         self.memory.own(self.census.session_bytes())
     }
 }

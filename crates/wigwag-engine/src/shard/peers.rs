@@ -153,7 +153,7 @@ impl Shard {
         };
         let client_id = session.identity.client_id.clone();
         let key = self.sessions.insert(session);
-        self.recount(key);
+        self.note_kept(key);
         self.clients.insert(client_id, key);
         let to = self.target(key);
         if let Some(session) = self.sessions.get_mut(key) {

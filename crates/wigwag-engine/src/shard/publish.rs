@@ -242,7 +242,7 @@ impl Shard {
             // Its publisher has given up the earlier one, or forgotten it.
             let _ = session.unreleased.release(packet_id);
             self.notes.note_received(session_key, session, packet_id);
-            self.census.recount(session);
+            self.census.note(session_key, session);
         }
         if session.unreleased.contains(packet_id) {
             // [MQTT-4.3.3-10]
@@ -324,7 +324,7 @@ impl Shard {
         let message = message.to_message();
         message.charge(&self.memory.account);
         session.unreleased.hold(packet_id, message);
-        self.census.recount(session);
+        self.census.note(session_key, session);
         self.receive(key, session_key, packet_id, ReasonCode::Success);
     }
 
@@ -339,7 +339,7 @@ impl Shard {
         for &packet_id in messages.keys() {
             self.notes.note_received(key, session, packet_id);
         }
-        self.census.recount(session);
+        self.census.note(key, session);
         for message in messages.values() {
             self.route_released(now, key, message);
         }
@@ -576,7 +576,7 @@ impl Shard {
         match (waits, outgoing) {
             (true, Some(outgoing)) => {
                 if session.queue.push(outgoing, limits) {
-                    self.census.recount(session);
+                    self.census.note(key, session);
                 } else {
                     self.events.dropped(DropReason::QueueFull);
                 }
@@ -589,7 +589,7 @@ impl Shard {
                     return;
                 };
                 if qos > Qos::AtMostOnce {
-                    self.census.recount(session);
+                    self.census.note(key, session);
                 }
                 let delivery = Delivery {
                     message: carried.view,
@@ -656,7 +656,7 @@ impl Shard {
                         if let Some(packet_id) = guarantee.packet_id() {
                             session.flight.cancel(packet_id);
                             self.notes.note(key, session);
-                            self.census.recount(session);
+                            self.census.note(key, session);
                         }
                     }
                 }
@@ -668,7 +668,7 @@ impl Shard {
     /// on the last connection, what is queued, then retained messages for new subscriptions.
     pub(super) fn send_waiting(&mut self, now: Time, key: SessionKey) {
         self.send_all_waiting(now, key);
-        self.recount(key);
+        self.note_kept(key);
         self.tell_readiness(key);
     }
 
@@ -819,7 +819,7 @@ impl Shard {
         if session.may_go_on() {
             self.send_waiting(now, key);
         } else {
-            self.census.recount(session);
+            self.census.note(key, session);
         }
     }
 
@@ -838,7 +838,7 @@ impl Shard {
         self.notes.note(key, session);
         let reason = match receipt {
             Ok(Receipt::Accepted) => {
-                self.census.recount(session);
+                self.census.note(key, session);
                 ReasonCode::Success
             }
             Ok(Receipt::Rejected) => return self.go_on(now, key),
@@ -911,7 +911,7 @@ impl Shard {
             Released::PacketId => ReasonCode::Success,
             Released::Unknown => self.unknown_packet_id(),
             Released::Message(message) => {
-                self.census.recount(session);
+                self.census.note(key, session);
                 self.route_released(now, key, &message);
                 ReasonCode::Success
             }

@@ -72,7 +72,7 @@ impl Shard {
             self.timers.set(&mut session.local.will_alarm, will, at);
         }
         self.charge_all(key);
-        self.recount(key);
+        self.note_kept(key);
         self.look_at_memory(now);
         if is_stale {
             self.track(key);

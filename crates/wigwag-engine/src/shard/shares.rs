@@ -287,7 +287,7 @@ impl Shard {
             session.queue.restore(outgoing);
         }
         self.notes.note(key, session);
-        self.census.recount(session);
+        self.census.note(key, session);
     }
 
     /// Lets the groups of a session know whether it can take messages.

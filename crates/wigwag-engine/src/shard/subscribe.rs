@@ -202,7 +202,7 @@ impl Shard {
                     .for_each(|filter| change.unsubscribe(filter.as_filter(), target));
             });
         }
-        self.recount(key);
+        self.note_kept(key);
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
         self.send(
             connection,

@@ -13,7 +13,7 @@ use crate::stats::{ACTIONS, CLOSE_CAUSES, CREDENTIALS, Outcomes, Stats};
 fn stats(world: &World, shards: usize) -> Stats {
     let mut sum = Stats::default();
     for shard in 0..shards {
-        sum.add(&world.shard(shard, crate::Shard::stats));
+        sum.add(&world.shard_mut(shard, crate::Shard::stats));
     }
     sum
 }

@@ -28,7 +28,7 @@ fn limits(memory_max: usize) -> Limits {
 /// What the shards hold together.
 fn held(world: &World, shards: u16) -> usize {
     let all = 0..usize::from(shards);
-    all.map(|shard| world.shard(shard, Shard::held)).sum()
+    all.map(|shard| world.shard_mut(shard, Shard::held)).sum()
 }
 
 fn parked(world: &World, shard: usize, client_id: &str, filter: &str) {
@@ -185,7 +185,7 @@ fn when_memory_is_full_queues_do_not_grow_and_small_clients_go_on() {
             publisher.publish("t", &n.to_string(), if n % 2 == 0 { Q0 } else { Q1 });
         }
         assert_eq!(reader.received().len(), 100);
-        let dropped = world.shard(0, |shard| shard.stats().dropped(DropReason::MemoryFull));
+        let dropped = world.shard_mut(0, |shard| shard.stats().dropped(DropReason::MemoryFull));
         assert!(dropped > 190, "{dropped}");
     }
 }

@@ -899,5 +899,5 @@ fn a_clock_that_is_set_back_does_not_lengthen_the_life_of_a_session() {
     disk.ahead -= Duration::from_secs(500_000);
     let world = disk.world(1, &settings());
     world.advance(101);
-    assert_eq!(world.shard(0, |shard| shard.stats().sessions), 0);
+    assert_eq!(world.shard_mut(0, |shard| shard.stats().sessions), 0);
 }

@@ -174,10 +174,10 @@ fn a_session_takes_its_waiting_messages_with_it() {
     let listener = listener(&world, 0);
     let client = world.connect(0, publisher());
     client.publish_with(&message(7, "m"));
-    let held = world.shard(0, |shard| shard.stats().waiting);
+    let held = world.shard_mut(0, |shard| shard.stats().waiting);
     assert_eq!((held.unreleased, held.bytes, held.payload_bytes), (1, 2, 1));
     let client = world.connect(0, Hello::new("pub").quiet());
-    assert_eq!(world.shard(0, |shard| shard.stats().waiting.bytes), 0);
+    assert_eq!(world.shard_mut(0, |shard| shard.stats().waiting.bytes), 0);
     client.pubrel(7);
     assert_eq!(client.heard(), ["PUBCOMP 7 0x92"]);
     assert!(listener.received().is_empty());

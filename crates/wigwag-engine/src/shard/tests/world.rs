@@ -364,8 +364,8 @@ impl Inner {
     }
 
     /// Running sums are what a look at everything finds.
-    fn check_sums(&self) {
-        for shard in &self.shards {
+    fn check_sums(&mut self) {
+        for shard in &mut self.shards {
             let stats = shard.stats();
             assert_eq!(
                 (stats.sessions_connected, stats.waiting),
