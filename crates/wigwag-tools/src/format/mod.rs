@@ -6,7 +6,7 @@
 mod field;
 mod json;
 mod local_time;
-mod reprint;
+pub(crate) mod reprint;
 
 use thiserror::Error;
 use wigwag_proto::Properties;

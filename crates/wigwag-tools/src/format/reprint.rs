@@ -3,27 +3,29 @@
 //! Text is read and written in one go: the order of members, repeated names and all digits stay, which a tree of values would
 //! lose.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 /// How deep objects and arrays may be nested, as with cJSON.
 const DEPTH_MAX: usize = 1_000;
 
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
+pub(crate) struct NotJson;
 
 /// Writes one value after the other; whoever calls it keeps to the grammar.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     is_pretty: bool,
     depth: usize,
 }
 
 /// An object under construction.
-pub(super) struct Object {
+pub(crate) struct Object {
     is_empty: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) const fn new(out: &'a mut Vec<u8>, is_pretty: bool) -> Writer<'a> {
+    pub(crate) const fn new(out: &'a mut Vec<u8>, is_pretty: bool) -> Writer<'a> {
         Writer {
             out,
             is_pretty,
@@ -31,15 +33,15 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn raw(&mut self, text: &str) {
+    pub(crate) fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    pub(super) fn number(&mut self, number: u32) {
+    pub(crate) fn number(&mut self, number: u32) {
         self.raw(&number.to_string());
     }
 
-    pub(super) fn string(&mut self, text: &str) {
+    pub(crate) fn string(&mut self, text: &str) {
         self.out.push(b'"');
         for byte in text.bytes() {
             match byte {
@@ -57,14 +59,49 @@ impl<'a> Writer<'a> {
         self.out.push(b'"');
     }
 
-    pub(super) fn begin_object(&mut self) -> Object {
+    /// Bytes, as base64.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.raw("\"");
+        self.raw(&BASE64_STANDARD.encode(bytes));
+        self.raw("\"");
+    }
+
+    /// A real number; `null` if it is none that JSON has.
+    pub(crate) fn real(&mut self, number: f64) {
+        self.raw(&Writer::real_text(number));
+    }
+
+    /// The same, with the digits that a float of 32 bits has.
+    pub(crate) fn real_32(&mut self, number: f32) {
+        self.raw(&Writer::real_32_text(number));
+    }
+
+    /// What [`Writer::real`] writes.
+    pub(crate) fn real_text(number: f64) -> String {
+        if number.is_finite() {
+            shortest(number, 15..=17, |text| text.parse() == Ok(number))
+        } else {
+            "null".to_owned()
+        }
+    }
+
+    /// What [`Writer::real_32`] writes.
+    pub(crate) fn real_32_text(number: f32) -> String {
+        if number.is_finite() {
+            shortest(number.into(), 6..=9, |text| text.parse() == Ok(number))
+        } else {
+            "null".to_owned()
+        }
+    }
+
+    pub(crate) fn begin_object(&mut self) -> Object {
         self.raw(if self.is_pretty { "{\n" } else { "{" });
         self.depth += 1;
         Object { is_empty: true }
     }
 
     /// The name of the next member; its value follows.
-    pub(super) fn key(&mut self, object: &mut Object, key: &str) {
+    pub(crate) fn key(&mut self, object: &mut Object, key: &str) {
         if !object.is_empty {
             self.raw(if self.is_pretty { ",\n" } else { "," });
         }
@@ -74,7 +111,7 @@ impl<'a> Writer<'a> {
         self.raw(if self.is_pretty { ":\t" } else { ":" });
     }
 
-    pub(super) fn end_object(&mut self, object: &Object) {
+    pub(crate) fn end_object(&mut self, object: &Object) {
         self.depth -= 1;
         if self.is_pretty && !object.is_empty {
             self.raw("\n");
@@ -83,16 +120,16 @@ impl<'a> Writer<'a> {
         self.raw("}");
     }
 
-    pub(super) fn begin_array(&mut self) {
+    pub(crate) fn begin_array(&mut self) {
         self.depth += 1;
         self.raw("[");
     }
 
-    pub(super) fn next_item(&mut self) {
+    pub(crate) fn next_item(&mut self) {
         self.raw(if self.is_pretty { ", " } else { "," });
     }
 
-    pub(super) fn end_array(&mut self) {
+    pub(crate) fn end_array(&mut self) {
         self.depth -= 1;
         self.raw("]");
     }
@@ -104,7 +141,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The value that `text` holds, and nothing else, in this layout.
-    pub(super) fn reprint(&mut self, text: &[u8]) -> Result<(), NotJson> {
+    pub(crate) fn reprint(&mut self, text: &[u8]) -> Result<(), NotJson> {
         let text = std::str::from_utf8(text).map_err(|_| NotJson)?;
         let mut reader = Reader { text, at: 0 };
         reader.skip_space();
@@ -327,6 +364,18 @@ fn as_cjson_writes(literal: &str) -> String {
         }
         _ => literal.to_owned(),
     }
+}
+
+/// `value` with the fewest digits of `digits` from which it can be read again.
+fn shortest(
+    value: f64,
+    digits: std::ops::RangeInclusive<usize>,
+    is_exact: impl Fn(&str) -> bool,
+) -> String {
+    let all = *digits.end();
+    let texts = digits.map(|digits| general(value, digits));
+    let shortest = texts.into_iter().find(|text| is_exact(text));
+    shortest.unwrap_or_else(|| general(value, all))
 }
 
 /// `value` with so many significant digits, as C's `%g`.
