@@ -1,0 +1,197 @@
+//! One broker that is watched: a client that stays connected and reads `$SYS`, and, if that is wanted, another that
+//! sends messages to itself.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+use wigwag_client::{Client, Event, Message, OfflineReason, Qos, State};
+
+use super::board::{Board, Heard, Knowledge};
+use super::target::Target;
+use super::text_format::Page;
+use super::trip::{Failure, Plan, Record, Traveller, travel_once};
+
+/// Where servers tell about themselves.
+const FILTER: &str = "$SYS/#";
+
+/// How long the end of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A broker that is watched.
+pub(super) struct Watch {
+    target: Target,
+    board: Mutex<Board>,
+    record: Mutex<Record>,
+    client: Client,
+}
+
+impl Watch {
+    /// Begins to watch, for as long as the runtime is there.
+    pub(super) fn start(target: Target, knowledge: &Knowledge) -> anyhow::Result<Arc<Watch>> {
+        let knowledge = Knowledge {
+            interval: target.sys_interval.or(knowledge.interval),
+            max_connections: target.max_connections.or(knowledge.max_connections),
+            others: knowledge.others,
+        };
+        let watch = Arc::new(Watch {
+            board: Mutex::new(Board::new(knowledge)),
+            record: Mutex::default(),
+            client: target.watcher().build()?,
+            target,
+        });
+        let reader = Arc::downgrade(&watch);
+        let subscribing =
+            watch
+                .client
+                .subscribe(FILTER, Qos::AtMostOnce, move |message: Message| {
+                    if let Some(watch) = reader.upgrade() {
+                        watch.handle_message(&message);
+                    }
+                });
+        // The answer comes as an event, for each connection.
+        drop(subscribing);
+        tokio::spawn(Arc::clone(&watch).follow());
+        watch.client.start();
+        Ok(watch)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.target.name
+    }
+
+    fn handle_message(&self, message: &Message) {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let heard = Heard {
+            at: Instant::now(),
+            unix_secs: since_1970.unwrap_or_default().as_secs_f64(),
+        };
+        self.board()
+            .handle_message(message.topic(), message.payload(), heard);
+    }
+
+    /// Follows the connection.
+    async fn follow(self: Arc<Watch>) {
+        let mut events = self.client.events();
+        let mut trouble = None;
+        loop {
+            match events.recv().await {
+                Ok(Event::State(state)) => self.handle_state(&state, &mut trouble),
+                Ok(Event::Subscribed {
+                    result: Err(error), ..
+                }) => {
+                    warn!(broker = self.name(), %error, "the broker does not let us read {FILTER}");
+                }
+                Ok(_) => {}
+                // What has been missed is made up for by what is so now.
+                Err(RecvError::Lagged(_)) => {
+                    let state = self.client.state().borrow().clone();
+                    self.handle_state(&state, &mut trouble);
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Notes what becomes of the connection. The same trouble is told once.
+    fn handle_state(&self, state: &State, trouble: &mut Option<OfflineReason>) {
+        match state {
+            State::Online { .. } => {
+                info!(broker = self.name(), "connected");
+                *trouble = None;
+                self.board().handle_online(Instant::now());
+            }
+            State::Offline { reason, .. } => {
+                self.board().handle_offline();
+                if trouble.as_ref() != Some(reason) && *reason != OfflineReason::Stopped {
+                    warn!(broker = self.name(), %reason, "no connection");
+                    *trouble = Some(reason.clone());
+                }
+            }
+            State::Connecting { .. } => self.board().handle_offline(),
+        }
+    }
+
+    /// Sends messages for ever over a connection that is kept.
+    pub(super) async fn keep_probing(self: Arc<Watch>, plan: Plan, every: Duration) {
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut traveller = None;
+        let mut is_well = true;
+        loop {
+            ticks.tick().await;
+            let until = Instant::now() + plan.timeout;
+            let result = self.probe_over(&mut traveller, &plan, until).await;
+            match &result {
+                Ok(()) => is_well = true,
+                Err(failure) => {
+                    if is_well {
+                        warn!(broker = self.name(), %failure, "the probe failed");
+                    }
+                    is_well = false;
+                    self.record().handle_failure(failure);
+                    // The next one begins from the beginning.
+                    if let Some(old) = traveller.take() {
+                        Traveller::leave(old).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn probe_over(
+        &self,
+        traveller: &mut Option<Traveller>,
+        plan: &Plan,
+        until: Instant,
+    ) -> Result<(), Failure> {
+        let traveller = match traveller {
+            Some(traveller) => traveller,
+            None => {
+                let (new, _, _) = Traveller::set_out(&self.target, plan, until).await?;
+                traveller.insert(new)
+            }
+        };
+        let trip = traveller.travel(until).await?;
+        self.record().handle_trip(trip);
+        Ok(())
+    }
+
+    /// Sends one message over a connection of its own.
+    pub(super) async fn probe_once(&self, plan: &Plan) {
+        let result = travel_once(&self.target, plan).await;
+        let mut record = self.record();
+        match result {
+            Ok(times) => record.handle_times(times),
+            Err(failure) => {
+                info!(broker = self.name(), %failure, "the probe failed");
+                record.handle_failure(&failure);
+            }
+        }
+    }
+
+    /// Writes what the broker tells.
+    pub(super) fn write_board(&self, page: &mut Page) {
+        self.board().write(page, Instant::now());
+    }
+
+    /// Writes what has become of messages.
+    pub(super) fn write_record(&self, page: &mut Page) {
+        self.record().write(page);
+    }
+
+    /// Ends the connection.
+    pub(super) async fn stop(&self) {
+        self.client.disconnect_within(FAREWELL).await;
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
