@@ -11,6 +11,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::Machine;
+
 /// Whether a device works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,10 +27,14 @@ pub(crate) enum Status {
 pub(crate) struct State {
     pub(crate) device_id: String,
     pub(crate) status: Status,
-    /// Degrees Celsius.
-    pub(crate) temperature: f64,
+    /// Degrees Celsius. A machine without a thermometer leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) temperature: Option<f64>,
     /// Seconds since the beginning of 1970, UTC.
     pub(crate) timestamp: u64,
+    /// What a real machine says besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<Machine>,
 }
 
 /// What a device can be told to do.
@@ -36,6 +42,16 @@ pub(crate) struct State {
 pub(crate) enum Action {
     Start,
     Stop,
+}
+
+impl Action {
+    /// The status of a device that has done it.
+    pub(crate) const fn outcome(self) -> Status {
+        match self {
+            Action::Start => Status::Running,
+            Action::Stop => Status::Idle,
+        }
+    }
 }
 
 /// What a device answers to a command that has a Response Topic.
@@ -165,8 +181,9 @@ mod tests {
         let state = State {
             device_id: "1".to_owned(),
             status: Status::Running,
-            temperature: 37.5,
+            temperature: Some(37.5),
             timestamp: 1_705_580_400,
+            host: None,
         };
         let json = serde_json::to_string(&state).expect("serializable");
         assert_eq!(

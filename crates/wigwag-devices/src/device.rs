@@ -1,17 +1,20 @@
-//! `wigwag device`: a simulated device against any broker, by the contract in `contract.rs`.
+//! `wigwag device`: one device against any broker, by the contract in `contract.rs`: a simulated one, or this machine.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
 
 use crate::contract::{Reply, State, Status, check_id, parse_command};
+use crate::host::Host;
 use crate::output::say;
 use crate::simulator::Simulator;
+use crate::source::Source;
 
 /// Time between two states while the device is running.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -30,15 +33,39 @@ pub struct Args {
     broker: String,
 
     /// Id of the device, a level of its topics: device/ID/state, device/ID/command, device/ID/online
-    #[arg(long, value_name = "ID", value_parser = check_id)]
-    id: String,
+    ///
+    /// With --source host it is the name of this machine by default.
+    #[arg(long, value_name = "ID", value_parser = check_id, required_unless_present = "source")]
+    id: Option<String>,
+
+    /// Where its states come from
+    #[arg(long, value_enum, default_value_t = SourceName::Simulated)]
+    source: SourceName,
+
+    /// Where the host's /proc and /sys are, as in a container that has them mounted elsewhere
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    host_root: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SourceName {
+    /// A temperature that wanders
+    Simulated,
+    /// This machine: its real temperature, load and memory
+    Host,
 }
 
 /// Runs one device until `shutdown` resolves or the broker refuses it for good.
 pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let mut device = Device::start(&args.broker, &args.id)?;
-    say!("device    {}", args.id);
+    let (id, source) = args.open_source()?;
+    let mut device = Device::start_from(&args.broker, &id, source)?;
+    say!("device    {id}");
     say!("broker    {}", args.broker);
+    if args.source == SourceName::Host {
+        for missing in device.missing() {
+            say!("missing   {missing}");
+        }
+    }
     let mut shutdown = std::pin::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
@@ -55,7 +82,36 @@ pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Res
     Ok(())
 }
 
-/// A simulated device that runs in a task of its own.
+impl Args {
+    /// The device's id, and what it is.
+    fn open_source(&self) -> anyhow::Result<(String, Source)> {
+        match self.source {
+            SourceName::Simulated => {
+                let id = self
+                    .id
+                    .clone()
+                    .context("--source simulated needs an --id")?;
+                Ok((id, Source::Simulated(Simulator::new(fastrand::Rng::new()))))
+            }
+            SourceName::Host => {
+                let host = Host::new(&self.host_root);
+                let id = match &self.id {
+                    Some(id) => id.clone(),
+                    None => host
+                        .name()
+                        .and_then(|name| check_id(&name))
+                        .map_err(|error| {
+                            anyhow!("the name of this machine is no id, say --id: {error}")
+                        })?,
+                };
+                let status = Status::Running;
+                Ok((id, Source::Host { host, status }))
+            }
+        }
+    }
+}
+
+/// A device that runs in a task of its own.
 pub struct Device {
     inner: Arc<Inner>,
     task: tokio::task::JoinHandle<()>,
@@ -64,12 +120,17 @@ pub struct Device {
 struct Inner {
     id: String,
     client: Client,
-    simulator: Mutex<Simulator>,
+    source: Mutex<Source>,
 }
 
 impl Device {
-    /// Starts the device; it connects in the background and for as long as it lives.
+    /// Starts a simulated device; it connects in the background and for as long as it lives.
     pub fn start(broker: &str, id: &str) -> anyhow::Result<Device> {
+        let source = Source::Simulated(Simulator::new(fastrand::Rng::new()));
+        Device::start_from(broker, id, source)
+    }
+
+    fn start_from(broker: &str, id: &str, source: Source) -> anyhow::Result<Device> {
         let client = Client::builder(broker)
             .client_id(format!("wigwag-device-{id}"))
             .clean_start(false)
@@ -82,15 +143,22 @@ impl Device {
             )
             .build()
             .with_context(|| format!("--broker {broker}"))?;
-        let simulator = Mutex::new(Simulator::new(fastrand::Rng::new()));
         let inner = Arc::new(Inner {
             id: id.to_owned(),
             client,
-            simulator,
+            source: Mutex::new(source),
         });
         inner.listen_for_commands();
         let task = tokio::spawn(Arc::clone(&inner).live());
         Ok(Device { inner, task })
+    }
+
+    /// What a machine cannot say of itself, and why.
+    fn missing(&self) -> Vec<String> {
+        self.inner
+            .read_state()
+            .host
+            .map_or_else(Vec::new, |machine| machine.missing)
     }
 
     /// Waits until the broker has accepted the device, or has refused it for good.
@@ -160,7 +228,7 @@ impl Inner {
                     }
                 }
                 _ = ticker.tick() => {
-                    if self.simulator().status() == Status::Running {
+                    if self.source().status() == Status::Running {
                         self.publish_state().await;
                     }
                 }
@@ -187,7 +255,7 @@ impl Inner {
         drop(subscribing);
         if let Ok(Ok(state)) = timeout(RESTORE_WAIT, state).await {
             info!(device = self.id, status = ?state.status, "going on from the last known state");
-            self.simulator().restore(state.status, state.temperature);
+            self.source().restore(&state);
         }
         drop(self.client.unsubscribe(self.topic("state")));
     }
@@ -203,7 +271,7 @@ impl Inner {
     }
 
     async fn handle_command(&self, message: &Message) {
-        let result = parse_command(message.payload()).map(|action| self.simulator().apply(action));
+        let result = parse_command(message.payload()).map(|action| self.source().apply(action));
         match &result {
             Ok(status) => info!(device = self.id, ?status, "command"),
             Err(error) => {
@@ -232,7 +300,7 @@ impl Inner {
         let timestamp = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        self.simulator().read(&self.id, timestamp)
+        self.source().read(&self.id, timestamp)
     }
 
     /// Publishes; a state that cannot be sent now is out of date by the time it could.
@@ -263,9 +331,7 @@ impl Inner {
         format!("device/{}/{leaf}", self.id)
     }
 
-    fn simulator(&self) -> MutexGuard<'_, Simulator> {
-        self.simulator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn source(&self) -> MutexGuard<'_, Source> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

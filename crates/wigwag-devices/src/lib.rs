@@ -7,6 +7,8 @@ pub mod device;
 pub mod fleet;
 
 mod contract;
+mod host;
 mod output;
 mod period;
 mod simulator;
+mod source;

@@ -31,19 +31,16 @@ impl Simulator {
     }
 
     /// Goes on from an earlier life.
-    pub(crate) fn restore(&mut self, status: Status, temperature: f64) {
+    pub(crate) fn restore(&mut self, status: Status, temperature: Option<f64>) {
         self.status = status;
-        if RANGE.contains(&temperature) {
+        if let Some(temperature) = temperature.filter(|temperature| RANGE.contains(temperature)) {
             self.temperature = temperature;
         }
     }
 
     /// Does what it is told; doing it twice changes nothing.
     pub(crate) fn apply(&mut self, action: Action) -> Status {
-        self.status = match action {
-            Action::Start => Status::Running,
-            Action::Stop => Status::Idle,
-        };
+        self.status = action.outcome();
         self.status
     }
 
@@ -52,8 +49,9 @@ impl Simulator {
         State {
             device_id: id.to_owned(),
             status: self.status,
-            temperature: self.read_temperature(),
+            temperature: Some(self.read_temperature()),
             timestamp,
+            host: None,
         }
     }
 
