@@ -18,8 +18,8 @@ pub(super) struct Circle<T> {
     last: Option<PacketId>,
     /// Whether the next identifier is to be looked for anew, because some were put in by hand.
     is_turned: bool,
-    /// The most places that there were since it was empty.
-    most: usize,
+    /// The identifier that was given out last before it was empty.
+    emptied_at: PacketId,
 }
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<T> Circle<T> {
             holes: 0,
             last: None,
             is_turned: false,
-            most: 0,
+            emptied_at: PacketId::MIN,
         }
     }
 
@@ -122,16 +122,19 @@ impl<T> Circle<T> {
         packet_id: PacketId,
         accept: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
+        // Acknowledgements mostly come in order, and the first place is never a hole.
+        if self.first() == Some(packet_id) {
+            let oldest = self.places.front()?.value.as_ref();
+            oldest.filter(|value| accept(value))?;
+            let oldest = self.places.pop_front()?;
+            self.tidy();
+            return oldest.value;
+        }
         let position = self.position(packet_id).ok()?;
         let value = &mut self.places.get_mut(position)?.value;
         let value = value.take_if(|value| accept(value))?;
-        self.most = self.most.max(self.places.len());
         self.holes += 1;
-        while let Some(Place { value: None, .. }) = self.places.front() {
-            self.places.pop_front();
-            self.holes -= 1;
-        }
-        self.shrink();
+        self.tidy();
         Some(value)
     }
 
@@ -178,17 +181,28 @@ impl<T> Circle<T> {
         }
     }
 
-    /// Gives back the memory of what is gone. What was in use before it became empty is likely to be in use again.
-    fn shrink(&mut self) {
+    /// Lets the first place be none that is empty, and gives back the memory of what is gone.
+    fn tidy(&mut self) {
+        while self.holes > 0 && matches!(self.places.front(), Some(Place { value: None, .. })) {
+            self.places.pop_front();
+            self.holes -= 1;
+        }
         if self.holes > KEEP && self.holes > self.places.len() / 2 {
             self.places.retain(|place| place.value.is_some());
             self.holes = 0;
         }
         if self.places.is_empty() {
-            let most = std::mem::take(&mut self.most);
-            if self.places.capacity() > KEEP && self.places.capacity() / 4 >= most {
-                self.places.shrink_to(2 * most);
-            }
+            self.rest();
+        }
+    }
+
+    /// It is empty; what was in use since the last time is likely to be in use again.
+    fn rest(&mut self) {
+        let last = self.last.unwrap_or(PacketId::MIN);
+        let used = distance(self.emptied_at, last).into();
+        self.emptied_at = last;
+        if self.places.capacity() > KEEP && self.places.capacity() / 4 >= used {
+            self.places.shrink_to(2 * used);
         }
     }
 
