@@ -74,7 +74,7 @@ impl Instance {
             return true;
         };
         match measure {
-            Measure::Value { path } => {
+            Measure::Value { path, .. } => {
                 let reading = Reading::read(payload, path.as_ref());
                 let is_readable = reading.as_ref().is_some_and(|it| test.can_compare(it));
                 if is_readable {
@@ -101,8 +101,8 @@ impl Instance {
         }
     }
 
-    /// What has become of the alarm by now.
-    pub(crate) fn look(&mut self, now: Time, test: &Test) -> Option<Step> {
+    /// What has become of the alarm by now. `whole` is what shares are reckoned of, if it is known.
+    pub(crate) fn look(&mut self, now: Time, test: &Test, whole: Option<f64>) -> Option<Step> {
         self.looked_at = now;
         match test {
             Test::Absent { after } => {
@@ -117,11 +117,12 @@ impl Instance {
                 clear_for,
             } => {
                 let is_whole = self.measure(now, measure);
-                let reading = self.last.as_ref()?;
+                let reading = self.shown(test, whole);
                 let holds = |condition: &Condition| {
+                    // What is not known does not hold, and neither does its contrary.
+                    let holds = condition.holds(reading.as_ref()?)?;
                     // What is counted can only be more in the end.
-                    (is_whole || condition.is_lower_bound() && condition.holds(reading)?)
-                        .then(|| condition.holds(reading))?
+                    (is_whole || condition.is_lower_bound() && holds).then_some(holds)
                 };
                 let is_raised = holds(raise);
                 let is_clear = match clear {
@@ -214,14 +215,29 @@ impl Instance {
     }
 
     /// The value as messages tell it.
-    pub(crate) fn value(&self, test: &Test) -> String {
-        match (test, &self.last) {
+    pub(crate) fn value(&self, test: &Test, whole: Option<f64>) -> String {
+        match (test, self.shown(test, whole)) {
             (Test::Absent { .. }, _) | (_, None) => String::new(),
             (_, Some(reading)) => match reading.number() {
-                // A rate has too many decimals.
-                Some(number) if self.counter.is_some() => show_number(number),
+                // What is reckoned has too many decimals.
+                Some(number) if self.counter.is_some() || whole.is_some() => show_number(number),
                 _ => reading.text().into_owned(),
             },
+        }
+    }
+
+    /// What is compared.
+    fn shown(&self, test: &Test, whole: Option<f64>) -> Option<Reading> {
+        let last = self.last.as_ref()?;
+        match test {
+            Test::Compared {
+                measure: Measure::Value { of: Some(_), .. },
+                ..
+            } => {
+                let whole = whole.filter(|whole| *whole > 0.0)?;
+                Some(Reading::of_number(last.number()? / whole * 100.0))
+            }
+            _ => Some(last.clone()),
         }
     }
 }

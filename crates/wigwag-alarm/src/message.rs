@@ -50,8 +50,15 @@ fn default_message(rule: &Rule, topic: &str, value: &str, is_over: bool) -> Stri
             return format!("{topic} has had no message for {}", Span(*after));
         }
         Test::Compared { measure, .. } => match measure {
-            Measure::Value { path: None } => format!("{topic} is {value}"),
-            Measure::Value { path: Some(path) } => format!("{topic}: {path} is {value}"),
+            Measure::Value { path, of } => {
+                let share = of
+                    .as_ref()
+                    .map_or_else(String::new, |of| format!(" % of {}", of.as_name()));
+                match path {
+                    None => format!("{topic} is {value}{share}"),
+                    Some(path) => format!("{topic}: {path} is {value}{share}"),
+                }
+            }
             Measure::Rate { .. } => format!("{topic} grows by {value} a second"),
             Measure::Messages { .. } => format!("{topic} has {value} messages a second"),
         },

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wigwag_proto::{TopicError, TopicFilter, TopicFilterBuf};
+use wigwag_proto::{TopicError, TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
 
 use crate::message;
 use crate::path::Path;
@@ -52,7 +52,7 @@ pub enum RuleError {
     #[error("a quotation mark is not closed")]
     Unclosed,
     /// No Topic Filter.
-    #[error("'{topic}' is no Topic Filter")]
+    #[error("'{topic}' cannot stand there")]
     Topic {
         /// What was read.
         topic: String,
@@ -148,7 +148,7 @@ fn read_test(cursor: &mut Cursor<'_>) -> Result<(TopicFilterBuf, Test), RuleErro
         return Ok((filter, Test::Absent { after }));
     }
     let (filter, measure) = read_measure(cursor)?;
-    let needs_number = !matches!(measure, Measure::Value { .. });
+    let needs_number = !matches!(measure, Measure::Value { of: None, .. });
     let raise = read_condition(cursor, needs_number)?;
     let raise_for = read_for(cursor)?;
     let mut clear = None;
@@ -193,7 +193,8 @@ fn read_measure(cursor: &mut Cursor<'_>) -> Result<(TopicFilterBuf, Measure), Ru
         let over = read_over(cursor)?;
         Measure::Rate { path, over }
     } else {
-        Measure::Value { path }
+        let of = cursor.take("%").then(|| read_whole(cursor)).transpose()?;
+        Measure::Value { path, of }
     };
     Ok((filter, measure))
 }
@@ -207,6 +208,22 @@ fn read_topic(cursor: &mut Cursor<'_>) -> Result<TopicFilterBuf, RuleError> {
         Ok(filter) if filter.share().is_some() => Err(RuleError::Shared(topic)),
         Ok(filter) => Ok(filter.into()),
         Err(source) => Err(RuleError::Topic { topic, source }),
+    }
+}
+
+/// `of TOPIC`, behind a percent sign.
+fn read_whole(cursor: &mut Cursor<'_>) -> Result<TopicNameBuf, RuleError> {
+    if !cursor.take_word("of") {
+        return Err(unexpected("'of' and the topic of what is 100 %", cursor));
+    }
+    let filter = read_topic(cursor)?;
+    let topic = filter.as_filter().as_str();
+    match TopicName::new(topic) {
+        Ok(name) => Ok(name.into()),
+        Err(source) => Err(RuleError::Topic {
+            topic: topic.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -405,6 +422,7 @@ mod tests {
         );
         check("down: device/+/online == \"5\"", None);
         check("word: \"rate\" != 5", None);
+        check("full: a/b @ used % of a/c > 80 until < 70", None);
         check(
             "say: a/b < -1 severity warning say off",
             Some("say: a/b < -1 say \"off\""),
@@ -443,7 +461,7 @@ mod tests {
         );
         check(
             "x: a/#/b > 5",
-            "'a/#/b' is no Topic Filter: '#' must be the last level of a Topic Filter and stand alone in it",
+            "'a/#/b' cannot stand there: '#' must be the last level of a Topic Filter and stand alone in it",
         );
         check(
             "x: $share/g/a > 5",
@@ -573,7 +591,7 @@ mod tests {
                 let path = path.and_then(|path| Path::parse(&path));
                 let over = over + Duration::from_millis(1);
                 let measure = match kind {
-                    0 => Measure::Value { path },
+                    0 => Measure::Value { path, of: None },
                     1 => Measure::Rate { path, over },
                     _ => Measure::Messages { over },
                 };

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use wigwag_proto::{TopicFilter, TopicFilterBuf, TopicName};
+use wigwag_proto::{TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
 
 use crate::path::Path;
 use crate::reading::Reading;
@@ -54,8 +54,11 @@ pub(crate) enum Test {
 /// The number or text that is compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Measure {
-    /// What the last message says, or one place in its JSON.
-    Value { path: Option<Path> },
+    /// What the last message says, or one place in its JSON; as it is, or in percent of what another topic says.
+    Value {
+        path: Option<Path>,
+        of: Option<TopicNameBuf>,
+    },
     /// By how much a counter grows per second.
     Rate { path: Option<Path>, over: Duration },
     /// Messages per second.
@@ -98,6 +101,17 @@ impl Rule {
     /// How much its alarms matter.
     pub const fn severity(&self) -> Severity {
         self.severity
+    }
+
+    /// The topic of what is a hundred percent, if the rule asks for a share.
+    pub fn whole(&self) -> Option<TopicName<'_>> {
+        match &self.test {
+            Test::Compared {
+                measure: Measure::Value { of: Some(of), .. },
+                ..
+            } => Some(of.as_name()),
+            _ => None,
+        }
     }
 
     /// The one topic that the rule looks at, if its filter has no wildcard.
@@ -228,12 +242,17 @@ impl fmt::Display for Rule {
                     Measure::Rate { .. } => write!(f, "rate {topic}")?,
                     Measure::Messages { .. } => write!(f, "messages {topic}")?,
                 }
-                if let Measure::Value { path: Some(path) }
+                if let Measure::Value {
+                    path: Some(path), ..
+                }
                 | Measure::Rate {
                     path: Some(path), ..
                 } = measure
                 {
                     write!(f, " @ {path}")?;
+                }
+                if let Measure::Value { of: Some(of), .. } = measure {
+                    write!(f, " % of {}", Quoted(of.as_name().as_str()))?;
                 }
                 if let Measure::Rate { over, .. } | Measure::Messages { over } = measure {
                     write!(f, " over {}", Span(*over))?;

@@ -254,6 +254,23 @@ fn texts_are_compared_as_such() {
 }
 
 #[test]
+fn a_share_changes_with_both_of_its_sides() {
+    check(
+        "full: m/+/used % of m/limit > 80 until < 70",
+        "0 m/a/used 90
+         1 m/limit 100
+         2 m/limit 120
+         3 m/limit 130
+         4 m/a/used 50
+         5 m/limit 0
+         6 m/limit 55",
+        "1 full raised: m/a/used is 90 % of m/limit (limit: > 80)
+         3 full over: m/a/used is 69.231 % of m/limit
+         6 full raised: m/a/used is 90.909 % of m/limit (limit: > 80)",
+    );
+}
+
+#[test]
 fn while_nothing_can_be_seen_no_time_passes() {
     let mut world = World::new("silent: absent a/b for 60s\nhot: c/d > 5 for 10s");
     world.hear(55.0, "c/d", "6", false);
@@ -393,7 +410,8 @@ proptest! {
              c: rate t/+ over 30s > 1 for 2s\n\
              d: messages t/1 over 20s < 0.2\n\
              e: absent t/+ for 40s\n\
-             f: t/2 == on until != on for 5s";
+             f: t/2 == on until != on for 5s\n\
+             g: t/+ % of t/3 > 60 for 1s";
         let mut watch = Watch::new(rules(lines), at(0.0));
         let mut raised = BTreeMap::new();
         let mut now = Time::ZERO;

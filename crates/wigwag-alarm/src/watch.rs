@@ -11,7 +11,8 @@ use wigwag_proto::{Time, TopicName};
 
 use crate::instance::{Instance, Step};
 use crate::message;
-use crate::rule::{Rule, Severity, Test};
+use crate::reading::Reading;
+use crate::rule::{Measure, Rule, Severity, Test};
 
 /// How many topics are remembered, of all rules together.
 ///
@@ -36,6 +37,8 @@ pub struct Watch {
 struct Watched {
     rule: Rule,
     instances: BTreeMap<Arc<str>, Instance>,
+    /// What shares are reckoned of, since it is known.
+    whole: Option<f64>,
     has_told_unreadable: bool,
     has_told_full: bool,
 }
@@ -120,6 +123,7 @@ impl Watch {
                     Watched {
                         rule,
                         instances: BTreeMap::new(),
+                        whole: None,
                         has_told_unreadable: false,
                         has_told_full: false,
                     }
@@ -145,6 +149,7 @@ impl Watch {
         let now = self.local(now);
         let mut shared: Option<Arc<str>> = None;
         for index in 0..self.rules.len() {
+            self.note_whole(index, now, topic, payload);
             let is_about_it =
                 (self.rules.get(index)).is_some_and(|watched| watched.rule.filter().matches(topic));
             if is_about_it {
@@ -160,10 +165,13 @@ impl Watch {
             return;
         }
         let now = self.local(now);
-        while let Some((at, _, _)) = self.timers.first()
-            && *at <= now
-            && let Some((_, index, topic)) = self.timers.pop_first()
-        {
+        // Each is looked at once.
+        for _ in 0..self.timers.len() {
+            let is_due = (self.timers.first()).is_some_and(|(at, _, _)| *at <= now);
+            let due = is_due.then(|| self.timers.pop_first()).flatten();
+            let Some((_, index, topic)) = due else {
+                break;
+            };
             if let Some(instance) = self.instance(index, &topic) {
                 instance.timer = None;
             }
@@ -243,7 +251,7 @@ impl Watch {
                 instance.timer = None;
             }
             let mut topics: Vec<Arc<str>> = watched.instances.keys().cloned().collect();
-            if watched.rule.watches_silence()
+            if watched.rule.awaits()
                 && topics.is_empty()
                 && let Some(topic) = watched.rule.only_topic()
             {
@@ -257,6 +265,22 @@ impl Watch {
             }
             for topic in topics {
                 self.settle(index, &topic);
+            }
+        }
+    }
+
+    /// All shares are others when the whole is.
+    fn note_whole(&mut self, index: usize, now: Time, topic: TopicName<'_>, payload: &[u8]) {
+        let Some(watched) = self.rules.get_mut(index) else {
+            return;
+        };
+        if watched.rule.whole() == Some(topic)
+            && let Some(whole) = Reading::read(payload, None).and_then(|it| it.number())
+        {
+            watched.whole = Some(whole);
+            let topics: Vec<Arc<str>> = watched.instances.keys().cloned().collect();
+            for topic in topics {
+                self.look(index, now, &topic);
             }
         }
     }
@@ -283,8 +307,8 @@ impl Watch {
         if let Some(instance) = made {
             // An alarm that is raised at once is told of, and remembered so that its end can be told too.
             let mut ahead = instance.clone();
-            let _ = ahead.look(now, &watched.rule.test);
-            if ahead.is_idle() && !watched.rule.watches_silence() {
+            let _ = ahead.look(now, &watched.rule.test, watched.whole);
+            if ahead.is_idle() && !watched.rule.remembers_quiet() {
                 return;
             }
             if is_full {
@@ -309,26 +333,24 @@ impl Watch {
         let Some(instance) = watched.instances.get_mut(topic) else {
             return;
         };
-        if let Some(step) = instance.look(now, &watched.rule.test) {
-            let instance = &*instance;
+        let step = instance.look(now, &watched.rule.test, watched.whole);
+        let is_only = watched.rule.only_topic().is_some();
+        let is_forgotten = instance.forget_at().is_some_and(|at| at <= now) && !is_only;
+        let is_idle = instance.is_idle() && !watched.rule.remembers_quiet();
+        if let Some(step) = step
+            && let Some(instance) = watched.instances.get(topic)
+        {
             let event = match step {
-                Step::Raised => Event::Raised(alarm(
-                    &watched.rule,
-                    topic,
-                    instance,
-                    now + blind_for,
-                    false,
-                )),
+                Step::Raised => {
+                    Event::Raised(watched.alarm(topic, instance, now + blind_for, false))
+                }
                 Step::Over { raised_at } => {
                     let raised_at = raised_at + blind_for;
-                    Event::Over(alarm(&watched.rule, topic, instance, raised_at, true))
+                    Event::Over(watched.alarm(topic, instance, raised_at, true))
                 }
             };
             self.events.push_back(event);
         }
-        let is_only = watched.rule.only_topic().is_some();
-        let is_forgotten = instance.forget_at().is_some_and(|at| at <= now) && !is_only;
-        let is_idle = instance.is_idle() && !watched.rule.watches_silence();
         if is_forgotten || is_idle {
             if let Some(instance) = watched.instances.remove(topic) {
                 self.topics -= 1;
@@ -374,36 +396,38 @@ impl Watched {
         raised_at: Time,
         is_over: bool,
     ) -> Alarm {
-        alarm(&self.rule, topic, instance, raised_at, is_over)
-    }
-}
-
-fn alarm(
-    rule: &Rule,
-    topic: &Arc<str>,
-    instance: &Instance,
-    raised_at: Time,
-    is_over: bool,
-) -> Alarm {
-    let value = instance.value(&rule.test);
-    Alarm {
-        name: rule.name.clone(),
-        topic: Arc::clone(topic),
-        severity: rule.severity,
-        message: message::message(rule, topic, &value, is_over),
-        value,
-        limit: message::limit(rule),
-        raised_at,
+        let rule = &self.rule;
+        let value = instance.value(&rule.test, self.whole);
+        Alarm {
+            name: rule.name.clone(),
+            topic: Arc::clone(topic),
+            severity: rule.severity,
+            message: message::message(rule, topic, &value, is_over),
+            value,
+            limit: message::limit(rule),
+            raised_at,
+        }
     }
 }
 
 impl Rule {
-    /// Whether a topic from which nothing comes has to be remembered.
-    const fn watches_silence(&self) -> bool {
-        use crate::rule::Measure;
+    /// Whether a topic says something before its first message.
+    const fn awaits(&self) -> bool {
         match &self.test {
             Test::Absent { .. } => true,
             Test::Compared { measure, .. } => matches!(measure, Measure::Messages { .. }),
+        }
+    }
+
+    /// Whether a topic has to be remembered while it is quiet: a share changes with its whole.
+    const fn remembers_quiet(&self) -> bool {
+        self.awaits() || self.whole_is_asked_for()
+    }
+
+    const fn whole_is_asked_for(&self) -> bool {
+        match &self.test {
+            Test::Absent { .. } => false,
+            Test::Compared { measure, .. } => matches!(measure, Measure::Value { of: Some(_), .. }),
         }
     }
 }
