@@ -73,7 +73,7 @@ pub enum WireError {
 ///     user_name: None,
 ///     password: None,
 /// }))?;
-/// let answer = wire.receive(|packet| format!("{packet:?}")).await?;
+/// let answer = wire.receive(|packet, _| format!("{packet:?}")).await?;
 /// println!("{answer}");
 /// # Ok(())
 /// # }
@@ -84,6 +84,40 @@ pub struct Wire {
     packet_size_max: u32,
     out: OutBuf,
     scratch: Vec<u8>,
+}
+
+/// Where packets are queued to be sent.
+///
+/// The queue has no bound: who pushes much looks at [`Wire::queued`], or flushes between.
+#[derive(Debug)]
+pub struct Outlet<'a> {
+    version: Version,
+    out: &'a mut OutBuf,
+}
+
+impl Outlet<'_> {
+    /// Queues a packet.
+    pub fn push(&mut self, packet: &Packet<'_>) -> Result<(), EncodeError> {
+        let version = self.version;
+        self.out.append(|out| encode(packet, version, out))
+    }
+
+    /// Queues a PUBLISH whose payload is shared and not copied; that of `publish` is left out.
+    pub fn push_publish(
+        &mut self,
+        publish: &Publish<'_>,
+        payload: &Bytes,
+    ) -> Result<(), EncodeError> {
+        let version = self.version;
+        let publish = Publish {
+            payload,
+            ..*publish
+        };
+        self.out
+            .append(|out| encode_publish_head(&publish, version, out))?;
+        self.out.share(payload);
+        Ok(())
+    }
 }
 
 impl Builder {
@@ -122,29 +156,17 @@ impl Wire {
         self.version
     }
 
-    /// Queues a packet. It leaves while [`Wire::receive`] or [`Wire::flush`] is awaited.
-    ///
-    /// The queue has no bound: who pushes much flushes between.
-    pub fn push(&mut self, packet: &Packet<'_>) -> Result<(), EncodeError> {
-        let version = self.version;
-        self.out.append(|out| encode(packet, version, out))
+    /// Where packets are queued. They leave while [`Wire::receive`] or [`Wire::flush`] is awaited.
+    pub const fn outlet(&mut self) -> Outlet<'_> {
+        Outlet {
+            version: self.version,
+            out: &mut self.out,
+        }
     }
 
-    /// Queues a PUBLISH whose payload is shared and not copied; that of `publish` is left out.
-    pub fn push_publish(
-        &mut self,
-        publish: &Publish<'_>,
-        payload: &Bytes,
-    ) -> Result<(), EncodeError> {
-        let version = self.version;
-        let publish = Publish {
-            payload,
-            ..*publish
-        };
-        self.out
-            .append(|out| encode_publish_head(&publish, version, out))?;
-        self.out.share(payload);
-        Ok(())
+    /// Queues a packet, as [`Outlet::push`] does.
+    pub fn push(&mut self, packet: &Packet<'_>) -> Result<(), EncodeError> {
+        self.outlet().push(packet)
     }
 
     /// Bytes that wait to be written.
@@ -160,13 +182,13 @@ impl Wire {
         Ok(())
     }
 
-    /// Waits for the next packet, shows it to `read`, and gives back what that makes of it. Meanwhile what was pushed
-    /// is written.
+    /// Waits for the next packet, shows it to `read`, which may push answers, and gives back what that makes of it.
+    /// Meanwhile what was pushed before is written.
     ///
     /// Dropping the future loses nothing: a packet that has not been shown is shown by the next call.
     pub async fn receive<T>(
         &mut self,
-        mut read: impl FnMut(&Packet<'_>) -> T,
+        mut read: impl FnMut(&Packet<'_>, &mut Outlet<'_>) -> T,
     ) -> Result<T, WireError> {
         poll_fn(|cx| self.poll_receive(cx, &mut read)).await
     }
@@ -174,12 +196,16 @@ impl Wire {
     fn poll_receive<T>(
         &mut self,
         cx: &mut Context<'_>,
-        read: &mut impl FnMut(&Packet<'_>) -> T,
+        read: &mut impl FnMut(&Packet<'_>, &mut Outlet<'_>) -> T,
     ) -> Poll<Result<T, WireError>> {
         let written = self.pump.poll_transmit(cx, &mut self.out);
-        let mut first = First {
+        let outlet = Outlet {
             version: self.version,
+            out: &mut self.out,
+        };
+        let mut first = First {
             packet_size_max: self.packet_size_max,
+            outlet,
             read,
             shown: None,
         };
@@ -224,13 +250,13 @@ impl fmt::Debug for Wire {
 
 /// Shows the first packet of what has arrived, and no other.
 struct First<'a, F, T> {
-    version: Version,
     packet_size_max: u32,
+    outlet: Outlet<'a>,
     read: &'a mut F,
     shown: Option<Result<T, DecodeError>>,
 }
 
-impl<T, F: FnMut(&Packet<'_>) -> T> First<'_, F, T> {
+impl<T, F: FnMut(&Packet<'_>, &mut Outlet<'_>) -> T> First<'_, F, T> {
     /// Returns how many bytes have been used.
     fn handle_bytes(&mut self, bytes: &[u8]) -> usize {
         if self.shown.is_some() {
@@ -247,10 +273,10 @@ impl<T, F: FnMut(&Packet<'_>) -> T> First<'_, F, T> {
         let version = if is_refusal_of_3_x(found) {
             Version::V3_1_1
         } else {
-            self.version
+            self.outlet.version
         };
         let packet = decode(found, version, &DecodeLimits::UNLIMITED);
-        self.shown = Some(packet.map(|packet| (self.read)(&packet)));
+        self.shown = Some(packet.map(|packet| (self.read)(&packet, &mut self.outlet)));
         found.len
     }
 }

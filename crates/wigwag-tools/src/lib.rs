@@ -3,6 +3,7 @@
 //! Each tool is a module with a `run` that takes a command line and gives an exit code. What they have in common is in
 //! `options` (what was asked for) and `message` (what came in).
 
+pub mod connect;
 pub mod decode;
 pub mod format;
 pub mod message;
@@ -12,3 +13,4 @@ pub mod signal;
 
 mod files;
 mod prompt;
+mod say;

@@ -49,7 +49,9 @@ async fn only_what_was_pushed_leaves() {
     let mut connection = server.accept_raw().await;
     wire.push(&CONNECT).expect("valid");
     let payload = Bytes::from(vec![b'x'; 100_000]);
-    wire.push_publish(&publish(7), &payload).expect("valid");
+    wire.outlet()
+        .push_publish(&publish(7), &payload)
+        .expect("valid");
     wire.flush().await.expect("open");
     assert_eq!(wire.queued(), 0);
     let first = connection.next().await.expect("a packet");
@@ -71,21 +73,33 @@ async fn packets_are_shown_one_at_a_time_and_lost_by_nobody() {
     let mut connection = server.accept_raw().await;
     let ack = |id| PublishAck::new(PacketId::new(id).expect("not zero"), ReasonCode::Success);
     // A future that is given up has taken nothing.
-    let nothing = tokio::time::timeout(Duration::ZERO, wire.receive(|_| ())).await;
+    let nothing = tokio::time::timeout(Duration::ZERO, wire.receive(|_, _| ())).await;
     assert!(nothing.is_err(), "nothing has been sent");
     for id in 1..=3 {
         connection.send(&Packet::PubAck(ack(id))).await;
     }
     drop(connection);
     for id in 1..=3 {
-        let shown = within(wire.receive(|packet| *packet == Packet::PubAck(ack(id)))).await;
+        let shown = within(wire.receive(|packet, _| *packet == Packet::PubAck(ack(id)))).await;
         assert!(shown.expect("a packet"));
     }
-    let end = within(wire.receive(|_| ())).await;
+    let end = within(wire.receive(|_, _| ())).await;
     assert!(
         matches!(end, Err(WireError::Closed | WireError::Io(_))),
         "{end:?}"
     );
+}
+
+#[tokio::test]
+async fn what_is_shown_can_be_answered() {
+    let server = Server::new().await;
+    let mut wire = open(&server).await;
+    let mut connection = server.accept_raw().await;
+    connection.send(&Packet::PingResp).await;
+    let answered = wire.receive(|_, outlet| outlet.push(&Packet::PingReq));
+    within(answered).await.expect("a packet").expect("valid");
+    wire.flush().await.expect("open");
+    connection.expect(|packet| *packet == Packet::PingReq).await;
 }
 
 #[tokio::test]
@@ -104,7 +118,7 @@ async fn what_cannot_be_read_is_an_error() {
         ..publish(1)
     };
     connection.send(&Packet::Publish(large)).await;
-    let end = within(wire.receive(|_| ())).await;
+    let end = within(wire.receive(|_, _| ())).await;
     assert!(matches!(end, Err(WireError::Packet(_))), "{end:?}");
 }
 
@@ -114,7 +128,7 @@ async fn the_refusal_of_a_server_that_knows_no_mqtt_5_can_be_read() {
     let mut wire = open(&server).await;
     let mut connection = server.accept_raw().await;
     connection.send_bytes(&[0x20, 2, 0, 1]).await;
-    let shown = within(wire.receive(|packet| match packet {
+    let shown = within(wire.receive(|packet, _| match packet {
         Packet::ConnAck(connack) => Some(connack.reason),
         _ => None,
     }));

@@ -16,8 +16,8 @@ use super::table::Tool;
 pub struct CommandLine {
     /// Which tool.
     pub tool: Tool,
-    /// How the program was called, for its messages: `mosquitto_pub`, `wigwag pub`.
-    pub program: String,
+    /// How the program was called.
+    pub program: Program,
     /// Where to connect to.
     pub server: Server,
     /// As whom, and how.
@@ -46,6 +46,25 @@ pub struct CommandLine {
     pub print: PrintChoice,
 }
 
+/// How the program was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// As `wigwag pub`: messages say what to do about an error.
+    Wigwag,
+    /// As `mosquitto_pub`: what is written is what scripts know.
+    Mosquitto,
+}
+
+impl Program {
+    /// What the user has typed to call the tool.
+    pub fn name(self, tool: Tool) -> String {
+        match self {
+            Program::Wigwag => format!("wigwag {}", tool.name()),
+            Program::Mosquitto => tool.mosquitto_name().to_owned(),
+        }
+    }
+}
+
 /// Where to connect to, and which way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -55,10 +74,10 @@ pub struct Server {
     pub port: Option<u16>,
     /// `--unix`.
     pub unix: Option<PathBuf>,
-    /// `--ws`, or a URL with `ws://` or `wss://`: the path of the request.
-    pub websocket_path: Option<String>,
+    /// `--ws`, or a URL with `ws://` or `wss://`.
+    pub websocket: bool,
     /// `-A`.
-    pub bind_address: Option<String>,
+    pub bind: Option<String>,
     /// `-S`: look the host up as an SRV record.
     pub srv: bool,
     /// `--proxy`.
@@ -78,8 +97,6 @@ pub struct Session {
     pub password: Option<String>,
     /// False with `-c`.
     pub clean: bool,
-    /// `-x`, or what `-c` makes of it.
-    pub expiry_secs: u32,
     /// `-k`.
     pub keep_alive_secs: u16,
     /// `-V`.
@@ -106,7 +123,7 @@ pub struct WillChoice {
 /// How the connection is protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsChoice {
-    /// Whether there is TLS at all.
+    /// Whether there is TLS at all: with certificates to trust, for port 8883 and URLs that ask for it.
     pub is_on: bool,
     /// `--cafile`.
     pub ca_file: Option<PathBuf>,
@@ -118,8 +135,8 @@ pub struct TlsChoice {
     pub key: Option<PathBuf>,
     /// `--ciphers`.
     pub ciphers: Option<String>,
-    /// `--tls-version`.
-    pub version: Option<String>,
+    /// `--tls-version tlsv1.3`: nothing older.
+    pub only_1_3: bool,
     /// `--tls-alpn`.
     pub alpn: Option<String>,
     /// `--tls-use-os-certs`.
@@ -133,7 +150,7 @@ pub struct TlsChoice {
 /// `-D`: what was given for each kind of packet, in the order of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
-    /// Of CONNECT.
+    /// Of CONNECT, with the Session Expiry Interval of `-x` and `-c`.
     pub connect: PropertiesBuf,
     /// Of every PUBLISH.
     pub publish: PropertiesBuf,

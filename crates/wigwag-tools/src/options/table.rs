@@ -239,7 +239,7 @@ options! {
 
     Topic ["-t", "--topic"] ["TOPIC"] ALL Messages "The topic; sub takes several".repeats();
     Qos ["-q", "--qos"] ["QOS"] ANY Messages "The QoS: 0, 1 or 2".hint(QOS);
-    MaxInflight ["-M", "--max-inflight"] ["COUNT"] PUB_SUB Messages "How many messages of QoS 1 and 2 may be in flight";
+    MaxInflight ["-M"] ["COUNT"] PUB_SUB Messages "How many messages of QoS 1 and 2 may be in flight";
     Message ["-m", "--message"] ["TEXT"] PUB_RR Messages "The message";
     File ["-f", "--file"] ["FILE"] PUB_RR Messages "Send what is in a file".hint(Hint::File);
     StdinLines ["-l", "--stdin-line"] [] PUB Messages "Send each line of the input as a message";
@@ -297,6 +297,8 @@ options! {
     Debug ["-d", "--debug"] [] ANY Misc "Print each packet";
     Quiet ["--quiet"] [] ANY Misc "Print no errors";
     OptionsFile ["-o"] ["FILE"] ANY Misc "Read options from this file, in place of the default one".hint(Hint::File);
+    LoadOptions ["--load-options"] ["FILE"] ALL Misc "Read options from this file too".hint(Hint::File).repeats().ours();
+    SaveOptions ["--save-options"] ["FILE"] ALL Misc "Write the options of this command line to a file, and end".hint(Hint::File).ours();
     Help ["--help"] [] ANY Misc "Print this";
     ProgramVersion ["--version"] [] ANY Misc "Print the version";
 }
