@@ -51,7 +51,7 @@ pub async fn run_probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let result = travel_once(&target, &plan).await;
+    let result = travel_once(&target, target.client_id(), &plan).await;
     if args.json {
         say(&in_json(&target, &result));
     }

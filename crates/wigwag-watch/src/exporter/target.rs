@@ -229,8 +229,9 @@ fn checked_name(name: String) -> anyhow::Result<String> {
     Ok(name)
 }
 
+/// Short enough for MQTT 3.1, with what is added to it.
 fn unused_client_id() -> String {
-    format!("wigwag-exporter-{:08x}", fastrand::u32(..))
+    format!("wigwag-{:08x}", fastrand::u32(..))
 }
 
 impl Target {
@@ -240,9 +241,18 @@ impl Target {
             .refusal_policy(RefusalPolicy::Retry)
     }
 
-    /// The same for messages that go to the broker and come back.
-    pub(super) fn prober(&self) -> Builder {
-        self.builder(&format!("{}-probe", self.client_id))
+    /// A client of this name for messages that go to the broker and come back. It does not come back itself.
+    pub(super) fn prober(&self, client_id: &str) -> Builder {
+        self.builder(client_id)
+    }
+
+    pub(super) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// A name that nobody else has, for a client beside the one that watches.
+    pub(super) fn another_client_id(&self) -> String {
+        format!("{}-{:06x}", self.client_id, fastrand::u32(..1 << 24))
     }
 
     fn builder(&self, client_id: &str) -> Builder {
@@ -276,11 +286,6 @@ impl Target {
             };
             std::future::ready(credentials)
         })
-    }
-
-    /// How the topic of a message is called that goes to the broker and comes back.
-    pub(super) fn probe_topic(&self, prefix: &str) -> String {
-        format!("{prefix}/{}", self.client_id)
     }
 }
 
@@ -444,7 +449,8 @@ mod tests {
         assert_eq!((home.name.as_str(), plant.name.as_str()), ("home", "plant"));
         assert_eq!(plant.sys_interval, Some(Duration::from_millis(2_500)));
         assert_eq!(plant.max_connections, Some(100));
-        assert_eq!(plant.probe_topic("p"), "p/x");
+        assert!(plant.client_id() == "x" && plant.another_client_id().starts_with("x-"));
+        assert!(home.another_client_id().len() <= 23);
         check_all(&targets).expect("two names");
         let twice = [home.clone(), home.clone()];
         assert!(check_all(&twice).is_err());

@@ -94,9 +94,14 @@ pub(super) struct Traveller {
 }
 
 /// Connects, subscribes, sends a message and takes it back. Dropping the future ends the connection.
-pub(super) async fn travel_once(target: &Target, plan: &Plan) -> Result<Times, Failure> {
+pub(super) async fn travel_once(
+    target: &Target,
+    client_id: &str,
+    plan: &Plan,
+) -> Result<Times, Failure> {
     let until = Instant::now() + plan.timeout;
-    let (mut traveller, connect, subscribe) = Traveller::set_out(target, plan, until).await?;
+    let (mut traveller, connect, subscribe) =
+        Traveller::set_out(target, client_id, plan, until).await?;
     let trip = traveller.travel(until).await;
     traveller.leave().await;
     Ok(Times {
@@ -110,18 +115,19 @@ impl Traveller {
     /// Connects and subscribes, and says how long both took. Dropping the future ends the connection.
     pub(super) async fn set_out(
         target: &Target,
+        client_id: &str,
         plan: &Plan,
         until: Instant,
     ) -> Result<(Traveller, Duration, Duration), Failure> {
         let begin = Instant::now();
-        let client = target.prober().build().map_err(|error| Failure {
+        let client = target.prober(client_id).build().map_err(|error| Failure {
             step: Step::Connect,
             reason: error.to_string(),
         })?;
         client.start();
         within(until, plan, Step::Connect, first_answer(&client)).await?;
         let connected = Instant::now();
-        let topic = target.probe_topic(&plan.topic);
+        let topic = format!("{}/{client_id}", plan.topic);
         let (sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let subscribing = client.subscribe(&*topic, plan.qos, move |message: Message| {
             // Whoever waits wants the last one; nobody sends so many.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
-use wigwag_client::{Client, Event, Message, OfflineReason, Qos, State};
+use wigwag_client::{Client, Event, Message, Qos, State};
 
 use super::board::{Board, Heard, Knowledge};
 use super::target::Target;
@@ -75,10 +75,9 @@ impl Watch {
     /// Follows the connection.
     async fn follow(self: Arc<Watch>) {
         let mut events = self.client.events();
-        let mut trouble = None;
         loop {
             match events.recv().await {
-                Ok(Event::State(state)) => self.handle_state(&state, &mut trouble),
+                Ok(Event::State(state)) => self.handle_state(&state),
                 Ok(Event::Subscribed {
                     result: Err(error), ..
                 }) => {
@@ -88,29 +87,18 @@ impl Watch {
                 // What has been missed is made up for by what is so now.
                 Err(RecvError::Lagged(_)) => {
                     let state = self.client.state().borrow().clone();
-                    self.handle_state(&state, &mut trouble);
+                    self.handle_state(&state);
                 }
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
-    /// Notes what becomes of the connection. The same trouble is told once.
-    fn handle_state(&self, state: &State, trouble: &mut Option<OfflineReason>) {
+    /// Notes what becomes of the connection. The client itself says so in the log.
+    fn handle_state(&self, state: &State) {
         match state {
-            State::Online { .. } => {
-                info!(broker = self.name(), "connected");
-                *trouble = None;
-                self.board().handle_online(Instant::now());
-            }
-            State::Offline { reason, .. } => {
-                self.board().handle_offline();
-                if trouble.as_ref() != Some(reason) && *reason != OfflineReason::Stopped {
-                    warn!(broker = self.name(), %reason, "no connection");
-                    *trouble = Some(reason.clone());
-                }
-            }
-            State::Connecting { .. } => self.board().handle_offline(),
+            State::Online { .. } => self.board().handle_online(Instant::now()),
+            State::Offline { .. } | State::Connecting { .. } => self.board().handle_offline(),
         }
     }
 
@@ -150,7 +138,9 @@ impl Watch {
         let traveller = match traveller {
             Some(traveller) => traveller,
             None => {
-                let (new, _, _) = Traveller::set_out(&self.target, plan, until).await?;
+                let (new, _, _) =
+                    Traveller::set_out(&self.target, &self.target.another_client_id(), plan, until)
+                        .await?;
                 traveller.insert(new)
             }
         };
@@ -161,7 +151,7 @@ impl Watch {
 
     /// Sends one message over a connection of its own.
     pub(super) async fn probe_once(&self, plan: &Plan) {
-        let result = travel_once(&self.target, plan).await;
+        let result = travel_once(&self.target, &self.target.another_client_id(), plan).await;
         let mut record = self.record();
         match result {
             Ok(times) => record.handle_times(times),
