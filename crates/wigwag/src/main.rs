@@ -4,6 +4,7 @@ mod broker;
 mod dashboard;
 mod descriptors;
 mod devices;
+mod exporter;
 mod health;
 mod listen;
 mod logging;
@@ -54,6 +55,10 @@ enum Command {
     Bench(wigwag_bench::Args),
     /// Ask a running broker whether it is well: for container health checks
     Health(health::Args),
+    /// Show what brokers tell of themselves as metrics for Prometheus
+    Exporter(wigwag_watch::exporter::Args),
+    /// Send a message to a broker and wait for it: for health checks from outside
+    Probe(wigwag_watch::exporter::ProbeArgs),
 }
 
 /// The same program under the name of Mosquitto's broker.
@@ -101,9 +106,14 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    // A configured broker has a log of its own.
-    let _lines =
-        (!matches!(cli.command, Command::Broker(_))).then(|| logging::init(cli.verbose, cli.quiet));
+    let has_log = match cli.command {
+        // A configured broker has a log of its own.
+        Command::Broker(_) => false,
+        // What it has to say is its output.
+        Command::Probe(_) => cli.verbose > 0,
+        _ => true,
+    };
+    let _lines = has_log.then(|| logging::init(cli.verbose, cli.quiet));
     match cli.command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
@@ -112,6 +122,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dashboard(args) => dashboard::run(&args),
         Command::Bench(args) => wigwag_bench::run(args),
         Command::Health(args) => health::run(&args),
+        Command::Exporter(args) => exporter::run(&args),
+        Command::Probe(args) => exporter::run_probe(&args),
     }
 }
 

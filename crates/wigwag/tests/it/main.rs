@@ -43,6 +43,7 @@ mod bridges;
 mod bytes;
 mod configuration;
 mod device;
+mod exporter;
 mod faults;
 mod foreign_clients;
 mod hostile_bytes;
