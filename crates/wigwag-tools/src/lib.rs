@@ -4,13 +4,16 @@
 //! `options` (what was asked for) and `message` (what came in).
 
 pub mod connect;
+pub mod control;
 pub mod decode;
+pub mod entry;
 pub mod format;
 pub mod message;
 pub mod options;
 pub mod passwd;
 pub mod signal;
 
+mod describe;
 mod files;
 mod prompt;
 mod say;

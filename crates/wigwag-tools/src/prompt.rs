@@ -6,6 +6,8 @@ use std::io::{self, BufRead as _, Read as _, Write as _};
 
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
+use crate::say;
+
 /// The code of a program that Ctrl-C has ended, as shells give it.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -27,6 +29,17 @@ pub(crate) enum PromptError {
     /// The input could not be read.
     #[error("Cannot read the password: {0}.")]
     Io(#[from] io::Error),
+}
+
+/// Asks for a password that there is already.
+pub(crate) fn password(prompt: &str) -> Result<String, PromptError> {
+    ask(prompt)
+}
+
+/// Asks for something that may be seen.
+pub(crate) fn line(prompt: &str) -> Result<String, PromptError> {
+    say::out(prompt);
+    String::from_utf8(input_line()?).map_err(|_| PromptError::NotText)
 }
 
 /// Asks for a password that is to be, twice.

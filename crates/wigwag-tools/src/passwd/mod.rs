@@ -19,6 +19,7 @@ use wigwag_access::scram::Credentials;
 use self::arguments::{Arguments, Method, Refusal, Target, Task};
 use crate::files;
 use crate::prompt::{self, PromptError};
+use crate::say;
 
 /// What it does, in one line.
 pub const ABOUT: &str = "Look after the users of a password file";
@@ -43,7 +44,7 @@ pub fn run(program: &str, arguments: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
         Err(Refusal::Error(what)) => {
-            eprintln!("Error: {what}");
+            say::error(&format!("Error: {what}"));
             return ExitCode::FAILURE;
         }
     };
@@ -238,7 +239,7 @@ impl Report {
         if self.json {
             self.record(action, user, file);
         } else {
-            println!("{what} {user}");
+            say::out(&format!("{what} {user}\n"));
         }
     }
 
@@ -246,20 +247,20 @@ impl Report {
     fn record(self, action: &str, user: &str, file: &Path) {
         if self.json {
             let file = file.display().to_string();
-            println!(
-                "{}",
+            say::out(&format!(
+                "{}\n",
                 serde_json::json!({ "action": action, "file": file, "user": user })
-            );
+            ));
         }
     }
 
     fn count(self, action: &str, count: u64, file: &Path) {
         if self.json {
             let file = file.display().to_string();
-            println!(
-                "{}",
+            say::out(&format!(
+                "{}\n",
                 serde_json::json!({ "action": action, "count": count, "file": file })
-            );
+            ));
         }
     }
 }
@@ -289,19 +290,19 @@ impl Failure {
 
     fn tell(self) -> ExitCode {
         match self {
-            Failure::Error(what) => eprintln!("Error: {what}"),
+            Failure::Error(what) => say::error(&format!("Error: {what}")),
             Failure::NoUser(user) => {
-                eprintln!("Warning: User {user} not found in password file.");
+                say::error(&format!("Warning: User {user} not found in password file."));
             }
             Failure::Prompt(PromptError::Interrupted) => {
-                println!();
+                say::out("\n");
                 return prompt::INTERRUPTED.into();
             }
             Failure::Prompt(error @ PromptError::Mismatch) => {
-                eprintln!("Error: {error}");
+                say::error(&format!("Error: {error}"));
                 return MISMATCH.into();
             }
-            Failure::Prompt(error) => eprintln!("Error: {error}"),
+            Failure::Prompt(error) => say::error(&format!("Error: {error}")),
         }
         ExitCode::FAILURE
     }

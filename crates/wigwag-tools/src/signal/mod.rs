@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::files;
+use crate::say;
 
 /// What it does, in one line.
 pub const ABOUT: &str = "Tell a running broker to read its configuration again, to save, to stop …";
@@ -74,7 +75,7 @@ pub fn run(program: &str, arguments: &[OsString]) -> ExitCode {
     match sent {
         Ok(()) => ExitCode::SUCCESS,
         Err(failures) => {
-            failures.iter().for_each(|failure| eprintln!("{failure}"));
+            failures.iter().for_each(|failure| say::error(failure));
             ExitCode::FAILURE
         }
     }

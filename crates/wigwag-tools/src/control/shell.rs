@@ -1,0 +1,298 @@
+//! The shell of `ctrl`: where it is, what can be said there, and what comes of it.
+//!
+//! It knows nothing of connections: whoever starts it says how a broker is reached.
+
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{CompletionType, Config, Editor};
+
+use super::answer::Answer;
+use super::completion::Vocabulary;
+use super::failure::Failure;
+use super::verbs::{Module, Style, Verb};
+use super::{Endpoint, words};
+use crate::{prompt, say};
+
+/// How to reach a broker: what was said with `connect` and `auth`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// None for the one of the command line.
+    pub(super) url: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+}
+
+/// Reaches a broker.
+pub(super) type Connect<'a> = dyn FnMut(&Wanted) -> Result<Box<dyn Endpoint>, Failure> + 'a;
+
+/// Where the shell is, and so what can be said.
+enum Place {
+    /// Nowhere yet.
+    Outside,
+    /// At a broker or a file.
+    At(Box<dyn Endpoint>),
+    /// In one of its modules.
+    In(Box<dyn Endpoint>, Module),
+}
+
+pub(super) struct Shell<'a> {
+    program: String,
+    connect: &'a mut Connect<'a>,
+    wanted: Wanted,
+    place: Place,
+    /// Whether somebody types, for whom names are fetched to be completed.
+    is_interactive: bool,
+    /// The code of the last command.
+    code: u8,
+}
+
+/// A command of the shell itself: its name, what stands behind it, and what it does.
+type Own = (&'static str, &'static str, &'static str);
+
+const AUTH: Own = ("auth", "[<username>]", "Say as whom to connect");
+const CONNECT: Own = (
+    "connect",
+    "[mqtt[s]|ws[s]://<host>[:<port>]]",
+    "Connect to a broker; without an address, to that of the command line",
+);
+const DISCONNECT: Own = ("disconnect", "", "Leave the broker");
+const RETURN: Own = ("return", "", "Leave the module");
+const HELP: Own = ("help", "[<command>]", "Say what can be said here");
+const EXIT: Own = ("exit", "", "End");
+const DYNSEC: Own = ("dynsec", "", Module::Dynsec.about());
+const BROKER: Own = ("broker", "", Module::Broker.about());
+
+impl<'a> Shell<'a> {
+    pub(super) fn new(program: String, is_interactive: bool, connect: &'a mut Connect<'a>) -> Self {
+        Shell {
+            program,
+            connect,
+            wanted: Wanted::default(),
+            place: Place::Outside,
+            is_interactive,
+            code: 0,
+        }
+    }
+
+    /// Goes somewhere before the first line is read.
+    pub(super) fn begin_at(&mut self, endpoint: Box<dyn Endpoint>, module: Option<Module>) {
+        self.place = match module {
+            Some(module) => Place::In(endpoint, module),
+            None => Place::At(endpoint),
+        };
+    }
+
+    /// Connects before the first line is read; if that fails, it can be tried again.
+    pub(super) fn begin_connected(&mut self) {
+        let connected = self.connected();
+        self.settle(connected);
+    }
+
+    /// Reads and does what is said until the end; gives the code of the last command.
+    pub(super) fn run(&mut self) -> Result<u8, Failure> {
+        let failed = |error: ReadlineError| Failure::local(format!("Error: {error}."), 1);
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .auto_add_history(true)
+            .build();
+        let history = MemHistory::with_config(&config);
+        let mut editor: Editor<Vocabulary, MemHistory> =
+            Editor::with_history(config, history).map_err(failed)?;
+        if self.is_interactive {
+            let version = env!("CARGO_PKG_VERSION");
+            say::out(&format!(
+                "{} shell {version}: \"help\" says what can be said, and the tab key completes it.\n",
+                self.program
+            ));
+        }
+        loop {
+            editor.set_helper(Some(self.vocabulary()));
+            let line = match editor.readline(&self.prompt()) {
+                Ok(line) => line,
+                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(self.code),
+                Err(error) => return Err(failed(error)),
+            };
+            let Some(words) = words::split(&line) else {
+                self.settle(Err(Failure::refused("Error: A quote is not closed.")));
+                continue;
+            };
+            let Some((first, rest)) = words.split_first() else {
+                continue;
+            };
+            if first.eq_ignore_ascii_case(EXIT.0) {
+                return Ok(self.code);
+            }
+            let done = self.handle(first, rest);
+            self.settle(done);
+        }
+    }
+
+    fn settle(&mut self, done: Result<(), Failure>) {
+        self.code = match done {
+            Ok(()) => 0,
+            Err(failure) => {
+                say::error(&failure.text);
+                failure.code
+            }
+        };
+    }
+
+    fn prompt(&self) -> String {
+        match &self.place {
+            Place::Outside => "> ".to_owned(),
+            Place::At(endpoint) => format!("{}> ", endpoint.name()),
+            Place::In(endpoint, module) => format!("{}|{}> ", endpoint.name(), module.name()),
+        }
+    }
+
+    /// The shell's own commands where it is.
+    const fn own(&self) -> &'static [Own] {
+        match self.place {
+            Place::Outside => &[AUTH, CONNECT, HELP, EXIT],
+            Place::At(_) => &[BROKER, DYNSEC, DISCONNECT, HELP, EXIT],
+            Place::In(..) => &[RETURN, DISCONNECT, HELP, EXIT],
+        }
+    }
+
+    fn handle(&mut self, first: &str, rest: &[String]) -> Result<(), Failure> {
+        let mut own = self.own().iter();
+        let own = own.find(|(name, ..)| name.eq_ignore_ascii_case(first));
+        match (own.map(|(name, ..)| *name), &mut self.place) {
+            (Some("help"), _) => self.help(rest.first()),
+            (Some("auth"), _) => self.auth(rest.first()),
+            (Some("connect"), _) => {
+                self.wanted.url = rest.first().cloned();
+                self.connected()
+            }
+            (Some("disconnect"), _) => {
+                self.place = Place::Outside;
+                Ok(())
+            }
+            (Some("return"), _) => {
+                self.place = match std::mem::replace(&mut self.place, Place::Outside) {
+                    Place::In(endpoint, _) => Place::At(endpoint),
+                    place => place,
+                };
+                Ok(())
+            }
+            (Some(module), _) => {
+                let place = std::mem::replace(&mut self.place, Place::Outside);
+                self.place = match (place, Module::named(module)) {
+                    (Place::At(endpoint), Some(module)) => Place::In(endpoint, module),
+                    (place, _) => place,
+                };
+                Ok(())
+            }
+            (None, Place::In(endpoint, module)) => match module.verb(first) {
+                Some(verb) => {
+                    let answered = ask(endpoint.as_mut(), *module, verb, rest);
+                    // Who has gone is not asked again.
+                    if matches!(&answered, Err(failure) if failure.is_end) {
+                        self.place = Place::Outside;
+                    }
+                    answered
+                }
+                None => Err(unknown(first)),
+            },
+            (None, _) => Err(unknown(first)),
+        }
+    }
+
+    fn connected(&mut self) -> Result<(), Failure> {
+        self.place = Place::At((self.connect)(&self.wanted)?);
+        Ok(())
+    }
+
+    fn auth(&mut self, user: Option<&String>) -> Result<(), Failure> {
+        let user = match user {
+            Some(user) => user.clone(),
+            None => prompt::line("username: ")?,
+        };
+        self.wanted.password = Some(prompt::password("password: ")?);
+        self.wanted.user = Some(user);
+        Ok(())
+    }
+
+    fn help(&self, about: Option<&String>) -> Result<(), Failure> {
+        let module = match self.place {
+            Place::In(_, module) => Some(module),
+            _ => None,
+        };
+        let verbs = module.map_or(&[][..], Module::verbs);
+        if let Some(name) = about {
+            let own = self.own().iter();
+            let verb = verbs
+                .iter()
+                .map(|verb| (verb.name, verb.usage(), verb.about))
+                .chain(own.map(|(name, rest, about)| (*name, format!("{name} {rest}"), *about)))
+                .find(|(own, ..)| own.eq_ignore_ascii_case(name));
+            let (_, usage, about) = verb.ok_or_else(|| unknown(name))?;
+            say::out(&format!("{}\n  {about}.\n", usage.trim_end()));
+            return Ok(());
+        }
+        for verb in verbs {
+            say::out(&format!("{:20} {}\n", verb.name, verb.about));
+        }
+        for (name, _, about) in self.own() {
+            say::out(&format!("{name:20} {about}\n"));
+        }
+        Ok(())
+    }
+
+    /// What can be completed here. Names are fetched anew, because others may have changed them.
+    fn vocabulary(&mut self) -> Vocabulary {
+        let commands = self.own().iter().map(|(name, ..)| *name).collect();
+        let Place::In(endpoint, module) = &mut self.place else {
+            return Vocabulary {
+                commands,
+                ..Vocabulary::default()
+            };
+        };
+        let (module, is_interactive) = (*module, self.is_interactive);
+        let mut names = |verb: &str, list: &str| {
+            let verb = module.verb(verb).filter(|_| is_interactive)?;
+            let answer = answer(endpoint.as_mut(), module, verb, &[]).ok()?;
+            Some(answer.names(list))
+        };
+        Vocabulary {
+            commands,
+            module: Some(module),
+            clients: names("listClients", "clients").unwrap_or_default(),
+            groups: names("listGroups", "groups").unwrap_or_default(),
+            roles: names("listRoles", "roles").unwrap_or_default(),
+        }
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::refused(format!("Unknown command '{name}'"))
+}
+
+fn answer(
+    endpoint: &mut dyn Endpoint,
+    module: Module,
+    verb: &Verb,
+    words: &[String],
+) -> Result<Answer, Failure> {
+    let command = verb.command(words, Style::Shell)?;
+    Answer::read(&endpoint.ask(module, &command)?)
+}
+
+/// Asks, and prints what is answered.
+fn ask(
+    endpoint: &mut dyn Endpoint,
+    module: Module,
+    verb: &Verb,
+    words: &[String],
+) -> Result<(), Failure> {
+    let answer = answer(endpoint, module, verb, words)?;
+    if let Some((_, error)) = answer.refusal() {
+        return Err(Failure::refused(error));
+    }
+    if verb.is_question() {
+        say::out(&answer.text()?);
+    } else {
+        say::out("OK\n");
+    }
+    Ok(())
+}
