@@ -287,7 +287,9 @@ async fn what_is_published_while_the_link_is_down_arrives_later(near: Kind, far:
         near_node.await_state("b", "1").await;
         // It is connected before it has subscribed; what is published before that is not for it.
         let subscribed = |line: &str| line.ends_with("b 2 in/#");
-        far.broker.process.await_line("the subscription", subscribed);
+        far.broker
+            .process
+            .await_line("the subscription", subscribed);
         gate.set_open(false);
         near_node.await_state("b", "0").await;
         let (mut here, mut there) = (near_node.watch("in/#").await, far.watch("out/#").await);
