@@ -171,7 +171,7 @@ impl Board {
     }
 
     /// How long what was heard holds.
-    fn holds_for(&self) -> Duration {
+    pub(super) fn holds_for(&self) -> Duration {
         let usual = if self.is_emqx {
             EMQX_INTERVAL
         } else {

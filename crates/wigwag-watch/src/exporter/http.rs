@@ -130,8 +130,7 @@ async fn probe(
             }),
             ..exporter.plan.clone()
         };
-        watch.probe_once(&plan).await;
-        watch.write_record(&mut page);
+        watch.probe_once(&plan, &mut page).await;
     }
     if module != Module::Roundtrip {
         watch.write_board(&mut page);

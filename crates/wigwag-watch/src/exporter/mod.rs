@@ -1,8 +1,8 @@
 //! `wigwag exporter` and `wigwag probe`: what brokers tell under `$SYS/`, and whether messages get through, for
 //! Prometheus.
 //!
-//! What is what in a tree is in [`names`], what holds of it in [`board`]; [`trip`] is a message there and back. HTTP
-//! is served by whoever runs this.
+//! What is what in a tree is in `names`, what holds of it in `board`; `trip` is a message there and back. HTTP is
+//! served by whoever runs this.
 
 mod names;
 mod text_format;
@@ -12,7 +12,7 @@ mod trip;
 
 mod http;
 mod secret;
-mod target;
+pub(crate) mod target;
 mod watch;
 
 mod probe;
@@ -171,12 +171,15 @@ impl Args {
             others: self.other_topics,
         };
         let mut watches = Vec::new();
-        for target in targets {
+        let count = targets.len();
+        for (index, target) in targets.into_iter().enumerate() {
             let shown = format!("broker    {} {}", target.name, target.address);
             let watch = Watch::start(target, &knowledge)?;
             say(&shown);
             if let Some(every) = self.probe_interval {
-                tokio::spawn(Arc::clone(&watch).keep_probing(plan.clone(), every));
+                // Not all at the same moment.
+                let first = every.mul_f64(share(index, count));
+                tokio::spawn(Arc::clone(&watch).keep_probing(plan.clone(), first, every));
             }
             watches.push(watch);
         }
@@ -194,6 +197,11 @@ impl Plan {
         );
         Ok(())
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "targets are bounded")]
+fn share(index: usize, count: usize) -> f64 {
+    index as f64 / count as f64
 }
 
 /// Opens the socket. `:9234` is every address, as the usual exporter has it.

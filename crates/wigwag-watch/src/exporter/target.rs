@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum as _;
 use wigwag_client::{
-    Builder, Client, Credentials, Limits, RefusalPolicy, Target as Address, Tls, Version,
+    Backoff, Builder, Client, Credentials, Limits, RefusalPolicy, Target as Address, Tls, Version,
 };
 
 use super::secret::{OnCommandLine, Secret};
@@ -26,12 +26,15 @@ const NAME_MAX: usize = 128;
 /// Bytes of a packet: what brokers tell about themselves is small.
 const PACKET_MAX: u32 = 64 * 1024;
 
+/// The longest wait between attempts: the end of an outage is to be seen soon.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
 /// The variable with the password itself. It has no option.
 const MQTT_PASS: &str = "MQTT_PASS";
 
 /// Who we are to a broker, and how it proves who it is.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct LoginArgs {
+pub(crate) struct LoginArgs {
     /// User name for the broker
     #[arg(short, long, value_name = "NAME", env = "MQTT_USER")]
     user: Option<String>,
@@ -78,10 +81,10 @@ enum MqttVersion {
 
 /// A broker to look at.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// What it is called in labels and questions.
     pub(super) name: String,
-    pub(super) address: Address,
+    pub(crate) address: Address,
     user: Option<String>,
     password: Option<Secret>,
     tls: Option<Tls>,
@@ -94,7 +97,7 @@ pub(super) struct Target {
 
 impl LoginArgs {
     /// The broker at `[NAME=]URL`.
-    pub(super) fn target(&self, endpoint: &str) -> anyhow::Result<Target> {
+    pub(crate) fn target(&self, endpoint: &str) -> anyhow::Result<Target> {
         ensure!(self.pass.is_none(), OnCommandLine::REFUSED);
         let is_set =
             |text: &Option<PathBuf>| text.clone().filter(|file| !file.as_os_str().is_empty());
@@ -236,9 +239,10 @@ fn unused_client_id() -> String {
 
 impl Target {
     /// A client that stays connected for as long as it can.
-    pub(super) fn watcher(&self) -> Builder {
+    pub(crate) fn watcher(&self) -> Builder {
         self.builder(&self.client_id)
             .refusal_policy(RefusalPolicy::Retry)
+            .backoff(Backoff::default().max(RETRY_MAX))
     }
 
     /// A client of this name for messages that go to the broker and come back. It does not come back itself.

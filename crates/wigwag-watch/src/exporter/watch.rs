@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 use tracing::{info, warn};
 use wigwag_client::{Client, Event, Message, Qos, State};
 
@@ -75,22 +75,43 @@ impl Watch {
     /// Follows the connection.
     async fn follow(self: Arc<Watch>) {
         let mut events = self.client.events();
+        // When a broker that tells about itself must have done so.
+        let mut due = None;
         loop {
-            match events.recv().await {
-                Ok(Event::State(state)) => self.handle_state(&state),
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = until(due) => {
+                    due = None;
+                    self.complain_of_silence();
+                    continue;
+                }
+            };
+            let state = match event {
+                Ok(Event::State(state)) => state,
                 Ok(Event::Subscribed {
                     result: Err(error), ..
                 }) => {
                     warn!(broker = self.name(), %error, "the broker does not let us read {FILTER}");
+                    continue;
                 }
-                Ok(_) => {}
+                Ok(_) => continue,
                 // What has been missed is made up for by what is so now.
-                Err(RecvError::Lagged(_)) => {
-                    let state = self.client.state().borrow().clone();
-                    self.handle_state(&state);
-                }
+                Err(RecvError::Lagged(_)) => self.client.state().borrow().clone(),
                 Err(RecvError::Closed) => return,
-            }
+            };
+            self.handle_state(&state);
+            due = state
+                .is_online()
+                .then(|| Instant::now() + self.board().holds_for());
+        }
+    }
+
+    fn complain_of_silence(&self) {
+        if !self.board().is_up(Instant::now()) {
+            warn!(
+                broker = self.name(),
+                "connected, and nothing is heard below $SYS/: the broker may not publish it, or not let this user read it"
+            );
         }
     }
 
@@ -102,9 +123,14 @@ impl Watch {
         }
     }
 
-    /// Sends messages for ever over a connection that is kept.
-    pub(super) async fn keep_probing(self: Arc<Watch>, plan: Plan, every: Duration) {
-        let mut ticks = interval(every);
+    /// Sends messages for ever over a connection that is kept, the first one after a while.
+    pub(super) async fn keep_probing(
+        self: Arc<Watch>,
+        plan: Plan,
+        first: Duration,
+        every: Duration,
+    ) {
+        let mut ticks = interval_at((Instant::now() + first).into(), every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut traveller = None;
         let mut is_well = true;
@@ -149,9 +175,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Sends one message over a connection of its own.
-    pub(super) async fn probe_once(&self, plan: &Plan) {
-        let result = travel_once(&self.target, &self.target.another_client_id(), plan).await;
+    /// Sends one message over a connection of its own, and writes what has become of it and of those before.
+    pub(super) async fn probe_once(&self, plan: &Plan, page: &mut Page) {
+        let client_id = self.target.another_client_id();
+        let result = travel_once(&self.target, &client_id, plan).await;
         let mut record = self.record();
         match result {
             Ok(times) => record.handle_times(times),
@@ -160,6 +187,7 @@ impl Watch {
                 record.handle_failure(&failure);
             }
         }
+        record.write(page);
     }
 
     /// Writes what the broker tells.
@@ -183,5 +211,13 @@ impl Watch {
 
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for a moment, or for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }

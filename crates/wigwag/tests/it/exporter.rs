@@ -244,6 +244,7 @@ fn every_series_of_the_usual_exporter_is_there_with_its_type_and_help(kind: Kind
         let families = families(text, "broker_");
         expect.keys().all(|name| families.contains_key(name))
             && sample(text, "mqtt_probe_success") == Some(1.0)
+            && sample(text, "broker_clients_connected") == Some(2.0)
     });
     let shown: BTreeMap<String, (String, String)> = families(&text, "broker_")
         .into_iter()
@@ -255,7 +256,6 @@ fn every_series_of_the_usual_exporter_is_there_with_its_type_and_help(kind: Kind
     assert_eq!(shown, expect.collect());
     assert_eq!(sample(&text, "mosquitto_up"), Some(1.0));
     assert_eq!(sample(&text, "mosquitto_max_connections"), Some(250.0));
-    assert!(sample(&text, "broker_clients_connected") >= Some(1.0));
     let version = match kind {
         Kind::Wigwag => env!("CARGO_PKG_VERSION"),
         Kind::Mosquitto => "2.0.11",
@@ -275,13 +275,22 @@ fn every_series_of_the_usual_exporter_is_there_with_its_type_and_help(kind: Kind
 
 fn a_silent_broker_has_no_series_and_comes_back(kind: Kind) {
     let (broker, port) = start_broker(kind, OPEN);
-    let exporter = Exporter::start(&["-e", &url(port)]);
-    let is_up = |text: &str| sample(text, "broker_uptime").is_some() && is_up(text);
+    let probes = ["--probe-interval", "0.5", "--probe-timeout", "1"];
+    let exporter = Exporter::start(&[&["-e", &*url(port)][..], &probes].concat());
+    let is_up = |text: &str| {
+        let probe = sample(text, "mqtt_probe_success");
+        is_up(text) && sample(text, "broker_uptime").is_some() && probe == Some(1.0)
+    };
     exporter.await_metrics("up", is_up);
     // It is there, keeps its connections, and says nothing.
     broker.process.signal("STOP");
-    let text = exporter.await_metrics("down", |text| sample(text, "mosquitto_up") == Some(0.0));
+    let text = exporter.await_metrics("down", |text| {
+        let probe = sample(text, "mqtt_probe_success");
+        sample(text, "mosquitto_up") == Some(0.0) && probe == Some(0.0)
+    });
     assert!(families(&text, "broker_").is_empty(), "{text}");
+    let lost = "mqtt_probe_failures_total{step=\"publish\"}";
+    assert!(sample(&text, lost) >= Some(1.0), "{text}");
     assert!(!text.contains("mosquitto_broker_info"), "{text}");
     let last = sample(&text, "mosquitto_last_update_timestamp_seconds");
     assert!(last > Some(1.7e9), "{text}");
@@ -295,7 +304,7 @@ fn a_silent_broker_has_no_series_and_comes_back(kind: Kind) {
         (200, Some(0.0))
     );
     let failed = "mqtt_probe_failures_total{step=\"connect\"}";
-    assert_eq!(sample(&text, failed), Some(1.0), "{text}");
+    assert!(sample(&text, failed) >= Some(1.0), "{text}");
     assert!(asked.elapsed() < Duration::from_secs(5));
     broker.process.signal("CONT");
     exporter.await_metrics("up again", is_up);
@@ -446,6 +455,18 @@ fn a_password_comes_by_the_environment_or_a_file(kind: Kind) {
     fs::write(&file, "s3cret\n").unwrap();
     exporter.await_metrics("up", is_up);
     assert!(!exporter.process.said().contains("s3cret"));
+}
+
+/// Connected is not enough.
+#[test]
+fn a_broker_that_tells_nothing_is_not_up_and_the_log_says_why() {
+    let (_broker, port) = start_broker(Kind::Mosquitto, "sys_interval 0\nallow_anonymous true\n");
+    let exporter = Exporter::start(&["-e", &url(port)]);
+    let line = exporter
+        .process
+        .await_line("why", |line| line.contains(" WARN "));
+    assert!(line.contains("nothing is heard below $SYS/"), "{line}");
+    assert_eq!(sample(&exporter.metrics(), "mosquitto_up"), Some(0.0));
 }
 
 #[test]
