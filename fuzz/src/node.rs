@@ -235,7 +235,7 @@ impl World {
                 self.run();
             }
         }
-        for shard in &self.shards {
+        for shard in &mut self.shards {
             let stats = shard.stats();
             assert_eq!(
                 (stats.connections, stats.sessions),
