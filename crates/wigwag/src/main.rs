@@ -1,22 +1,29 @@
 //! The wigwag binary: subcommands, output and exit codes. What they do is in the libraries.
 
 mod broker;
+mod called;
 mod dashboard;
+mod described;
 mod descriptors;
 mod devices;
 mod exporter;
 mod health;
+mod links;
 mod listen;
 mod logging;
 mod output;
 mod shutdown;
 mod up;
 
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use wigwag_tools::entry::Entry;
+use wigwag_tools::options::command_line::Program;
+
+use crate::called::Called;
 
 /// A complete MQTT stack in one binary.
 #[derive(Debug, Parser)]
@@ -59,6 +66,12 @@ enum Command {
     Exporter(wigwag_watch::exporter::Args),
     /// Send a message to a broker and wait for it: for health checks from outside
     Probe(wigwag_watch::exporter::ProbeArgs),
+    /// Put this program into a folder under the names of Mosquitto's tools
+    InstallLinks(links::Args),
+    /// Print the completions of a shell
+    Completions(described::CompletionsArgs),
+    /// Print the man page, or write one for each subcommand into a folder
+    Man(described::ManArgs),
 }
 
 /// The same program under the name of Mosquitto's broker.
@@ -84,16 +97,22 @@ struct Mosquitto {
 fn main() -> ExitCode {
     descriptors::raise_limit();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let result = if is_named_mosquitto(&arguments) {
-        match Mosquitto::try_parse_from(&arguments) {
+    let result = match called::as_what(&arguments) {
+        Called::Tool(entry, program, arguments) => return entry.run(program, arguments),
+        Called::HelpOn(entry) => {
+            // Whoever closes the output early does not want to read it.
+            let _ = entry.command(Program::Wigwag).print_help();
+            return ExitCode::SUCCESS;
+        }
+        Called::Misplaced(entry) => return refuse(&misplaced(entry), USAGE),
+        Called::Broker => match Mosquitto::try_parse_from(&arguments) {
             Ok(cli) => Ok(broker::run_as_mosquitto(&cli.args, cli.verbose, cli.quiet)),
             Err(error) => return refuse(&error, broker::WRONG_CONFIGURATION),
-        }
-    } else {
-        match Cli::try_parse_from(&arguments) {
+        },
+        Called::Ours => match parse(&arguments) {
             Ok(cli) => run(cli),
             Err(error) => return refuse(&error, code_of_refusal(&arguments)),
-        }
+        },
     };
     result.unwrap_or_else(|error| {
         // Whoever has closed the output has seen enough of it.
@@ -124,12 +143,32 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Health(args) => health::run(&args),
         Command::Exporter(args) => exporter::run(&args),
         Command::Probe(args) => exporter::run_probe(&args),
+        Command::InstallLinks(args) => links::run(&args),
+        Command::Completions(args) => described::completions(&args, ours()),
+        Command::Man(args) => described::man(&args, ours()),
     }
 }
 
-fn is_named_mosquitto(arguments: &[OsString]) -> bool {
-    let program = arguments.first().map(Path::new);
-    program.and_then(Path::file_name) == Some(OsStr::new("mosquitto"))
+/// What clap parses.
+fn ours() -> clap::Command {
+    Cli::command()
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    // The tools read their command lines themselves; here they are for the help and for suggestions.
+    let tools = Entry::ALL.map(|entry| clap::Command::new(entry.name()).about(entry.about()));
+    let mut command = ours().subcommands(tools);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn misplaced(entry: Entry) -> clap::Error {
+    let name = entry.name();
+    let what = format!(
+        "-v and -q stand behind '{name}', where they mean what they mean in {}",
+        entry.mosquitto_name()
+    );
+    ours().error(ErrorKind::ArgumentConflict, what)
 }
 
 /// What the command line's parser has to say; help and the version are no errors.
@@ -142,9 +181,11 @@ fn refuse(error: &clap::Error, code: u8) -> ExitCode {
     }
 }
 
+/// The code of most programs for a wrong command line.
+const USAGE: u8 = 2;
+
 /// Scripts know Mosquitto's code for a wrong command line; the other subcommands have that of most programs.
 fn code_of_refusal(arguments: &[OsString]) -> u8 {
-    const USAGE: u8 = 2;
     let is_broker = arguments
         .iter()
         .skip(1)
@@ -162,15 +203,7 @@ mod tests {
 
     #[test]
     fn the_command_lines_are_consistent() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        ours().debug_assert();
         Mosquitto::command().debug_assert();
-    }
-
-    #[test]
-    fn the_name_of_the_program_decides_how_it_is_started() {
-        let named = |name: &str| is_named_mosquitto(&[OsString::from(name)]);
-        assert!(named("mosquitto") && named("/usr/sbin/mosquitto"));
-        assert!(!named("wigwag") && !named("/opt/mosquitto/wigwag"));
     }
 }
