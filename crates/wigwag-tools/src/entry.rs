@@ -7,11 +7,17 @@ use clap::Command;
 
 use crate::options::command_line::Program;
 use crate::options::table::Tool;
-use crate::{control, passwd, signal};
+use crate::{control, describe, passwd, record, signal, subscribe};
 
 /// A tool whose command line is Mosquitto's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
+    /// `wigwag sub`.
+    Sub,
+    /// `wigwag record`.
+    Record,
+    /// `wigwag replay`.
+    Replay,
     /// `wigwag ctrl`.
     Ctrl,
     /// `wigwag passwd`.
@@ -22,29 +28,44 @@ pub enum Entry {
 
 impl Entry {
     /// All, in the order of the help.
-    pub const ALL: [Entry; 3] = [Entry::Ctrl, Entry::Passwd, Entry::Signal];
+    pub const ALL: [Entry; 6] = [
+        Entry::Sub,
+        Entry::Record,
+        Entry::Replay,
+        Entry::Ctrl,
+        Entry::Passwd,
+        Entry::Signal,
+    ];
 
     /// The name of the subcommand.
     pub const fn name(self) -> &'static str {
         match self {
+            Entry::Sub => Tool::Sub.name(),
+            Entry::Record => "record",
+            Entry::Replay => "replay",
             Entry::Ctrl => Tool::Ctrl.name(),
             Entry::Passwd => "passwd",
             Entry::Signal => "signal",
         }
     }
 
-    /// The name of Mosquitto's program.
-    pub const fn mosquitto_name(self) -> &'static str {
-        match self {
+    /// The name of Mosquitto's program, if there is one.
+    pub const fn mosquitto_name(self) -> Option<&'static str> {
+        Some(match self {
+            Entry::Sub => Tool::Sub.mosquitto_name(),
             Entry::Ctrl => Tool::Ctrl.mosquitto_name(),
             Entry::Passwd => "mosquitto_passwd",
             Entry::Signal => "mosquitto_signal",
-        }
+            Entry::Record | Entry::Replay => return None,
+        })
     }
 
     /// What it does, in one line.
     pub const fn about(self) -> &'static str {
         match self {
+            Entry::Sub => Tool::Sub.about(),
+            Entry::Record => record::ABOUT,
+            Entry::Replay => record::ABOUT_REPLAY,
             Entry::Ctrl => Tool::Ctrl.about(),
             Entry::Passwd => passwd::ABOUT,
             Entry::Signal => signal::ABOUT,
@@ -60,14 +81,14 @@ impl Entry {
     /// The tool that a program of this name stands in for.
     pub fn of_program(name: &str) -> Option<Entry> {
         let mut all = Entry::ALL.into_iter();
-        all.find(|entry| entry.mosquitto_name() == name)
+        all.find(|entry| entry.mosquitto_name() == Some(name))
     }
 
     /// What its user has typed to call it.
     pub fn called(self, program: Program) -> String {
-        match program {
-            Program::Wigwag => format!("wigwag {}", self.name()),
-            Program::Mosquitto => self.mosquitto_name().to_owned(),
+        match (program, self.mosquitto_name()) {
+            (Program::Mosquitto, Some(name)) => name.to_owned(),
+            _ => format!("wigwag {}", self.name()),
         }
     }
 
@@ -75,6 +96,9 @@ impl Entry {
     pub fn command(self, program: Program) -> Command {
         let called = self.called(program);
         match self {
+            Entry::Sub => describe::command(Tool::Sub, &called),
+            Entry::Record => record::command(),
+            Entry::Replay => record::replay_command(),
             Entry::Ctrl => control::command(program),
             Entry::Passwd => passwd::command(&called),
             Entry::Signal => signal::command(&called),
@@ -85,6 +109,9 @@ impl Entry {
     pub fn run(self, program: Program, arguments: &[OsString]) -> ExitCode {
         let called = self.called(program);
         match self {
+            Entry::Sub => subscribe::run(program, arguments),
+            Entry::Record => record::run(arguments),
+            Entry::Replay => record::replay(arguments),
             Entry::Ctrl => control::run(program, arguments),
             Entry::Passwd => passwd::run(&called, arguments),
             Entry::Signal => signal::run(&called, arguments),
@@ -97,10 +124,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tool_has_two_names_and_a_description() {
+    fn every_tool_has_its_names_and_a_description() {
         for entry in Entry::ALL {
             assert_eq!(Entry::of_subcommand(entry.name()), Some(entry));
-            assert_eq!(Entry::of_program(entry.mosquitto_name()), Some(entry));
+            if let Some(name) = entry.mosquitto_name() {
+                assert_eq!(Entry::of_program(name), Some(entry));
+            }
             entry.command(Program::Wigwag).debug_assert();
         }
         assert_eq!(Entry::of_program("passwd"), None);

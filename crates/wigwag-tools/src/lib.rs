@@ -11,8 +11,12 @@ pub mod format;
 pub mod message;
 pub mod options;
 pub mod passwd;
+pub mod printer;
+pub mod record;
 pub mod signal;
+pub mod subscribe;
 
+mod begin;
 mod describe;
 mod files;
 mod prompt;

@@ -166,7 +166,7 @@ fn misplaced(entry: Entry) -> clap::Error {
     let name = entry.name();
     let what = format!(
         "-v and -q stand behind '{name}', where they mean what they mean in {}",
-        entry.mosquitto_name()
+        entry.mosquitto_name().unwrap_or("the tools of Mosquitto")
     );
     ours().error(ErrorKind::ArgumentConflict, what)
 }

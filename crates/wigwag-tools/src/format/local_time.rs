@@ -30,6 +30,14 @@ impl LocalTime {
         LocalTime(timestamp.to_zoned(zone))
     }
 
+    /// `2026-11-23T09:51:32.359+0000`, for people.
+    pub fn stamp(&self) -> String {
+        let millis = self.nanosecond() / 1_000_000;
+        let date = self.strftime("%Y-%m-%dT%H:%M:%S");
+        let offset = self.strftime("%z");
+        format!("{date}.{millis:03}{offset}")
+    }
+
     /// `2026-11-23T09:51:32+0000`.
     pub(super) fn iso_8601(&self) -> String {
         self.strftime("%Y-%m-%dT%H:%M:%S%z")

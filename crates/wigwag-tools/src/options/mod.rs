@@ -7,7 +7,7 @@ pub mod command_line;
 pub mod table;
 
 mod options_file;
-mod parse;
+pub(crate) mod parse;
 mod properties;
 
 pub use options_file::Environment;
