@@ -13,6 +13,7 @@ mod listen;
 mod logging;
 mod output;
 mod shutdown;
+mod top;
 mod up;
 
 use std::ffi::OsString;
@@ -66,6 +67,8 @@ enum Command {
     Exporter(wigwag_watch::exporter::Args),
     /// Send a message to a broker and wait for it: for health checks from outside
     Probe(wigwag_watch::exporter::ProbeArgs),
+    /// Watch what goes on in any broker, in the terminal
+    Top(wigwag_watch::top::Args),
     /// Put this program into a folder under the names of Mosquitto's tools
     InstallLinks(links::Args),
     /// Print the completions of a shell
@@ -125,14 +128,19 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let has_log = match cli.command {
+    let has_log = match &cli.command {
         // A configured broker has a log of its own.
         Command::Broker(_) => false,
         // What it has to say is its output.
         Command::Probe(_) => cli.verbose > 0,
+        // Lines of a log would be written over the picture.
+        Command::Top(args) => cli.verbose > 0 && !args.takes_terminal(),
         _ => true,
     };
-    let _lines = has_log.then(|| logging::init(cli.verbose, cli.quiet));
+    // Thousands of devices come and go; their sum is what is told.
+    let is_crowd = matches!(cli.command, Command::Simulate(_));
+    let quiet = cli.quiet || (is_crowd && cli.verbose == 0);
+    let _lines = has_log.then(|| logging::init(cli.verbose, quiet));
     match cli.command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
@@ -143,6 +151,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Health(args) => health::run(&args),
         Command::Exporter(args) => exporter::run(&args),
         Command::Probe(args) => exporter::run_probe(&args),
+        Command::Top(args) => top::run(&args),
         Command::InstallLinks(args) => links::run(&args),
         Command::Completions(args) => described::completions(&args, ours()),
         Command::Man(args) => described::man(&args, ours()),
