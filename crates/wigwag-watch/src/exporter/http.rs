@@ -74,6 +74,7 @@ pub(super) fn router(watches: Vec<Arc<Watch>>, plan: Plan) -> Router {
         .route("/metrics", get(metrics))
         .route("/probe", get(probe))
         .route("/healthz", get("ok\n"))
+        .route("/readyz", get("ok\n"))
         .with_state(exporter)
 }
 

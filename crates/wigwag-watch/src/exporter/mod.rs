@@ -8,6 +8,7 @@ mod names;
 mod text_format;
 
 mod board;
+mod devices;
 mod trip;
 
 mod http;
@@ -17,8 +18,8 @@ mod watch;
 
 mod probe;
 
+use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +33,12 @@ use wigwag_client::Qos;
 pub use probe::{ProbeArgs, run_probe};
 
 use board::{Knowledge, Others};
-use target::{DEFAULT_ENDPOINT, LoginArgs, Target, seconds};
+use target::{DEFAULT_ENDPOINT, LoginArgs, Target, file_named, seconds};
 use trip::Plan;
 use watch::Watch;
+
+/// Where the usual exporter serves.
+const BIND_ADDRESS: &str = "0.0.0.0:9234";
 
 /// The topic of messages that come back, but for its last level.
 const PROBE_TOPIC: &str = "wigwag/probe";
@@ -55,7 +59,7 @@ pub struct Args {
 
     /// File with more brokers, one on each line: NAME URL [SETTING=VALUE …], the settings named as these options
     #[arg(long, value_name = "FILE", env = "TARGETS_FILE")]
-    targets: Option<PathBuf>,
+    targets: Option<OsString>,
 
     /// Address and port to serve metrics on
     #[arg(
@@ -63,7 +67,7 @@ pub struct Args {
         long,
         value_name = "ADDRESS",
         env = "BIND_ADDRESS",
-        default_value = "0.0.0.0:9234"
+        default_value = BIND_ADDRESS
     )]
     bind_address: String,
 
@@ -72,20 +76,34 @@ pub struct Args {
 
     /// How often the brokers publish $SYS; after three of these in silence their series vanish [default: 10, and 30
     /// for EMQX]
-    #[arg(long, value_name = "SECONDS", env = "SYS_INTERVAL", value_parser = seconds)]
-    sys_interval: Option<Duration>,
+    #[arg(long, value_name = "SECONDS", env = "SYS_INTERVAL", value_parser = Given::read(seconds))]
+    sys_interval: Option<Given<Duration>>,
 
     /// Connections that the brokers take, for mosquitto_max_connections
-    #[arg(long, value_name = "COUNT", env = "MAX_CONNECTIONS")]
-    max_connections: Option<u64>,
+    #[arg(long, value_name = "COUNT", env = "MAX_CONNECTIONS", value_parser = Given::read(count))]
+    max_connections: Option<Given<u64>>,
 
     /// What to do with topics below $SYS that are not known
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     other_topics: Others,
 
+    /// Tell when each device was heard last, by topics in which one '+' is its name: device/+/state
+    #[arg(long, value_name = "FILTER", env = "DEVICES")]
+    devices: Option<String>,
+
+    /// Devices whose silence is to raise an alarm; they get critical="true"
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CRITICAL_DEVICES",
+        value_delimiter = ',',
+        requires = "devices"
+    )]
+    critical_devices: Vec<String>,
+
     /// Send a message through each broker so often and wait for it; without this, none is sent
-    #[arg(long, value_name = "SECONDS", env = "PROBE_INTERVAL", value_parser = seconds)]
-    probe_interval: Option<Duration>,
+    #[arg(long, value_name = "SECONDS", env = "PROBE_INTERVAL", value_parser = Given::read(seconds))]
+    probe_interval: Option<Given<Duration>>,
 
     /// Topic of these messages; the Client Identifier is added as its last level
     #[arg(long, value_name = "TOPIC", env = "PROBE_TOPIC", default_value = PROBE_TOPIC)]
@@ -98,6 +116,31 @@ pub struct Args {
     /// How long such a message may take, with all that comes before it
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     probe_timeout: Duration,
+}
+
+/// A value, or nothing where a variable of the environment is empty: compose files leave them so.
+#[derive(Clone, Copy, Debug)]
+struct Given<T>(Option<T>);
+
+impl<T> Given<T> {
+    fn read(
+        read: fn(&str) -> Result<T, String>,
+    ) -> impl Fn(&str) -> Result<Given<T>, String> + Clone {
+        move |text| match text {
+            "" => Ok(Given(None)),
+            text => read(text).map(|value| Given(Some(value))),
+        }
+    }
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "a whole number is allowed".to_owned())
+}
+
+/// The text, or what holds where a variable is empty.
+fn or_default<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
 }
 
 fn qos(text: &str) -> Result<Qos, String> {
@@ -123,12 +166,12 @@ where
 {
     let targets = args.targets()?;
     let plan = Plan {
-        topic: args.probe_topic.clone(),
+        topic: or_default(&args.probe_topic, PROBE_TOPIC).to_owned(),
         qos: args.probe_qos,
         timeout: args.probe_timeout,
     };
     plan.check()?;
-    let listener = bind(&args.bind_address).await?;
+    let listener = bind(or_default(&args.bind_address, BIND_ADDRESS)).await?;
     let addr = listener.local_addr().context("the socket has no address")?;
     let watches = args.watch(targets, &plan)?;
     say(&format!("metrics   http://{addr}/metrics"));
@@ -150,15 +193,16 @@ impl Args {
     fn targets(&self) -> anyhow::Result<Vec<Target>> {
         let named = self.endpoints.iter().map(String::as_str);
         let mut endpoints: Vec<&str> = named.filter(|endpoint| !endpoint.is_empty()).collect();
-        if endpoints.is_empty() && self.targets.is_none() {
+        let file = self.targets.as_deref().and_then(file_named);
+        if endpoints.is_empty() && file.is_none() {
             endpoints.push(DEFAULT_ENDPOINT);
         }
         let targets = endpoints
             .into_iter()
             .map(|endpoint| self.login.target(endpoint));
         let mut targets = targets.collect::<anyhow::Result<Vec<Target>>>()?;
-        if let Some(file) = &self.targets {
-            targets.extend(target::read_file(file)?);
+        if let Some(file) = file {
+            targets.extend(target::read_file(&file)?);
         }
         target::check_all(&targets)?;
         Ok(targets)
@@ -166,17 +210,20 @@ impl Args {
 
     fn watch(&self, targets: Vec<Target>, plan: &Plan) -> anyhow::Result<Vec<Arc<Watch>>> {
         let knowledge = Knowledge {
-            interval: self.sys_interval,
-            max_connections: self.max_connections,
+            interval: self.sys_interval.and_then(|given| given.0),
+            max_connections: self.max_connections.and_then(|given| given.0),
             others: self.other_topics,
         };
+        let devices = self.devices.as_deref();
+        let devices = devices.map(|filter| devices::Plan::new(filter, &self.critical_devices));
+        let devices = devices.transpose().map_err(anyhow::Error::msg)?;
         let mut watches = Vec::new();
         let count = targets.len();
         for (index, target) in targets.into_iter().enumerate() {
             let shown = format!("broker    {} {}", target.name, target.address);
-            let watch = Watch::start(target, &knowledge)?;
+            let watch = Watch::start(target, &knowledge, devices.as_ref())?;
             say(&shown);
-            if let Some(every) = self.probe_interval {
+            if let Some(every) = self.probe_interval.and_then(|given| given.0) {
                 // Not all at the same moment.
                 let first = every.mul_f64(share(index, count));
                 tokio::spawn(Arc::clone(&watch).keep_probing(plan.clone(), first, every));
@@ -249,6 +296,27 @@ mod tests {
         );
         assert_eq!(targets(""), Ok(vec!["127.0.0.1:1883".to_owned()]));
         assert!(targets("-e tcp://h -e tcp://h").is_err());
+    }
+
+    #[test]
+    fn what_is_empty_is_not_given() {
+        let words = [
+            "exporter",
+            "--endpoint=",
+            "--targets=",
+            "--bind-address=",
+            "--user=",
+            "--ca=",
+            "--sys-interval=",
+            "--max-connections=",
+            "--probe-interval=",
+            "--probe-topic=",
+        ];
+        let args = Cli::try_parse_from(words).expect("taken").args;
+        let targets = args.targets().expect("the default");
+        assert_eq!(targets.len(), 1);
+        assert!(args.sys_interval.is_none_or(|given| given.0.is_none()));
+        assert_eq!(or_default(&args.bind_address, BIND_ADDRESS), BIND_ADDRESS);
     }
 
     #[test]

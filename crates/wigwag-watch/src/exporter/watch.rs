@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use wigwag_client::{Client, Event, Message, Qos, State};
 
 use super::board::{Board, Heard, Knowledge};
+use super::devices::{self, Devices};
 use super::target::Target;
 use super::text_format::Page;
 use super::trip::{Failure, Plan, Record, Traveller, travel_once};
@@ -25,12 +26,18 @@ pub(super) struct Watch {
     target: Target,
     board: Mutex<Board>,
     record: Mutex<Record>,
+    /// If somebody asks for them.
+    devices: Option<Mutex<Devices>>,
     client: Client,
 }
 
 impl Watch {
     /// Begins to watch, for as long as the runtime is there.
-    pub(super) fn start(target: Target, knowledge: &Knowledge) -> anyhow::Result<Arc<Watch>> {
+    pub(super) fn start(
+        target: Target,
+        knowledge: &Knowledge,
+        devices: Option<&devices::Plan>,
+    ) -> anyhow::Result<Arc<Watch>> {
         let knowledge = Knowledge {
             interval: target.sys_interval.or(knowledge.interval),
             max_connections: target.max_connections.or(knowledge.max_connections),
@@ -39,6 +46,7 @@ impl Watch {
         let watch = Arc::new(Watch {
             board: Mutex::new(Board::new(knowledge)),
             record: Mutex::default(),
+            devices: devices.map(|plan| Mutex::new(Devices::new(plan.clone(), unix_secs()))),
             client: target.watcher().build()?,
             target,
         });
@@ -53,6 +61,9 @@ impl Watch {
                 });
         // The answer comes as an event, for each connection.
         drop(subscribing);
+        if let Some(plan) = devices {
+            watch.listen_to(plan);
+        }
         tokio::spawn(Arc::clone(&watch).follow());
         watch.client.start();
         Ok(watch)
@@ -62,11 +73,27 @@ impl Watch {
         &self.target.name
     }
 
+    /// Notes when devices send something.
+    fn listen_to(self: &Arc<Watch>, plan: &devices::Plan) {
+        let reader = Arc::downgrade(self);
+        let subscribing =
+            self.client
+                .subscribe(plan.filter(), Qos::AtMostOnce, move |message: Message| {
+                    let watch = reader.upgrade();
+                    let Some(devices) = watch.as_ref().and_then(|watch| watch.devices.as_ref())
+                    else {
+                        return;
+                    };
+                    locked(devices).handle_message(message.topic(), message.retain(), unix_secs());
+                });
+        // As above.
+        drop(subscribing);
+    }
+
     fn handle_message(&self, message: &Message) {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let heard = Heard {
             at: Instant::now(),
-            unix_secs: since_1970.unwrap_or_default().as_secs_f64(),
+            unix_secs: unix_secs(),
         };
         self.board()
             .handle_message(message.topic(), message.payload(), heard);
@@ -190,9 +217,12 @@ impl Watch {
         record.write(page);
     }
 
-    /// Writes what the broker tells.
+    /// Writes what the broker tells, and when its devices were heard.
     pub(super) fn write_board(&self, page: &mut Page) {
         self.board().write(page, Instant::now());
+        if let Some(devices) = &self.devices {
+            locked(devices).write(page);
+        }
     }
 
     /// Writes what has become of messages.
@@ -206,12 +236,21 @@ impl Watch {
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.board)
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.record)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unix_secs() -> f64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_secs_f64()
 }
 
 /// Waits for a moment, or for ever.
