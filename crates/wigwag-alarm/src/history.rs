@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::rule::Severity;
 use crate::watch::{Alarm, Event};
 
@@ -24,6 +26,24 @@ pub struct Entry {
     pub activated_at: Duration,
     /// When it was over, if it is.
     pub deactivated_at: Option<Duration>,
+}
+
+impl Entry {
+    /// What is published of it and what an API answers; `stamp` writes a time.
+    pub fn to_json(&self, stamp: impl Fn(Duration) -> String) -> Value {
+        json!({
+            "name": self.alarm.name,
+            "message": self.alarm.message,
+            "severity": self.alarm.severity.name(),
+            "details": {
+                "topic": &*self.alarm.topic,
+                "value": self.alarm.value,
+                "limit": self.alarm.limit,
+            },
+            "activate_at": stamp(self.activated_at),
+            "deactivate_at": self.deactivated_at.map(stamp),
+        })
+    }
 }
 
 /// What there is and what there was.
@@ -140,6 +160,22 @@ mod tests {
         assert_eq!(history.past(at(20) + HISTORY_LASTS).count(), 1);
         assert_eq!(history.past(at(21) + HISTORY_LASTS).count(), 0);
         assert_eq!(history.active().count(), 1, "what is raised does not age");
+    }
+
+    #[test]
+    fn an_entry_tells_its_alarm_and_its_times() {
+        let entry = Entry {
+            alarm: alarm("a/b"),
+            activated_at: Duration::from_secs(10),
+            deactivated_at: None,
+        };
+        let json = entry.to_json(|at| format!("at {}", at.as_secs()));
+        let expect = json!({
+            "name": "x", "message": "", "severity": "critical",
+            "details": {"topic": "a/b", "value": "", "limit": ""},
+            "activate_at": "at 10", "deactivate_at": null
+        });
+        assert_eq!(json, expect);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use wigwag_alarm::Rule;
 use wigwag_engine::message::MessageRef;
 use wigwag_engine::{Kick, Limits, Node, Settings, ShardId};
 use wigwag_net::tls::KeyLogFile;
@@ -18,6 +19,7 @@ use crate::acceptor::Hearers;
 use crate::access::{
     AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
 };
+use crate::alarms;
 use crate::bridge::{BridgeReport, Bridges, BridgesDesk, Residents};
 use crate::conf::Config;
 use crate::desk::{Desk, OpenDesk, Order};
@@ -55,6 +57,7 @@ pub struct Builder {
     /// Of local only mode.
     ports: Vec<u16>,
     sys_interval: Option<Duration>,
+    alarms: Vec<Rule>,
     log: Log,
     http: Vec<HttpListener>,
     persistence: Option<Persistence>,
@@ -74,6 +77,7 @@ impl Default for Builder {
             config: None,
             ports: Vec::new(),
             sys_interval: Some(SYS_INTERVAL),
+            alarms: alarms::default_rules(),
             log: Log::default(),
             http: Vec::new(),
             persistence: None,
@@ -125,6 +129,7 @@ impl Builder {
         self.max_connections = config.limits.global_max_connections;
         self.websocket_head_size_max = usize::from(config.limits.packet_buffer_size);
         self.sys_interval = config.sys_interval;
+        self.alarms = alarms::rules(config);
         let listeners = plan::listeners(config, ports);
         let said = listeners.iter().map(|listener| Some(&listener.said));
         let said: Vec<_> = said.collect();
@@ -149,6 +154,13 @@ impl Builder {
     #[must_use]
     pub fn sys_interval(mut self, interval: Option<Duration>) -> Builder {
         self.sys_interval = interval;
+        self
+    }
+
+    /// Sets the rules by which the broker raises alarms. Default: its own, which look at the broker itself.
+    #[must_use]
+    pub fn alarms(mut self, rules: Vec<Rule>) -> Builder {
+        self.alarms = rules;
         self
     }
 
@@ -229,6 +241,8 @@ impl Builder {
             observer.watch_persistence(kept.pulse());
         }
         observer.note_limits(&self.settings.limits);
+        let heard = alarms::heard(&self.alarms);
+        observer.set_alarm_rules(std::mem::take(&mut self.alarms));
         observer.begin(self.sys_interval);
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
@@ -308,9 +322,7 @@ impl Builder {
         let residents = Arc::<Residents>::default();
         let desk: Arc<dyn Desk> = Arc::new(BridgesDesk::new(desk, &residents));
         let bridges = Bridges::new(&mailboxes, &self.log, &residents, running.clone());
-        if let Some(config) = broker.config() {
-            bridges.announce(config)?;
-        }
+        bridges.announce(broker.config(), !heard.is_empty())?;
 
         for id in (0..shards).map(ShardId) {
             let part = kept.as_mut().map(persist::Kept::part);
@@ -363,6 +375,7 @@ impl Builder {
         if let Some(config) = broker.config() {
             bridges.apply(config);
         }
+        bridges.listen(heard, &broker.observer.ear());
         let bridges = Arc::new(bridges);
         broker.observer.watch_bridges(&bridges);
         broker.bridges = Some(bridges);
@@ -418,7 +431,7 @@ impl Broker {
         &self.listeners
     }
 
-    pub(crate) fn observer(&self) -> &Observer {
+    pub(crate) const fn observer(&self) -> &Arc<Observer> {
         &self.observer
     }
 

@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+mod alarms;
 mod bridge;
 pub mod broker;
 pub mod conf;
@@ -48,6 +49,7 @@ mod roll;
 mod stopwatch;
 mod worker;
 
+pub use alarms::page as alarms_page;
 pub use bridge::BridgeReport;
 pub use broker::{Broker, Builder};
 pub use certificates::CertificateError;
@@ -57,4 +59,5 @@ pub use listener::{Address, BoundListener, Listener, StartError, Transport};
 pub use logging::Log;
 pub use persist::Persistence;
 pub use reload::ReloadError;
+pub use wigwag_alarm::Rule as AlarmRule;
 pub use wigwag_engine::Limits;

@@ -12,12 +12,15 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
+use wigwag_alarm::Rule;
 use wigwag_engine::message::MessageRef;
 use wigwag_engine::{Limits, Node, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
 use crate::access::Tally;
-use crate::bridge::Bridges;
+use crate::alarms::{Alarms, News};
+use crate::bridge::{Bridges, Hear};
+use crate::conf::config::LogType;
 use crate::desk::{Counts, Order};
 use crate::doors::OpenListener;
 use crate::entrance::Entrance;
@@ -76,6 +79,7 @@ pub(crate) struct Observer {
     tally: OnceLock<Arc<Tally>>,
     /// Of what is kept beyond the process.
     pulse: OnceLock<Arc<Pulse>>,
+    alarms: Arc<Alarms>,
     /// They end when the broker lets go of them.
     bridges: OnceLock<Weak<Bridges>>,
 }
@@ -102,6 +106,7 @@ impl Observer {
             tally: OnceLock::new(),
             pulse: OnceLock::new(),
             bridges: OnceLock::new(),
+            alarms: Arc::default(),
             sockets: AtomicU64::new(0),
             memory_max: AtomicU64::new(u64::MAX),
             last: Mutex::new(last),
@@ -120,6 +125,7 @@ impl Observer {
         if sys_interval.is_some() {
             self.publish_all(&out);
         }
+        self.alarms.handle_tree(self.now(), &out);
         let observer = Arc::downgrade(self);
         self.log.publish_with(Box::new(move |topic, line| {
             if let Some(observer) = observer.upgrade() {
@@ -137,7 +143,7 @@ impl Observer {
         }
     }
 
-    /// Publishes the tree at every multiple of the interval, until the sender of `stop` is gone.
+    /// Publishes the tree at every multiple of the interval, and alarms, until the sender of `stop` is gone.
     pub(crate) async fn run(
         self: Arc<Observer>,
         sys_interval: Option<Duration>,
@@ -152,6 +158,7 @@ impl Observer {
             let wait = sys::next_update(since_epoch, interval) + Duration::from_millis(1);
             tokio::select! {
                 () = sleep(wait) => {}
+                () = self.watch_alarms() => {}
                 _ = stop.changed() => return,
             }
             let reading = self.read().await;
@@ -159,7 +166,73 @@ impl Observer {
             if sys_interval.is_some() {
                 self.publish_all(&out);
             }
+            self.alarms.handle_tree(self.now(), &out);
+            if self.alarms.wants_readings() {
+                let scrape = self.scrape().await;
+                self.alarms.handle_readings(self.now(), &scrape);
+            }
+            self.tell_of_alarms();
         }
+    }
+
+    /// Tells of alarms between two updates of the tree, for ever. Dropping the future loses nothing.
+    async fn watch_alarms(&self) {
+        loop {
+            let next = self.alarms.poll_timeout();
+            let next = next.map(|next| next.saturating_since(self.now()));
+            tokio::select! {
+                () = sleep(next.unwrap_or(Duration::MAX)) => {}
+                () = self.alarms.changed() => {}
+            }
+            self.tell_of_alarms();
+        }
+    }
+
+    fn tell_of_alarms(&self) {
+        self.alarms.handle_timeout(self.now());
+        for news in self.alarms.take_news() {
+            match news {
+                News::Alarm {
+                    topic,
+                    payload,
+                    is_over,
+                    line,
+                } => {
+                    let log_type = if is_over {
+                        LogType::Notice
+                    } else {
+                        LogType::Warning
+                    };
+                    self.log.write(log_type, line);
+                    self.publish(&topic, &payload, false, None);
+                }
+                News::Remark(line) => self.log.write(LogType::Warning, line),
+            }
+        }
+    }
+
+    pub(crate) fn alarms(&self) -> &Arc<Alarms> {
+        &self.alarms
+    }
+
+    /// Lets other rules hold, for alarms.
+    pub(crate) fn set_alarm_rules(&self, rules: Vec<Rule>) {
+        self.alarms.set_rules(self.now(), rules);
+    }
+
+    /// Who is told of messages that alarms are about.
+    pub(crate) fn ear(self: &Arc<Observer>) -> Hear {
+        let observer = Arc::downgrade(self);
+        Arc::new(move |topic, payload, is_kept| {
+            if let Some(observer) = observer.upgrade() {
+                let now = observer.now();
+                (observer.alarms).handle_message(now, topic, payload, is_kept);
+            }
+        })
+    }
+
+    fn now(&self) -> Time {
+        Time::new(self.origin.elapsed())
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -249,6 +322,7 @@ impl Observer {
                 changed_secs: tally.saved_at().map(|at| at.as_secs_f64()),
             }),
             shards: u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX),
+            alarms: self.alarms.counts(),
             log_lines_lost: self.log.lost(),
             listeners: self.listeners(),
             bridges: (self.bridges.get())

@@ -13,6 +13,7 @@ use wigwag_engine::{Kick, Who};
 use wigwag_net::tls::KeyLogFile;
 
 use crate::access::{AccessError, AccessSettings};
+use crate::alarms;
 use crate::broker::Broker;
 use crate::certificates::CertificateError;
 use crate::conf::Config;
@@ -129,9 +130,11 @@ impl Broker {
     fn exchange_all(&mut self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let log = self.log().clone();
         let access = self.access().cloned();
+        let alarm_rules = alarms::rules(config);
+        let heard = alarms::heard(&alarm_rules);
         if let Some(bridges) = self.bridges_handle() {
             // The policies that shards will ask for are to know of bridges.
-            bridges.announce(config).map_err(ReloadError::Bridges)?;
+            (bridges.announce(Some(config), !heard.is_empty())).map_err(ReloadError::Bridges)?;
         }
         let standing = self.standing();
         let mut settings = plan::settings(config);
@@ -171,6 +174,7 @@ impl Broker {
         };
         self.set_settings(&settings);
         self.set_autosave(persist::autosave(config));
+        self.observer().set_alarm_rules(alarm_rules);
         let closed = gone.into_iter().map(|number| Kick {
             who: Who::Listener(number),
             reason: ReasonCode::AdministrativeAction,
@@ -182,6 +186,7 @@ impl Broker {
         self.follow_listeners();
         if let Some(bridges) = self.bridges_handle() {
             bridges.apply(config);
+            bridges.listen(heard, &self.observer().ear());
         }
         if let Some(access) = access {
             access.tell_of(config.enable_control_api, &self.standing().listeners);

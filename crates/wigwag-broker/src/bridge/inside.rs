@@ -19,6 +19,7 @@ use wigwag_engine::policy::{AllowAll, Identity, Policy};
 use wigwag_engine::proto::{ReasonCode, TopicFilter, TopicName};
 use wigwag_engine::{Claimed, ListenerSettings, ShardId};
 
+use super::ear;
 use super::plan::Plan;
 use crate::acceptor::Arrival;
 use crate::conf::config::CertificateName;
@@ -80,7 +81,7 @@ impl InnerDoor {
     }
 
     /// A connection to the worker that is the home of this client.
-    fn open(&self, client_id: &str) -> io::Result<DuplexStream> {
+    pub(super) fn open(&self, client_id: &str) -> io::Result<DuplexStream> {
         let hash = client_id.bytes().fold(0_usize, |hash, byte| {
             hash.wrapping_mul(31).wrapping_add(byte.into())
         });
@@ -219,7 +220,8 @@ impl Policy for TrustBridges {
         if is_bridge(attempt.identity) {
             return Answer::allow(attempt);
         }
-        if (self.residents.client_ids.load()).contains(&*attempt.identity.client_id) {
+        let client_id = &*attempt.identity.client_id;
+        if client_id == ear::CLIENT_ID || self.residents.client_ids.load().contains(client_id) {
             return Answer::refuse(ReasonCode::ClientIdentifierNotValid);
         }
         self.others.authenticate(attempt)
@@ -316,6 +318,7 @@ mod tests {
         assert!(is_let_in("local.b", true));
         assert!(is_let_in("local.c", false));
         assert!(!is_let_in("local.b", false));
+        assert!(!is_let_in("wigwag.alarms", false));
         residents.set(BTreeSet::new());
         assert!(is_let_in("local.b", false), "the bridge is gone");
     }

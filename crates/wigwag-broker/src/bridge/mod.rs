@@ -8,24 +8,27 @@
 
 mod carrier;
 mod counters;
+mod ear;
 mod inside;
 mod link;
 mod plan;
 mod remote;
 mod topics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use counters::BridgeReport;
 use counters::Counters;
+pub(crate) use ear::Hear;
 use inside::InnerDoor;
 pub(crate) use inside::{BridgesDesk, Residents};
 use link::{Command, Link, Surroundings};
@@ -56,11 +59,16 @@ pub(crate) struct Bridges {
 #[derive(Default)]
 struct Inner {
     /// Where new bridges are sent to. The thread begins before the first of them.
-    thread: Option<mpsc::UnboundedSender<Link>>,
+    thread: Option<mpsc::UnboundedSender<Life>>,
     bridges: BTreeMap<String, Bridge>,
+    /// What the broker itself listens to, once it listens to anything.
+    heard: Option<watch::Sender<Arc<BTreeSet<String>>>>,
     /// Closes when all bridges have ended.
     ended: Option<mpsc::Receiver<()>>,
 }
+
+/// What a bridge does from its beginning to its end.
+type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One of them, as it is known from outside its thread.
 struct Bridge {
@@ -96,16 +104,38 @@ impl Bridges {
         }
     }
 
-    /// Makes ready for the bridges of this configuration, if it has some. The shards have to be given their
-    /// policies after this and before [`Bridges::apply`].
-    pub(crate) fn announce(&self, config: &Config) -> io::Result<()> {
+    /// Makes ready, if this configuration has bridges or the broker is to listen. The shards have to be given their
+    /// policies after this and before [`Bridges::apply`] and [`Bridges::listen`].
+    pub(crate) fn announce(&self, config: Option<&Config>, listens: bool) -> io::Result<()> {
+        let has_bridges = config.is_some_and(|config| !config.bridges.is_empty());
         let mut inner = self.lock();
-        if !config.bridges.is_empty() && inner.thread.is_none() {
+        if (has_bridges || listens) && inner.thread.is_none() {
             let (thread, ended) = self.start_thread()?;
             (inner.thread, inner.ended) = (Some(thread), Some(ended));
             self.residents.expect_some();
         }
         Ok(())
+    }
+
+    /// Listens to what matches these filters, and to nothing else from here on.
+    pub(crate) fn listen(&self, filters: BTreeSet<String>, hear: &Hear) {
+        let mut inner = self.lock();
+        if let Some(heard) = &inner.heard {
+            _ = heard.send_if_modified(|before| {
+                let is_news = **before != filters;
+                *before = Arc::new(filters);
+                is_news
+            });
+        } else if let Some(thread) = &inner.thread
+            && !filters.is_empty()
+        {
+            let (heard, filters) = watch::channel(Arc::new(filters));
+            let (door, log) = (Arc::clone(&self.around.door), self.around.log.clone());
+            let life = ear::listen(door, filters, Arc::clone(hear), log);
+            // The thread lives for as long as this end does.
+            let _ = thread.send(Box::pin(life));
+            inner.heard = Some(heard);
+        }
     }
 
     /// Lets there be the bridges of this configuration: those that it does not name end, others begin, and
@@ -146,7 +176,7 @@ impl Bridges {
         };
         if let Some(thread) = &inner.thread {
             // The thread lives for as long as this end does.
-            let _ = thread.send(link);
+            let _ = thread.send(Box::pin(link.run()));
         }
         let name = plan.said.name.clone();
         let bridge = Bridge {
@@ -157,7 +187,7 @@ impl Bridges {
         inner.bridges.insert(name, bridge);
     }
 
-    fn start_thread(&self) -> io::Result<(mpsc::UnboundedSender<Link>, mpsc::Receiver<()>)> {
+    fn start_thread(&self) -> io::Result<(mpsc::UnboundedSender<Life>, mpsc::Receiver<()>)> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -189,7 +219,7 @@ impl Bridges {
             for bridge in std::mem::take(&mut inner.bridges).values() {
                 bridge.command(Command::End { forget: false });
             }
-            inner.thread = None;
+            (inner.thread, inner.heard) = (None, None);
             inner.ended.take()
         };
         if let Some(mut ended) = ended {
@@ -211,12 +241,12 @@ impl Bridge {
 }
 
 /// Lets bridges live until no more can come and all have ended.
-async fn run_all(mut links: mpsc::UnboundedReceiver<Link>) {
+async fn run_all(mut lives: mpsc::UnboundedReceiver<Life>) {
     let mut bridges = JoinSet::new();
     loop {
         tokio::select! {
-            link = links.recv() => match link {
-                Some(link) => _ = bridges.spawn(link.run()),
+            life = lives.recv() => match life {
+                Some(life) => _ = bridges.spawn(life),
                 None => break,
             },
             Some(_) = bridges.join_next() => {}

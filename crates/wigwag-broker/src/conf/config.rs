@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wigwag_alarm::Rule;
+
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -50,6 +52,9 @@ pub struct Config {
     pub sys_interval: Option<Duration>,
     /// Where metrics are served over HTTP, to everybody who gets there.
     pub metrics_listeners: Vec<SocketAddr>,
+    /// Rules for alarms, besides the broker's own.
+    pub alarms: Vec<Rule>,
+    pub builtin_alarms: bool,
     pub enable_control_api: bool,
     pub set_tcp_nodelay: bool,
     pub bridges: Vec<Bridge>,
@@ -73,6 +78,8 @@ impl Default for Config {
             process: Process::default(),
             sys_interval: Some(Duration::from_secs(10)),
             metrics_listeners: Vec::new(),
+            alarms: Vec::new(),
+            builtin_alarms: true,
             enable_control_api: false,
             set_tcp_nodelay: false,
             bridges: Vec::new(),

@@ -3,10 +3,12 @@
 //! Each function gets the rest of its line and says what is wrong with it, without the name of the option.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wigwag_alarm::{RULES_MAX, Rule, RuleError};
 use wigwag_engine::proto::{TopicFilter, TopicName};
 
 use super::config::{
@@ -139,6 +141,33 @@ pub(super) fn metrics_listener(draft: &mut Draft, rest: &str) -> Outcome {
         _ => Err(format!(
             "Invalid 'metrics_listener' value ({rest}). Expected: metrics_listener PORT [ADDRESS], the address in numbers"
         )),
+    }
+}
+
+/// Each line adds a rule; two of one name would not be told apart.
+pub(super) fn alarm(draft: &mut Draft, rest: &str) -> Outcome {
+    let alarms = &mut draft.config.alarms;
+    let rule: Rule = rest.parse().map_err(|error| {
+        let why = with_source(&error);
+        format!("Invalid 'alarm' value ({rest}): {why}.")
+    })?;
+    if alarms.iter().any(|it| it.name() == rule.name()) {
+        return Err(format!(
+            "Duplicate 'alarm' value: the name {} is taken.",
+            rule.name()
+        ));
+    }
+    if alarms.len() == RULES_MAX {
+        return Err(format!("There are at most {RULES_MAX} lines with 'alarm'."));
+    }
+    alarms.push(rule);
+    Ok(())
+}
+
+fn with_source(error: &RuleError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

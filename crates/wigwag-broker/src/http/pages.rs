@@ -85,12 +85,13 @@ pub(super) fn metrics() -> Router<Source> {
     Router::new().route("/metrics", get(show_metrics))
 }
 
-/// Mosquitto's API.
+/// Mosquitto's API, and the alarms, which are ours.
 pub(super) fn api() -> Router<Source> {
     Router::new()
         .route("/api/v1/systree", get(systree))
         .route("/api/v1/listeners", get(listeners))
         .route("/api/v1/version", get(version))
+        .route("/api/v1/alarms", get(alarms))
 }
 
 /// Ready is a broker whose every shard answers.
@@ -153,6 +154,11 @@ async fn systree(State(source): State<Source>) -> Response {
 async fn listeners(State(source): State<Source>) -> Response {
     let listeners: Vec<Value> = source.about.listeners.load().iter().map(notice).collect();
     let text = json!({ "listeners": listeners }).to_string();
+    shown_to_all("application/json", text)
+}
+
+async fn alarms(State(source): State<Source>) -> Response {
+    let text = source.observer.alarms().to_json().to_string();
     shown_to_all("application/json", text)
 }
 

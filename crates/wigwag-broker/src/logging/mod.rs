@@ -23,6 +23,7 @@ use crate::conf::config::{LogType, Logging};
 use destination::Destinations;
 pub(crate) use lines::{log_connection, log_event, log_refusal};
 use stamp::Stamp;
+pub(crate) use stamp::rfc3339;
 
 /// Lines that wait for their destinations, at most.
 pub(crate) const WAITING_MAX: usize = 8_192;

@@ -9,6 +9,7 @@ mod page;
 mod process;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -16,6 +17,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::alarms::AlarmCounts;
 use crate::bridge::BridgeReport;
 use crate::entrance::Visits;
 use crate::persist::Progress;
@@ -51,6 +53,8 @@ pub(crate) struct Scrape {
     pub(crate) max_connections: Option<u64>,
     /// Bytes that may be held for clients, if there is a limit.
     pub(crate) memory_limit_bytes: Option<u64>,
+    /// By severity.
+    pub(crate) alarms: Vec<AlarmCounts>,
     /// Log lines that no destination took.
     pub(crate) log_lines_lost: u64,
 }
@@ -105,6 +109,26 @@ impl Format {
             Format::Text => TEXT,
         }
     }
+}
+
+/// A name, labels and a number.
+type Number = (String, Vec<(&'static str, Cow<'static, str>)>, f64);
+
+/// What is one number in the native view, by the names that it has there.
+pub(crate) fn numbers(scrape: &Scrape) -> impl Iterator<Item = Number> + '_ {
+    let plain = FAMILIES.iter().filter(|family| family.kind != Kind::Info);
+    plain.flat_map(move |family| {
+        let samples = (family.samples)(scrape).into_iter();
+        samples.filter_map(|sample| {
+            let number = match sample.value {
+                #[expect(clippy::cast_precision_loss, reason = "no limit is that exact")]
+                Value::Count(count) => count as f64,
+                Value::Number(number) => number,
+                Value::Buckets(..) => return None,
+            };
+            Some((family.full_name(), sample.labels, number))
+        })
+    })
 }
 
 /// The content type of the text format.

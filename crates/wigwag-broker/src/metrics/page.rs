@@ -12,9 +12,9 @@ const HEAD: &str = "\
 the broker answers by.
 
 `metrics_listener PORT [ADDRESS]` in the configuration file opens a port for it, on 127.0.0.1 unless an address is named;
-a `listener` with `protocol http_api` serves it too, beside `/api/v1/systree`, `/api/v1/listeners` and `/api/v1/version`. Where a
-listener does not allow anonymous clients, HTTP asks for the name and password of a user of the broker. `wigwag up` serves it beside
-its page. `/healthz` answers while the process runs, `/readyz` while every shard answers; neither asks who is there.
+a `listener` with `protocol http_api` serves it too, beside `/api/v1/systree`, `/api/v1/listeners`, `/api/v1/version` and
+[`/api/v1/alarms`](alarms.md). Where a listener does not allow anonymous clients, HTTP asks for the name and password of a user of
+the broker. `wigwag up` serves it beside its page. `/healthz` answers while the process runs, `/readyz` while every shard answers; neither asks who is there.
 
 There are two views of the same numbers:
 

@@ -30,6 +30,16 @@ pub struct Family {
     pub(super) samples: fn(&Scrape) -> Vec<Sample>,
 }
 
+impl Family {
+    /// As a scrape shows it.
+    pub fn full_name(&self) -> String {
+        match self.kind {
+            Kind::Counter => format!("{}_total", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+}
+
 /// The kinds of metrics there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -396,6 +406,24 @@ pub const FAMILIES: &[Family] = &[
         "Bytes of retained messages: topics, properties and payloads",
         &[],
         |scrape| one(scrape.reading.node.retained_bytes),
+    ),
+    gauge(
+        "wigwag_alarms_active",
+        "Alarms that are raised, by severity",
+        &["severity"],
+        |scrape| {
+            let alarms = scrape.alarms.iter();
+            by("severity", alarms.map(|it| (it.severity.name(), it.active)))
+        },
+    ),
+    counter(
+        "wigwag_alarms_raised",
+        "Alarms that have been raised since the start, by severity",
+        &["severity"],
+        |scrape| {
+            let alarms = scrape.alarms.iter();
+            by("severity", alarms.map(|it| (it.severity.name(), it.raised)))
+        },
     ),
     counter(
         "wigwag_log_lines_lost",

@@ -39,6 +39,7 @@ Mosquitto documents these and does not publish them. A topic appears when its fi
 const REST: &str = "
 ## Others
 
+- `$SYS/broker/alarms/activate/NAME` and `deactivate/NAME`: [what is wrong](alarms.md), as JSON. They are not retained.
 - `$SYS/broker/log/E`, `W`, `N`, `I`, `WS`, `M/subscribe` and `M/unsubscribe`: the lines of the log, with `log_dest topic`. They
   are not retained. Debugging lines are left out: delivering them would make more of them.
 ";

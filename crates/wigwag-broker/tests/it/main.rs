@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test that goes wrong panics")]
 
 mod access;
+mod alarms;
 mod client;
 mod foreign;
 mod http;

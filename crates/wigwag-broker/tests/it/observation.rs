@@ -42,13 +42,13 @@ async fn await_tree(client: &mut Client, done: impl Fn(&BTreeMap<String, String>
     }
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
-async fn get(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+pub(crate) async fn get(addr: SocketAddr, path: &str, headers: &str) -> Answer {
     let mut stream = TcpStream::connect(addr).await.expect("it listens");
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
@@ -418,6 +418,7 @@ fn the_pages_of_numbers_are_up_to_date() {
     let pages = [
         ("sys-topics.md", wigwag_broker::sys::page()),
         ("metrics.md", wigwag_broker::metrics::page()),
+        ("alarms.md", wigwag_broker::alarms_page()),
     ];
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
     for (name, page) in pages {

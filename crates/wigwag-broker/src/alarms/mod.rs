@@ -1,0 +1,331 @@
+//! Alarms of the broker: its own rules and those of the configuration, looked at by the observer.
+//!
+//! What a rule means is in `wigwag-alarm`. Here is what rules look at, which rules there are, and what is told of their
+//! alarms; the observer brings the time and publishes.
+
+mod builtin;
+mod page;
+mod readings;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use wigwag_alarm::{Entry, Event, History, Rule, Severity, Watch};
+use wigwag_proto::{Time, TopicName};
+
+use crate::conf::Config;
+use crate::logging::rfc3339;
+use crate::metrics::Scrape;
+use crate::sys::Published;
+
+pub use page::page;
+
+/// Where what is raised is published.
+const ACTIVATE: &str = "$SYS/broker/alarms/activate/";
+
+/// Where what is over is published.
+const DEACTIVATE: &str = "$SYS/broker/alarms/deactivate/";
+
+/// The rules of a configuration; one of the broker's own gives way to another of its name.
+pub(crate) fn rules(config: &Config) -> Vec<Rule> {
+    let said = &config.alarms;
+    let own = config.builtin_alarms.then(builtin::rules);
+    let own = own.into_iter().flatten();
+    own.filter(|own| !said.iter().any(|rule| rule.name() == own.name()))
+        .chain(said.iter().cloned())
+        .collect()
+}
+
+/// The rules of a broker without a configuration.
+pub(crate) fn default_rules() -> Vec<Rule> {
+    builtin::rules().collect()
+}
+
+/// What of it clients publish, so that the broker has to listen to it.
+pub(crate) fn heard(rules: &[Rule]) -> BTreeSet<String> {
+    let topics = rules.iter().flat_map(|rule| {
+        let whole = rule.whole().map(TopicName::as_str);
+        std::iter::once(rule.filter().as_str()).chain(whole)
+    });
+    let is_heard = |topic: &&str| {
+        !["$SYS/", readings::ROOT]
+            .iter()
+            .any(|it| topic.starts_with(it))
+    };
+    topics.filter(is_heard).map(str::to_owned).collect()
+}
+
+/// Rules at work.
+#[derive(Debug)]
+pub(crate) struct Alarms {
+    inner: Mutex<Inner>,
+    /// Somebody else than the observer has brought something.
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    watch: Watch,
+    history: History,
+    wants_readings: bool,
+}
+
+/// What is to be told.
+#[derive(Debug, PartialEq)]
+pub(crate) enum News {
+    /// An alarm was raised or is over: where that is published, what, and the line of the log.
+    Alarm {
+        topic: String,
+        payload: String,
+        is_over: bool,
+        line: String,
+    },
+    /// A rule cannot do what it is there for.
+    Remark(String),
+}
+
+/// How many alarms of a severity there are, and how many there have been.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AlarmCounts {
+    pub(crate) severity: Severity,
+    pub(crate) active: u64,
+    pub(crate) raised: u64,
+}
+
+impl Default for Alarms {
+    fn default() -> Alarms {
+        Alarms {
+            inner: Mutex::new(Inner {
+                watch: Watch::new(Vec::new(), Time::ZERO),
+                history: History::default(),
+                wants_readings: false,
+            }),
+            news: Notify::new(),
+        }
+    }
+}
+
+impl Alarms {
+    /// Lets other rules hold. Those that are the same go on.
+    pub(crate) fn set_rules(&self, now: Time, rules: Vec<Rule>) {
+        let mut inner = self.lock();
+        inner.wants_readings = rules.iter().any(|rule| {
+            let whole = rule.whole().map(TopicName::as_str);
+            let mut topics = std::iter::once(rule.filter().as_str()).chain(whole);
+            topics.any(|topic| topic.starts_with(readings::ROOT))
+        });
+        inner.watch.set_rules(rules, now);
+        self.news.notify_one();
+    }
+
+    /// Numbers of `$SYS`, published or not.
+    pub(crate) fn handle_tree(&self, now: Time, messages: &[Published]) {
+        let watch = &mut self.lock().watch;
+        for message in messages {
+            if let Ok(topic) = TopicName::new(&message.topic) {
+                watch.handle_message(now, topic, message.payload.as_bytes(), false);
+            }
+        }
+    }
+
+    /// Whether a rule looks at what metrics show.
+    pub(crate) fn wants_readings(&self) -> bool {
+        self.lock().wants_readings
+    }
+
+    /// What metrics show.
+    pub(crate) fn handle_readings(&self, now: Time, scrape: &Scrape) {
+        let watch = &mut self.lock().watch;
+        for (topic, payload) in readings::of(scrape, wall_clock()) {
+            if let Ok(topic) = TopicName::new(&topic) {
+                watch.handle_message(now, topic, payload.as_bytes(), false);
+            }
+        }
+    }
+
+    /// A message of a client.
+    pub(crate) fn handle_message(&self, now: Time, topic: &str, payload: &[u8], is_kept: bool) {
+        if let Ok(topic) = TopicName::new(topic) {
+            (self.lock().watch).handle_message(now, topic, payload, is_kept);
+            self.news.notify_one();
+        }
+    }
+
+    pub(crate) fn handle_timeout(&self, now: Time) {
+        self.lock().watch.handle_timeout(now);
+    }
+
+    /// When to call [`Alarms::handle_timeout`], unless [`Alarms::changed`] comes first.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.lock().watch.poll_timeout()
+    }
+
+    /// Waits until somebody has brought something. What was brought before and not waited for is told at once; a future
+    /// that is dropped takes nothing away.
+    pub(crate) async fn changed(&self) {
+        self.news.notified().await;
+    }
+
+    /// What has happened.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        let now = wall_clock();
+        let inner = &mut *self.lock();
+        let mut news = Vec::new();
+        while let Some(event) = inner.watch.poll_event() {
+            match &event {
+                Event::Unreadable { name, topic } => news.push(News::Remark(format!(
+                    "The alarm rule {name} finds no value in what is published to {topic}."
+                ))),
+                Event::Full { name, topic } => news.push(News::Remark(format!(
+                    "The alarm rule {name} does not watch {topic}: there are {} topics already.",
+                    wigwag_alarm::TOPICS_MAX
+                ))),
+                _ => {}
+            }
+            news.extend(inner.history.note(&event, now).map(News::of));
+        }
+        news
+    }
+
+    /// The alarms there are and those there were, the last one first.
+    pub(crate) fn to_json(&self) -> Value {
+        let history = &mut self.lock().history;
+        let active: Vec<Value> = history.active().map(|entry| entry.to_json(utc)).collect();
+        let past = history.past(wall_clock());
+        let past: Vec<Value> = past.map(|entry| entry.to_json(utc)).collect();
+        json!({ "active": active, "history": past })
+    }
+
+    pub(crate) fn counts(&self) -> Vec<AlarmCounts> {
+        let history = &self.lock().history;
+        let counts = Severity::ALL.into_iter().map(|severity| AlarmCounts {
+            severity,
+            active: u64::try_from(history.count(severity)).unwrap_or(u64::MAX),
+            raised: history.raised(severity),
+        });
+        counts.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl News {
+    fn of(entry: &Entry) -> News {
+        let alarm = &entry.alarm;
+        let is_over = entry.deactivated_at.is_some();
+        let (below, what) = if is_over {
+            (DEACTIVATE, "is over")
+        } else {
+            (ACTIVATE, "was raised")
+        };
+        News::Alarm {
+            topic: format!("{below}{}", alarm.name),
+            payload: entry.to_json(utc).to_string(),
+            is_over,
+            line: format!(
+                "The alarm {} ({}) {what}: {}",
+                alarm.name, alarm.severity, alarm.message
+            ),
+        }
+    }
+}
+
+fn utc(since_epoch: Duration) -> String {
+    rfc3339(UNIX_EPOCH + since_epoch)
+}
+
+fn wall_clock() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{Reading, SysTree};
+
+    fn configured(lines: &[&str]) -> Config {
+        Config {
+            alarms: lines.iter().map(|line| line.parse().expect(line)).collect(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_rule_of_the_configuration_takes_the_place_of_one_of_its_name() {
+        let mut config = configured(&["bridge_down: a/b > 5", "mine: a/c > 5"]);
+        let named = |config: &Config, name: &str| -> Vec<String> {
+            let rules = rules(config).into_iter();
+            let named = rules.filter(|rule| rule.name() == name);
+            named.map(|rule| rule.to_string()).collect()
+        };
+        assert_eq!(named(&config, "bridge_down"), ["bridge_down: a/b > 5"]);
+        assert_eq!(named(&config, "mine"), ["mine: a/c > 5"]);
+        assert_eq!(named(&config, "memory_near_limit").len(), 1);
+        let heard: Vec<String> = heard(&rules(&config)).into_iter().collect();
+        assert_eq!(
+            heard,
+            ["a/b", "a/c"],
+            "nobody publishes what the broker's own look at"
+        );
+        config.builtin_alarms = false;
+        assert_eq!(rules(&config).len(), 2);
+    }
+
+    #[test]
+    fn the_tree_raises_alarms_and_what_is_told_is_json() {
+        let alarms = Alarms::default();
+        let config = configured(&["many: $SYS/broker/clients/connected > 2 severity critical"]);
+        alarms.set_rules(Time::ZERO, config.alarms);
+        let mut tree = SysTree::default();
+        let mut reading = Reading::default();
+        alarms.handle_tree(Time::ZERO, &tree.update(&reading));
+        assert_eq!(alarms.take_news(), []);
+        reading.stats.sessions_connected = 3;
+        alarms.handle_tree(Time::ZERO, &tree.update(&reading));
+        let news = alarms.take_news();
+        let [
+            News::Alarm {
+                topic,
+                payload,
+                is_over: false,
+                line,
+            },
+        ] = &news[..]
+        else {
+            panic!("{news:?}");
+        };
+        assert_eq!(topic, "$SYS/broker/alarms/activate/many");
+        let line_expected =
+            "The alarm many (critical) was raised: $SYS/broker/clients/connected is 3 (limit: > 2)";
+        assert_eq!(line, line_expected);
+        let json: Value = serde_json::from_str(payload).expect("JSON");
+        assert_eq!(json["details"]["value"], "3");
+        assert_eq!(alarms.to_json()["active"][0], json);
+        let critical = alarms.counts().pop().expect("severities");
+        assert_eq!((critical.active, critical.raised), (1, 1));
+
+        reading.stats.sessions_connected = 1;
+        alarms.handle_tree(Time::ZERO, &tree.update(&reading));
+        let news = alarms.take_news();
+        let [
+            News::Alarm {
+                topic,
+                is_over: true,
+                ..
+            },
+        ] = &news[..]
+        else {
+            panic!("{news:?}");
+        };
+        assert_eq!(topic, "$SYS/broker/alarms/deactivate/many");
+        assert_eq!(alarms.to_json()["history"][0]["name"], "many");
+        assert_eq!(alarms.to_json()["active"], json!([]));
+    }
+}
