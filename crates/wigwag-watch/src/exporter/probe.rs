@@ -8,7 +8,7 @@ use wigwag_client::Qos;
 
 use super::target::{DEFAULT_ENDPOINT, LoginArgs, Target, seconds};
 use super::trip::{Failure, Plan, Times, travel_once};
-use super::{PROBE_TOPIC, qos, say};
+use super::{PROBE_TOPIC, or_default, qos, say};
 
 /// The code for a command line that makes no sense; 1 is a broker that does not work.
 const USAGE: u8 = 2;
@@ -68,10 +68,7 @@ pub async fn run_probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
 
 impl ProbeArgs {
     fn checked(&self) -> anyhow::Result<(Target, Plan)> {
-        let endpoint = match self.endpoint.as_str() {
-            "" => DEFAULT_ENDPOINT,
-            endpoint => endpoint,
-        };
+        let endpoint = or_default(&self.endpoint, DEFAULT_ENDPOINT);
         let plan = Plan {
             topic: self.topic.clone(),
             qos: self.qos,

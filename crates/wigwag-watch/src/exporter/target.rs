@@ -2,6 +2,7 @@
 //! the environment for one kind of login, from a file for as many as there are.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,19 +45,19 @@ pub(crate) struct LoginArgs {
 
     /// File that holds the password; MQTT_PASS in the environment can hold it too
     #[arg(long, value_name = "FILE", env = "MQTT_PASS_FILE")]
-    pass_file: Option<PathBuf>,
+    pass_file: Option<OsString>,
 
     /// Certificates in PEM of the authorities that brokers over TLS are checked with; without it, those of the system
     #[arg(long, value_name = "FILE", env = "MQTT_CA")]
-    ca: Option<PathBuf>,
+    ca: Option<OsString>,
 
     /// Certificate in PEM to show to the broker
     #[arg(short, long, value_name = "FILE", env = "MQTT_CERT")]
-    cert: Option<PathBuf>,
+    cert: Option<OsString>,
 
     /// Key in PEM of that certificate
     #[arg(short, long, value_name = "FILE", env = "MQTT_KEY")]
-    key: Option<PathBuf>,
+    key: Option<OsString>,
 
     /// Client Identifier; without it, one that nobody else has
     #[arg(short = 'i', long, value_name = "ID", env = "MQTT_CLIENT_ID")]
@@ -99,8 +100,7 @@ impl LoginArgs {
     /// The broker at `[NAME=]URL`.
     pub(crate) fn target(&self, endpoint: &str) -> anyhow::Result<Target> {
         ensure!(self.pass.is_none(), OnCommandLine::REFUSED);
-        let is_set =
-            |text: &Option<PathBuf>| text.clone().filter(|file| !file.as_os_str().is_empty());
+        let is_set = |file: &Option<OsString>| file.as_deref().and_then(file_named);
         let is_said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let password = match (is_set(&self.pass_file), password_of_environment()) {
             (Some(_), Some(_)) => bail!(
@@ -125,6 +125,11 @@ impl LoginArgs {
         };
         settings.target(name, url)
     }
+}
+
+/// A variable that is empty names none.
+pub(super) fn file_named(name: &OsStr) -> Option<PathBuf> {
+    (!name.is_empty()).then(|| PathBuf::from(name))
 }
 
 fn password_of_environment() -> Option<Vec<u8>> {
