@@ -350,6 +350,12 @@ impl Builder {
         Ok(Client::new(config, fallback, store.open()?))
     }
 
+    /// What holds for a connection without a client.
+    pub(crate) fn into_way(self) -> Result<(crate::way::Way, Version, Limits), BuildError> {
+        self.limits.check()?;
+        Ok((self.way, self.version, self.limits))
+    }
+
     pub(crate) fn into_config(self) -> Result<Config, BuildError> {
         let servers = self.way.targets()?;
         let (user_name, password) = self.credentials.unzip();

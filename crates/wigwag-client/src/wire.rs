@@ -128,17 +128,18 @@ impl Builder {
     ///
     /// Dropping the future gives the attempt up; bound its time. Needs a tokio runtime.
     pub async fn open_wire(self) -> Result<Wire, WireError> {
-        let config = self.into_config()?;
-        let options = &config.dialler.options;
-        let frame_size_max = config.limits.packet_size_max as usize + FRAME_ROOM;
+        let (way, version, limits) = self.into_way()?;
+        let frame_size_max = limits.packet_size_max as usize + FRAME_ROOM;
+        let servers = way.targets().map_err(BuildError::from)?;
+        let dialler = way.dialler(&servers, limits.packet_size_max)?;
         let mut result = Err(WireError::Closed);
-        for server in &config.servers {
-            match dial_with(server, frame_size_max, options).await {
+        for server in &servers {
+            match dial_with(server, frame_size_max, &dialler.options).await {
                 Ok(stream) => {
                     return Ok(Wire {
                         pump: Pump::new(stream),
-                        version: config.version,
-                        packet_size_max: config.limits.packet_size_max,
+                        version,
+                        packet_size_max: limits.packet_size_max,
                         out: OutBuf::new(),
                         scratch: vec![0; SCRATCH_LEN],
                     });

@@ -7,13 +7,17 @@ use clap::Command;
 
 use crate::options::command_line::Program;
 use crate::options::table::Tool;
-use crate::{control, describe, passwd, record, signal, subscribe};
+use crate::{control, describe, passwd, publish, record, request, signal, subscribe};
 
 /// A tool whose command line is Mosquitto's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
+    /// `wigwag pub`.
+    Pub,
     /// `wigwag sub`.
     Sub,
+    /// `wigwag rr`.
+    Rr,
     /// `wigwag record`.
     Record,
     /// `wigwag replay`.
@@ -28,8 +32,10 @@ pub enum Entry {
 
 impl Entry {
     /// All, in the order of the help.
-    pub const ALL: [Entry; 6] = [
+    pub const ALL: [Entry; 8] = [
+        Entry::Pub,
         Entry::Sub,
+        Entry::Rr,
         Entry::Record,
         Entry::Replay,
         Entry::Ctrl,
@@ -40,7 +46,9 @@ impl Entry {
     /// The name of the subcommand.
     pub const fn name(self) -> &'static str {
         match self {
+            Entry::Pub => Tool::Pub.name(),
             Entry::Sub => Tool::Sub.name(),
+            Entry::Rr => Tool::Rr.name(),
             Entry::Record => "record",
             Entry::Replay => "replay",
             Entry::Ctrl => Tool::Ctrl.name(),
@@ -52,7 +60,9 @@ impl Entry {
     /// The name of Mosquitto's program, if there is one.
     pub const fn mosquitto_name(self) -> Option<&'static str> {
         Some(match self {
+            Entry::Pub => Tool::Pub.mosquitto_name(),
             Entry::Sub => Tool::Sub.mosquitto_name(),
+            Entry::Rr => Tool::Rr.mosquitto_name(),
             Entry::Ctrl => Tool::Ctrl.mosquitto_name(),
             Entry::Passwd => "mosquitto_passwd",
             Entry::Signal => "mosquitto_signal",
@@ -63,7 +73,9 @@ impl Entry {
     /// What it does, in one line.
     pub const fn about(self) -> &'static str {
         match self {
+            Entry::Pub => Tool::Pub.about(),
             Entry::Sub => Tool::Sub.about(),
+            Entry::Rr => Tool::Rr.about(),
             Entry::Record => record::ABOUT,
             Entry::Replay => record::ABOUT_REPLAY,
             Entry::Ctrl => Tool::Ctrl.about(),
@@ -96,7 +108,9 @@ impl Entry {
     pub fn command(self, program: Program) -> Command {
         let called = self.called(program);
         match self {
+            Entry::Pub => describe::command(Tool::Pub, &called),
             Entry::Sub => describe::command(Tool::Sub, &called),
+            Entry::Rr => describe::command(Tool::Rr, &called),
             Entry::Record => record::command(),
             Entry::Replay => record::replay_command(),
             Entry::Ctrl => control::command(program),
@@ -109,7 +123,9 @@ impl Entry {
     pub fn run(self, program: Program, arguments: &[OsString]) -> ExitCode {
         let called = self.called(program);
         match self {
+            Entry::Pub => publish::run(program, arguments),
             Entry::Sub => subscribe::run(program, arguments),
+            Entry::Rr => request::run(program, arguments),
             Entry::Record => record::run(arguments),
             Entry::Replay => record::replay(arguments),
             Entry::Ctrl => control::run(program, arguments),

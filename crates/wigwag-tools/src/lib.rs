@@ -12,7 +12,9 @@ pub mod message;
 pub mod options;
 pub mod passwd;
 pub mod printer;
+pub mod publish;
 pub mod record;
+pub mod request;
 pub mod signal;
 pub mod subscribe;
 

@@ -9,6 +9,8 @@ use wigwag_client::CertificateError;
 use wigwag_client::wire::{DialError, WireError};
 use wigwag_proto::{ReasonCode, Version};
 
+use super::reason::reason_name;
+
 /// Why a tool cannot go on.
 #[derive(Debug)]
 pub enum Failure {
@@ -43,6 +45,8 @@ pub mod code {
     pub const FAILURE: u8 = 1;
     /// The protocol was not kept.
     pub const PROTOCOL: u8 = 2;
+    /// What is to be sent is not valid.
+    pub const INVALID: u8 = 3;
     /// There is no connection any more.
     pub const NO_CONNECTION: u8 = 4;
     /// The server has refused the connection.
@@ -107,7 +111,7 @@ impl Failure {
             Failure::Disconnected { reason, text } => {
                 let said = text.as_deref().map(|text| format!(" It says: {text}.")).unwrap_or_default();
                 let meaning = meaning(*reason).map(|own| format!(" {own}")).unwrap_or_default();
-                format!("The server ended the connection: {reason} (0x{:02X}).{said}{meaning}", *reason as u8)
+                format!("The server ended the connection: {reason}.{said}{meaning}")
             }
         };
         Some(advice)
@@ -215,11 +219,12 @@ fn dial_advice(error: &DialError) -> Option<String> {
 /// The line of a refused connection, without its end.
 pub fn refusal_line(version: Version, reason: ReasonCode) -> String {
     if version == Version::V5 {
+        let name = reason_name(reason);
         return match reason {
             ReasonCode::UnsupportedProtocolVersion => format!(
-                "Connection error: {reason}. Try connecting to an MQTT v5 broker, or use MQTT v3.x mode."
+                "Connection error: {name}. Try connecting to an MQTT v5 broker, or use MQTT v3.x mode."
             ),
-            _ => format!("Connection error: {reason}"),
+            _ => format!("Connection error: {name}"),
         };
     }
     let text = match reason.to_connect_return_code() {

@@ -5,6 +5,7 @@
 
 pub mod failure;
 
+mod reason;
 mod session;
 mod srv;
 mod trace;
@@ -22,6 +23,7 @@ use crate::options::command_line::{CommandLine, Program};
 use crate::say;
 
 pub use failure::Failure;
+pub use reason::reason_name;
 pub use session::{Happening, Outgoing, Unsendable};
 
 use session::{Peer, Session};
@@ -144,6 +146,16 @@ impl Connection {
         self.session.in_flight()
     }
 
+    /// Whether the server has accepted the connection.
+    pub fn is_accepted(&self) -> bool {
+        self.wire.is_some() && self.session.is_connected()
+    }
+
+    /// Whether nothing is on its way: neither messages nor what is to be told of them.
+    pub fn is_idle(&self) -> bool {
+        self.session.in_flight() == 0 && !self.session.has_happenings()
+    }
+
     /// Waits until everything has been handed to the system.
     pub async fn flush(&mut self) -> Result<(), Failure> {
         match &mut self.wire {
@@ -215,6 +227,9 @@ impl<'a, 'b> Speaker<'a, 'b> {
 
 /// What Mosquitto's library finds wrong before it opens anything.
 fn check(line: &CommandLine) -> Result<(), Failure> {
+    if let Some(unusable) = &line.unusable {
+        return Err(Failure::Setup(format!("{unusable}\n")));
+    }
     let (session, properties) = (&line.session, &line.properties);
     let is_5 = session.version.has_properties();
     if !is_5 && session.password.is_some() && session.user_name.is_none() {

@@ -168,11 +168,17 @@ impl Session {
         if line.session.version == Version::V5
             && connect.as_properties().receive_maximum().is_none()
         {
-            let max = receive_maximum.unwrap_or(RECEIVE_MAXIMUM);
+            // No more than are waited for: what else the server had sent would be lost.
+            let waited_for = (line.subscribe.count).and_then(|count| u16::try_from(count).ok());
+            let usual = waited_for.map_or(RECEIVE_MAXIMUM, |count| count.min(RECEIVE_MAXIMUM));
+            let max = receive_maximum.unwrap_or(usual);
             // A number always fits.
             let _ = connect.push(Property::ReceiveMaximum(max));
         }
-        let who = line.session.clone();
+        let mut who = line.session.clone();
+        if who.client_id.is_empty() && who.version == Version::V3_1 {
+            who.client_id = made_up_id();
+        }
         Session {
             client_id: Some(who.client_id.clone()).filter(|id| !id.is_empty()),
             last_packet_id: 0,
@@ -593,6 +599,12 @@ impl Session {
             text: reason_string(ack.properties),
         });
     }
+}
+
+/// MQTT 3.1 wants a Client Identifier of everybody; one like those of Mosquitto's library.
+fn made_up_id() -> String {
+    let letters = (0..18).map(|_| fastrand::alphanumeric());
+    "mosq-".chars().chain(letters).collect()
 }
 
 impl Offer {

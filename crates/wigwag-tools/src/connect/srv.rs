@@ -9,7 +9,7 @@ use super::failure::Failure;
 pub(super) async fn lookup(domain: &str, is_tls: bool) -> Result<Vec<(String, u16)>, Failure> {
     let failed = || Failure::Lookup(domain.to_owned());
     let resolver = TokioResolver::builder_tokio()
-        .and_then(|builder| builder.build())
+        .and_then(hickory_resolver::ResolverBuilder::build)
         .map_err(|_| failed())?;
     let service = if is_tls { "_secure-mqtt" } else { "_mqtt" };
     let name = format!("{service}._tcp.{domain}");

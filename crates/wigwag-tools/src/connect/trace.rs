@@ -12,7 +12,7 @@ pub(super) fn sent(client_id: Option<&str>, packet: &Packet<'_>, packet_id: u16)
             let mid = publish
                 .delivery
                 .packet_id()
-                .map_or(packet_id, |id| id.get());
+                .map_or(packet_id, std::num::NonZero::get);
             format!("PUBLISH ({})", message(publish, mid))
         }
         Packet::PubAck(ack) => format!("PUBACK (m{}, rc{})", ack.packet_id, ack.reason as u8),
@@ -54,7 +54,10 @@ pub(super) fn received(client_id: Option<&str>, packet: &Packet<'_>, version: Ve
             format!("CONNACK ({})", refusal_code(version, connack.reason))
         }
         Packet::Publish(publish) => {
-            let mid = publish.delivery.packet_id().map_or(0, |id| id.get());
+            let mid = publish
+                .delivery
+                .packet_id()
+                .map_or(0, std::num::NonZero::get);
             format!("PUBLISH ({})", message(publish, mid))
         }
         Packet::PubAck(ack) => format!("PUBACK (Mid: {}, RC:{})", ack.packet_id, ack.reason as u8),

@@ -44,6 +44,8 @@ pub struct CommandLine {
     pub request: RequestChoice,
     /// How `sub` and `rr` print.
     pub print: PrintChoice,
+    /// What cannot be done as it was asked for, in one line. It is said when the connection is to be opened.
+    pub unusable: Option<String>,
 }
 
 /// How the program was called.

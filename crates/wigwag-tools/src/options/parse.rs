@@ -157,6 +157,7 @@ impl Draft {
                 subscribe: SubscribeChoice::default(),
                 request: RequestChoice::default(),
                 print: PrintChoice::default(),
+                unusable: None,
             },
             client_id: None,
             client_id_prefix: None,
@@ -286,7 +287,8 @@ impl Draft {
             Opt::Port => {
                 let port = value.number("Error: Invalid port given: {}\n")?;
                 let wrong = format!("Error: Invalid port given: {port}\n");
-                server.port = Some(u16::try_from(port).map_err(|_| wrong)?);
+                let port = u16::try_from(port).ok().filter(|port| *port > 0);
+                server.port = Some(port.ok_or(wrong)?);
             }
             Opt::Url => self.url(value)?,
             Opt::Unix => server.unix = Some(value.path()),
@@ -612,7 +614,9 @@ impl Draft {
                     .to_owned(),
             );
         }
+        let unusable = self.unusable();
         let mut line = self.line;
+        line.unusable = unusable;
         if line.server.host.is_empty() {
             line.server.host = "localhost".to_owned();
         }
@@ -661,20 +665,30 @@ impl Draft {
             "Error: Only one of --psk or --cafile/--capath may be used at once.\n".to_owned()
         } else if self.psk && !self.psk_identity {
             "Error: --psk-identity required if --psk used.\n".to_owned()
-        } else if self.psk {
-            "Error: --psk is not supported: keys shared in advance belong to OpenSSL. Use --cafile, and --cert with --key.\n".to_owned()
-        } else if let Some(engine) = &self.engine {
-            format!("Error: Problem setting TLS engine, is {engine} a valid engine?\n")
-        } else if self.key_form.as_ref().is_some_and(|form| form != "pem") {
-            "Error: Problem setting key form, it must be one of 'pem' or 'engine'.\n".to_owned()
-        } else if let Some(version) = &self.tls_version
-            && !["tlsv1.3", "tlsv1.2", "tlsv1.1"].contains(&version.as_str())
-        {
-            "Error: Problem setting TLS options, check the options are valid.\n".to_owned()
         } else {
             return Ok(());
         };
         Err(wrong)
+    }
+
+    /// What Mosquitto's tools find out when they are about to connect.
+    fn unusable(&self) -> Option<String> {
+        let unusable = if self.client_id.as_deref() == Some("") {
+            "Error: Invalid id.".to_owned()
+        } else if self.psk {
+            "Error: Problem setting TLS-PSK options.".to_owned()
+        } else if let Some(engine) = &self.engine {
+            format!("Error: Problem setting TLS engine, is {engine} a valid engine?")
+        } else if self.key_form.as_ref().is_some_and(|form| form != "pem") {
+            "Error: Problem setting key form, it must be one of 'pem' or 'engine'.".to_owned()
+        } else if let Some(version) = &self.tls_version
+            && !["tlsv1.3", "tlsv1.2", "tlsv1.1"].contains(&version.as_str())
+        {
+            "Error: Problem setting TLS options, check the options are valid.".to_owned()
+        } else {
+            return None;
+        };
+        Some(unusable)
     }
 
     fn finish_session_expiry(&mut self) -> Result<(), String> {
