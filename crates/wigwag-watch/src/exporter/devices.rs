@@ -32,7 +32,10 @@ impl Plan {
             (Ok(_), Some((level, _)), None) if !filter.starts_with('$') => Ok(Plan {
                 filter: filter.to_owned(),
                 level,
-                critical: critical.to_vec(),
+                // An empty variable names none.
+                critical: (critical.iter().filter(|name| !name.is_empty()))
+                    .cloned()
+                    .collect(),
             }),
             _ => Err(format!(
                 "'{filter}' does not say which topics devices have: a topic filter with one '+' in place of their \

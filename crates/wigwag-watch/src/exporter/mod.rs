@@ -214,7 +214,7 @@ impl Args {
             max_connections: self.max_connections.and_then(|given| given.0),
             others: self.other_topics,
         };
-        let devices = self.devices.as_deref();
+        let devices = self.devices.as_deref().filter(|filter| !filter.is_empty());
         let devices = devices.map(|filter| devices::Plan::new(filter, &self.critical_devices));
         let devices = devices.transpose().map_err(anyhow::Error::msg)?;
         let mut watches = Vec::new();

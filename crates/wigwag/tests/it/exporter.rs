@@ -435,6 +435,13 @@ fn a_password_comes_by_the_environment_or_a_file(kind: Kind) {
         ("BROKER_ENDPOINT", &*url),
         ("MQTT_USER", "joe"),
         ("MQTT_PASS", "s3cret"),
+        ("MQTT_PASS_FILE", ""),
+        ("MQTT_CA", ""),
+        ("MQTT_CLIENT_ID", ""),
+        ("TARGETS_FILE", ""),
+        ("PROBE_INTERVAL", ""),
+        ("DEVICES", ""),
+        ("CRITICAL_DEVICES", ""),
     ];
     let exporter = Exporter::start_in(&environment, &[]);
     exporter.await_metrics("up", is_up);
