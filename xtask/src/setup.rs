@@ -42,7 +42,17 @@ const NEEDS: &[Need] = &[
     Need {
         probe: Probe::Program("promtool"),
         package: "prometheus",
-        why: "promtool checks what our broker serves as metrics; the server itself is not used",
+        why: "promtool tests the alarms that are shipped; the server watches our broker and asks for what dashboards show",
+    },
+    Need {
+        probe: Probe::Program("docker-compose"),
+        package: "docker-compose",
+        why: "it reads the compose file that is shipped; no container is started",
+    },
+    Need {
+        probe: Probe::Program("curl"),
+        package: "curl",
+        why: "examples of the tools' pages read metrics with it",
     },
     Need {
         probe: Probe::Program("systemd-analyze"),

@@ -33,6 +33,7 @@ macro_rules! against_both_brokers {
 
 mod broker;
 mod configured;
+mod http;
 mod our_client;
 mod process;
 mod tools;
@@ -56,6 +57,7 @@ mod old_broker;
 mod packaging;
 mod pages;
 mod persistence;
+mod prometheus;
 mod restarts;
 mod scram;
 mod security;

@@ -19,7 +19,7 @@ fn root() -> PathBuf {
 }
 
 fn shipped(name: &str) -> String {
-    let file = root().join("packaging").join(name);
+    let file = root().join(name);
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
@@ -38,9 +38,10 @@ fn every_shipped_configuration_is_fine_and_leaves_nothing_to_say() {
     let named_mosquitto = folder.path().join("mosquitto");
     symlink(env!("CARGO_BIN_EXE_wigwag"), &named_mosquitto).unwrap();
     for name in [
-        "wigwag.conf",
-        "docker/mosquitto.conf",
-        "docker/mosquitto-no-auth.conf",
+        "packaging/wigwag.conf",
+        "deploy/image/mosquitto.conf",
+        "deploy/image/mosquitto-no-auth.conf",
+        "deploy/wigwag/mosquitto.conf",
     ] {
         // The folder of the system is not there before the package is installed.
         let text =
@@ -62,7 +63,7 @@ fn every_shipped_configuration_is_fine_and_leaves_nothing_to_say() {
 fn what_the_shipped_configuration_shows_is_fine_too() {
     let folder = tempdir().unwrap();
     // What is commented out without a blank after the sign is there to be used.
-    let examples: String = shipped("wigwag.conf")
+    let examples: String = shipped("packaging/wigwag.conf")
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(option) if !option.is_empty() && !option.starts_with(' ') => option,
@@ -82,7 +83,7 @@ fn what_the_shipped_configuration_shows_is_fine_too() {
 fn systemd_has_nothing_to_say_against_the_unit() {
     let folder = tempdir().unwrap();
     let unit = folder.path().join("wigwag.service");
-    let text = shipped("systemd/wigwag.service");
+    let text = shipped("packaging/systemd/wigwag.service");
     let here = text.replace("/usr/bin/wigwag", env!("CARGO_BIN_EXE_wigwag"));
     assert_ne!(text, here);
     write(&unit, &here);
@@ -102,16 +103,40 @@ fn systemd_has_nothing_to_say_against_the_unit() {
 
 #[test]
 fn every_file_that_the_image_takes_from_the_repository_is_there() {
-    let recipe = shipped("docker/Dockerfile");
-    let taken: Vec<&str> = recipe
-        .lines()
-        .filter_map(|line| line.strip_prefix("COPY "))
-        .filter(|rest| !rest.starts_with("--from"))
-        .filter_map(|rest| rest.split(' ').next())
+    let recipe = shipped("deploy/Dockerfile");
+    let commands = recipe.lines().filter(|line| !line.starts_with('#'));
+    let taken: Vec<&str> = commands
+        .flat_map(str::split_whitespace)
+        .filter(|word| word.starts_with("deploy/"))
         .collect();
-    assert!(taken.len() >= 3, "{taken:?}");
+    assert_eq!(taken.len(), 2, "{taken:?}");
     for file in taken {
         assert!(root().join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn compose_reads_its_file_and_finds_what_it_mounts() {
+    let file = root().join("deploy/compose.yml").canonicalize().unwrap();
+    let mut process = Process::start(
+        tools::system("docker-compose")
+            .arg("-f")
+            .arg(&file)
+            .arg("config"),
+    );
+    let status = process.await_exit();
+    let said = process.said();
+    assert!(status.success(), "{status}: {said}");
+    let deploy = file.parent().unwrap();
+    let mounted: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .filter(|line| Path::new(line).starts_with(deploy))
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    assert!(mounted.len() >= 6, "{said}");
+    for file in mounted {
+        assert!(Path::new(file).exists(), "{file}");
     }
 }
 
@@ -144,7 +169,7 @@ fn every_file_of_the_debian_package_is_there() {
 
 #[test]
 fn the_debian_package_has_the_version_of_the_crate() {
-    let first = shipped("debian/changelog");
+    let first = shipped("packaging/debian/changelog");
     let begins = format!("wigwag ({}-", env!("CARGO_PKG_VERSION"));
     assert!(first.starts_with(&begins), "{first}");
 }

@@ -18,8 +18,6 @@ mod shown;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +29,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Kind, free_port};
 use crate::configured::Configured;
+use crate::http;
 use crate::process::{BOUND, Process};
 use page::Step;
 
@@ -249,10 +248,7 @@ impl Player {
     /// SUBACK packets that the page's broker has sent.
     fn subscribe_acknowledgements(&self) -> u64 {
         let port = self.ports.of(9883);
-        let mut http = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        http.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        http.read_to_string(&mut answer).unwrap();
+        let answer = http::get(port, "/metrics").unwrap();
         let name = "wigwag_packets_total{direction=\"sent\",type=\"suback\"} ";
         let count = answer.lines().find_map(|line| line.strip_prefix(name));
         count
