@@ -133,8 +133,7 @@ pub(super) fn file_named(name: &OsStr) -> Option<PathBuf> {
 }
 
 fn password_of_environment() -> Option<Vec<u8>> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let password = std::env::var_os(MQTT_PASS)?.into_vec();
+    let password = std::env::var_os(MQTT_PASS)?.into_encoded_bytes();
     (!password.is_empty()).then_some(password)
 }
 

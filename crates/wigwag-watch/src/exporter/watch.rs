@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 use tracing::{info, warn};
@@ -64,7 +65,9 @@ impl Watch {
         if let Some(plan) = devices {
             watch.listen_to(plan);
         }
-        tokio::spawn(Arc::clone(&watch).follow());
+        // Before there is anything to hear.
+        let events = watch.client.events();
+        tokio::spawn(Arc::clone(&watch).follow(events));
         watch.client.start();
         Ok(watch)
     }
@@ -100,8 +103,7 @@ impl Watch {
     }
 
     /// Follows the connection.
-    async fn follow(self: Arc<Watch>) {
-        let mut events = self.client.events();
+    async fn follow(self: Arc<Watch>, mut events: Receiver<Event>) {
         // When a broker that tells about itself must have done so.
         let mut due = None;
         loop {
