@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::failure::Failure;
+use crate::options::command_line::Program;
 
 /// The answer to one command.
 #[derive(Debug)]
@@ -58,16 +59,18 @@ impl Answer {
         self.response["command"].as_str().unwrap_or_default()
     }
 
-    /// What is said of it; nothing if there is nothing to be said.
-    pub(super) fn text(&self) -> Result<String, Failure> {
+    /// What is said of it; nothing if there is nothing to be said. Mosquitto's tool does not say what people have called
+    /// clients, groups and roles, so under its name neither do we.
+    pub(super) fn text(&self, program: Program) -> Result<String, Failure> {
+        let says_all = program == Program::Wigwag;
         let data = &self.response["data"];
         let text = match self.command().to_ascii_lowercase().as_str() {
             "listclients" => names(data, "clients", "username"),
             "listgroups" => names(data, "groups", "groupname"),
             "listroles" => names(data, "roles", "rolename"),
-            "getclient" => client(&data["client"]),
-            "getgroup" => group(&data["group"]),
-            "getrole" => role(&data["role"]),
+            "getclient" => client(&data["client"], says_all),
+            "getgroup" => group(&data["group"], says_all),
+            "getrole" => role(&data["role"], says_all),
             "getdefaultaclaccess" => default_access(data),
             "getanonymousgroup" => data["group"]["groupname"]
                 .as_str()
@@ -91,7 +94,7 @@ fn names(data: &Value, list: &str, key: &str) -> Option<String> {
     Some(text)
 }
 
-fn client(client: &Value) -> Option<String> {
+fn client(client: &Value, says_all: bool) -> Option<String> {
     const WIDTH: usize = "Connections:".len();
     let mut text = String::new();
     let name = client["username"].as_str()?;
@@ -103,7 +106,9 @@ fn client(client: &Value) -> Option<String> {
         ),
         None => push(&mut text, format_args!("Clientid:")),
     }
-    labels(&mut text, WIDTH, client);
+    if says_all {
+        labels(&mut text, WIDTH, client);
+    }
     if let Some(is_disabled) = client["disabled"].as_bool() {
         push(
             &mut text,
@@ -137,12 +142,14 @@ fn client(client: &Value) -> Option<String> {
     Some(text)
 }
 
-fn group(group: &Value) -> Option<String> {
+fn group(group: &Value, says_all: bool) -> Option<String> {
     const WIDTH: usize = "Groupname:".len();
     let mut text = String::new();
     let name = group["groupname"].as_str()?;
     push(&mut text, format_args!("Groupname: {name}"));
-    labels(&mut text, WIDTH, group);
+    if says_all {
+        labels(&mut text, WIDTH, group);
+    }
     listed(
         &mut text,
         WIDTH,
@@ -162,14 +169,16 @@ fn group(group: &Value) -> Option<String> {
     Some(text)
 }
 
-fn role(role: &Value) -> Option<String> {
+fn role(role: &Value, says_all: bool) -> Option<String> {
     const WIDTH: usize = "Rolename:".len();
     let mut text = String::new();
     let name = role["rolename"].as_str()?;
     push(&mut text, format_args!("Rolename: {name}"));
-    labels(&mut text, WIDTH, role);
-    // What is so for most is not said, as Mosquitto's tool does not say it at all.
-    if role["allowwildcardsubs"] == false {
+    if says_all {
+        labels(&mut text, WIDTH, role);
+    }
+    // What is so for most is not said.
+    if says_all && role["allowwildcardsubs"] == false {
         push(
             &mut text,
             format_args!("Wildcard subscriptions: not allowed"),
@@ -306,7 +315,9 @@ mod tests {
     fn text(response: &str) -> String {
         let reply = format!(r#"{{"responses":[{response}]}}"#);
         let answer = Answer::read(reply.as_bytes()).expect("a reply");
-        answer.text().expect("an answer that is known")
+        answer
+            .text(Program::Wigwag)
+            .expect("an answer that is known")
     }
 
     #[test]
@@ -355,7 +366,8 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_a_failure() {
         let check = |reply: &str, expect: &str| {
-            let failure = Answer::read(reply.as_bytes()).and_then(|answer| answer.text());
+            let failure =
+                Answer::read(reply.as_bytes()).and_then(|answer| answer.text(Program::Wigwag));
             assert_eq!(failure.expect_err(reply).text, expect);
         };
         check("x", "Error: Payload not JSON.");

@@ -118,7 +118,7 @@ fn run_words(line: &CommandLine, words: &[String]) -> Result<u8, Failure> {
         Some((command, error)) => Err(Failure::refused(format!("{command}: Error: {error}."))),
         None if line.print.json => Ok(0),
         None => {
-            say::out(&answer.text()?);
+            say::out(&answer.text(line.program)?);
             Ok(0)
         }
     }
@@ -129,7 +129,7 @@ fn shell(line: &CommandLine) -> Result<u8, Failure> {
     let mut connect = |wanted: &Wanted| -> Result<Box<dyn Endpoint>, Failure> {
         Ok(Box::new(Broker::connect(line, wanted, Use::Shell)?))
     };
-    let mut shell = Shell::new(line.program.name(Tool::Ctrl), is_interactive, &mut connect);
+    let mut shell = Shell::new(line.program, is_interactive, &mut connect);
     match data_file(line) {
         Some(file) => shell.begin_at(Box::new(DataFile::new(file)), Some(Module::Dynsec)),
         None if online::is_named(line) => shell.begin_connected(),

@@ -11,6 +11,8 @@ use super::completion::Vocabulary;
 use super::failure::Failure;
 use super::verbs::{Module, Style, Verb};
 use super::{Endpoint, words};
+use crate::options::command_line::Program;
+use crate::options::table::Tool;
 use crate::{prompt, say};
 
 /// How to reach a broker: what was said with `connect` and `auth`.
@@ -36,7 +38,7 @@ enum Place {
 }
 
 pub(super) struct Shell<'a> {
-    program: String,
+    program: Program,
     connect: &'a mut Connect<'a>,
     wanted: Wanted,
     place: Place,
@@ -63,7 +65,11 @@ const DYNSEC: Own = ("dynsec", "", Module::Dynsec.about());
 const BROKER: Own = ("broker", "", Module::Broker.about());
 
 impl<'a> Shell<'a> {
-    pub(super) fn new(program: String, is_interactive: bool, connect: &'a mut Connect<'a>) -> Self {
+    pub(super) fn new(
+        program: Program,
+        is_interactive: bool,
+        connect: &'a mut Connect<'a>,
+    ) -> Self {
         Shell {
             program,
             connect,
@@ -102,7 +108,7 @@ impl<'a> Shell<'a> {
             let version = env!("CARGO_PKG_VERSION");
             say::out(&format!(
                 "{} shell {version}: \"help\" says what can be said, and the tab key completes it.\n",
-                self.program
+                self.program.name(Tool::Ctrl)
             ));
         }
         loop {
@@ -185,7 +191,7 @@ impl<'a> Shell<'a> {
             }
             (None, Place::In(endpoint, module)) => match module.verb(first) {
                 Some(verb) => {
-                    let answered = ask(endpoint.as_mut(), *module, verb, rest);
+                    let answered = ask(endpoint.as_mut(), *module, verb, rest, self.program);
                     // Who has gone is not asked again.
                     if matches!(&answered, Err(failure) if failure.is_end) {
                         self.place = Place::Outside;
@@ -284,13 +290,14 @@ fn ask(
     module: Module,
     verb: &Verb,
     words: &[String],
+    program: Program,
 ) -> Result<(), Failure> {
     let answer = answer(endpoint, module, verb, words)?;
     if let Some((_, error)) = answer.refusal() {
         return Err(Failure::refused(error));
     }
     if verb.is_question() {
-        say::out(&answer.text()?);
+        say::out(&answer.text(program)?);
     } else {
         say::out("OK\n");
     }
