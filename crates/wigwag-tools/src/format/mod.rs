@@ -327,8 +327,7 @@ impl Rest<'_> {
         let mut field = Field::new(is_left, is_zero, width);
         if self.next_is(b'.') {
             field.precision = Some(self.number()?.unwrap_or(0));
-            let separator = self.peek().filter(|byte| HEX_SEPARATORS.contains(byte));
-            if let Some(separator) = separator {
+            if let Some(separator) = self.hex_separator() {
                 self.at += 1;
                 field.hex_separator = separator;
             }
@@ -340,6 +339,16 @@ impl Rest<'_> {
         let conversion = Conversion::from_letter(letter);
         let conversion = conversion.ok_or_else(|| FormatError::Specifier(self.last_char()))?;
         Ok(Some((conversion, field)))
+    }
+
+    /// The separator that stands before an `x`.
+    fn hex_separator(&self) -> Option<u8> {
+        match self.text.as_bytes().get(self.at..)? {
+            [separator, b'x' | b'X', ..] => {
+                HEX_SEPARATORS.contains(separator).then_some(*separator)
+            }
+            _ => None,
+        }
     }
 
     fn number(&mut self) -> Result<Option<usize>, FormatError> {
@@ -532,6 +541,7 @@ mod tests {
         check("a\\", "Incomplete escape specifier.");
         check("%Z", "Invalid format specifier 'Z'.");
         check("% p", "Invalid format specifier ' '.");
+        check("%.-1t", "Invalid format specifier '-'.");
         check("%0-5p", "Invalid format specifier '-'.");
         check("%é", "Invalid format specifier 'é'.");
         check("\\z", "Invalid escape specifier 'z'.");
