@@ -652,3 +652,179 @@ fn reason_string(properties: View<'_>) -> Option<String> {
 fn unexpected(packet: &Packet<'_>) -> Failure {
     Failure::Protocol(format!("{} was not expected", packet.packet_type()))
 }
+
+#[cfg(test)]
+mod tests {
+    use wigwag_client::wire::packet::PacketType;
+
+    use super::*;
+    use crate::options::command_line::Program;
+    use crate::options::table::Tool;
+    use crate::options::{Environment, Parsed, parse};
+
+    /// What was sent, each packet in a few words.
+    #[derive(Default)]
+    struct Sent(Vec<String>);
+
+    impl Peer for Sent {
+        fn send(&mut self, packet: &Packet<'_>) {
+            let told = match packet {
+                Packet::Publish(publish) => {
+                    let id = publish.delivery.packet_id().map_or(0, PacketId::get);
+                    let dup = matches!(
+                        publish.delivery,
+                        Delivery::AtLeastOnce { dup: true, .. }
+                            | Delivery::ExactlyOnce { dup: true, .. }
+                    );
+                    format!("PUBLISH {id}{}", if dup { " again" } else { "" })
+                }
+                Packet::PubAck(ack)
+                | Packet::PubRec(ack)
+                | Packet::PubRel(ack)
+                | Packet::PubComp(ack) => format!("{} {}", packet.packet_type(), ack.packet_id),
+                other => other.packet_type().to_string(),
+            };
+            self.0.push(told);
+        }
+
+        fn say(&mut self, _: &str) {}
+    }
+
+    impl Sent {
+        fn take(&mut self) -> Vec<String> {
+            std::mem::take(&mut self.0)
+        }
+    }
+
+    fn line(arguments: &str) -> CommandLine {
+        let arguments: Vec<_> = arguments.split_whitespace().map(Into::into).collect();
+        match parse(
+            Tool::Pub,
+            Program::Mosquitto,
+            &arguments,
+            &Environment::default(),
+        ) {
+            Ok(Parsed::Run(line, _)) => *line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn connected(arguments: &str) -> (Session, Sent) {
+        let (mut session, mut sent) = (Session::new(&line(arguments), None), Sent::default());
+        connect(&mut session, &mut sent);
+        assert_eq!(sent.take(), ["CONNECT"]);
+        (session, sent)
+    }
+
+    fn connect(session: &mut Session, sent: &mut Sent) {
+        session.connect(sent).expect("valid");
+        let connack = Packet::ConnAck(ConnAck {
+            session_present: true,
+            reason: ReasonCode::Success,
+            properties: View::EMPTY,
+        });
+        session.handle(sent, &connack).expect("welcome");
+        assert!(matches!(session.poll(), Some(Happening::Connected { .. })));
+    }
+
+    fn message(qos: Qos) -> Outgoing {
+        Outgoing {
+            topic: Some("a".to_owned()),
+            payload: Bytes::new(),
+            qos,
+            retain: false,
+            properties: PropertiesBuf::new(),
+        }
+    }
+
+    fn ack(kind: PacketType, packet_id: u16) -> Packet<'static> {
+        let packet_id = PacketId::new(packet_id).expect("not zero");
+        let ack = PublishAck::new(packet_id, ReasonCode::Success);
+        match kind {
+            PacketType::PubAck => Packet::PubAck(ack),
+            PacketType::PubRec => Packet::PubRec(ack),
+            PacketType::PubRel => Packet::PubRel(ack),
+            _ => Packet::PubComp(ack),
+        }
+    }
+
+    #[test]
+    fn what_was_not_answered_is_sent_again_on_the_next_connection() {
+        let (mut session, mut sent) = connected("");
+        for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce, Qos::ExactlyOnce] {
+            session.publish(&mut sent, message(qos)).expect("allowed");
+        }
+        let pubrec = ack(PacketType::PubRec, 2);
+        session.handle(&mut sent, &pubrec).expect("fine");
+        assert_eq!(
+            sent.take(),
+            ["PUBLISH 1", "PUBLISH 2", "PUBLISH 3", "PUBREL 2"]
+        );
+        connect(&mut session, &mut sent);
+        let expect = ["CONNECT", "PUBLISH 1 again", "PUBREL 2", "PUBLISH 3 again"];
+        assert_eq!(sent.take(), expect);
+        assert_eq!(session.in_flight(), 3);
+    }
+
+    #[test]
+    fn no_more_are_in_flight_than_the_user_allows() {
+        let (mut session, mut sent) = connected("-M 1");
+        for _ in 0..2 {
+            session
+                .publish(&mut sent, message(Qos::AtLeastOnce))
+                .expect("allowed");
+        }
+        assert!(!session.has_quota());
+        assert_eq!(sent.take(), ["PUBLISH 1"]);
+        let puback = ack(PacketType::PubAck, 1);
+        session.handle(&mut sent, &puback).expect("fine");
+        assert_eq!(sent.take(), ["PUBLISH 2"]);
+        let told = session.poll();
+        assert!(
+            matches!(told, Some(Happening::Published { packet_id: 1, .. })),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_message_of_qos_2_is_told_once() {
+        let (mut session, mut sent) = connected("");
+        let packet_id = PacketId::new(7).expect("not zero");
+        let publish = Packet::Publish(Publish {
+            delivery: Delivery::ExactlyOnce {
+                packet_id,
+                dup: false,
+            },
+            retain: false,
+            topic: TopicName::new("a").ok(),
+            properties: View::EMPTY,
+            payload: b"x",
+        });
+        session.handle(&mut sent, &publish).expect("fine");
+        session.handle(&mut sent, &publish).expect("fine");
+        assert!(!session.has_happenings(), "before it is released");
+        for _ in 0..2 {
+            session
+                .handle(&mut sent, &ack(PacketType::PubRel, 7))
+                .expect("fine");
+        }
+        assert_eq!(
+            sent.take(),
+            ["PUBREC 7", "PUBREC 7", "PUBCOMP 7", "PUBCOMP 7"]
+        );
+        assert!(matches!(session.poll(), Some(Happening::Message(_))));
+        assert!(session.poll().is_none());
+    }
+
+    #[test]
+    fn a_server_that_does_not_keep_to_the_protocol_is_left() {
+        let mut session = Session::new(&line(""), None);
+        let mut sent = Sent::default();
+        session.connect(&mut sent).expect("valid");
+        let early = session.handle(&mut sent, &Packet::PingResp);
+        assert!(matches!(early, Err(Failure::Protocol(_))), "{early:?}");
+        let (mut session, mut sent) = connected("");
+        let request = session.handle(&mut sent, &Packet::PingReq);
+        assert!(matches!(request, Err(Failure::Protocol(_))), "{request:?}");
+    }
+}
