@@ -32,12 +32,24 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 /// dropped.
 #[must_use = "what is logged last is written when this is dropped"]
 pub(crate) fn init(verbose: u8, quiet: bool) -> Lines {
-    let default = match (quiet, verbose) {
+    start(match (quiet, verbose) {
         (true, _) => "warn",
         (false, 0) => "info",
         (false, 1) => "debug",
         (false, _) => "trace",
-    };
+    })
+}
+
+/// The same for a program of thousands of clients: unless it is asked for, the log does not tell of each of them.
+#[must_use = "what is logged last is written when this is dropped"]
+pub(crate) fn init_for_crowd(verbose: u8) -> Lines {
+    match verbose {
+        0 => start("warn,wigwag_client=off"),
+        _ => init(verbose, false),
+    }
+}
+
+fn start(default: &str) -> Lines {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let lines = Lines::start(io::stderr());
     tracing_subscriber::fmt()

@@ -1,5 +1,6 @@
 //! The wigwag binary: subcommands, output and exit codes. What they do is in the libraries.
 
+mod alert;
 mod broker;
 mod called;
 mod dashboard;
@@ -67,6 +68,8 @@ enum Command {
     Exporter(wigwag_watch::exporter::Args),
     /// Send a message to a broker and wait for it: for health checks from outside
     Probe(wigwag_watch::exporter::ProbeArgs),
+    /// Watch any broker by rules, and tell Slack, webhooks or a topic when one of them holds
+    Alert(wigwag_watch::alert::Args),
     /// Watch what goes on in any broker, in the terminal
     Top(wigwag_watch::top::Args),
     /// Put this program into a folder under the names of Mosquitto's tools
@@ -137,10 +140,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Top(args) => cli.verbose > 0 && !args.takes_terminal(),
         _ => true,
     };
-    // Thousands of devices come and go; their sum is what is told.
-    let is_crowd = matches!(cli.command, Command::Simulate(_));
-    let quiet = cli.quiet || (is_crowd && cli.verbose == 0);
-    let _lines = has_log.then(|| logging::init(cli.verbose, quiet));
+    let _lines = has_log.then(|| match &cli.command {
+        Command::Simulate(_) => logging::init_for_crowd(cli.verbose),
+        _ => logging::init(cli.verbose, cli.quiet),
+    });
     match cli.command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args, cli.verbose, cli.quiet),
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => wigwag_bench::run(args),
         Command::Health(args) => health::run(&args),
         Command::Exporter(args) => exporter::run(&args),
+        Command::Alert(args) => alert::run(&args),
         Command::Probe(args) => exporter::run_probe(&args),
         Command::Top(args) => top::run(&args),
         Command::InstallLinks(args) => links::run(&args),

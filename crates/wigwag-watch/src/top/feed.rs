@@ -31,6 +31,12 @@ const COUNTED: Duration = Duration::from_secs(1);
 /// The filter by which `$SYS` is read; nobody else may have it.
 const SYS: &str = "$SYS/#";
 
+/// Where our broker tells of each alarm. What is retained does not say it: an alarm may be of many topics.
+const ALARMS: &str = "$SYS/broker/alarms/+/+";
+
+/// Alarms that wait to be taken in.
+const ALARMS_WAIT: usize = 64;
+
 /// Largest packet that is taken: what is counted need not be kept.
 const PACKET_MAX: u32 = 16 * 1024 * 1024;
 
@@ -43,6 +49,7 @@ pub(super) struct Feed {
     sys: SysWatch,
     state: watch::Receiver<State>,
     events: broadcast::Receiver<Event>,
+    alarms: mpsc::Receiver<Message>,
     http: Option<Asking>,
     moments: Interval,
     began: Instant,
@@ -51,8 +58,15 @@ pub(super) struct Feed {
 
 /// The task that asks over HTTP, and its answers.
 struct Asking {
-    answers: mpsc::Receiver<anyhow::Result<Map<String, Value>>>,
+    answers: mpsc::Receiver<anyhow::Result<Answer>>,
     task: JoinHandle<()>,
+}
+
+/// What HTTP has.
+struct Answer {
+    tree: Map<String, Value>,
+    /// Other brokers have none.
+    alarms: Option<Value>,
 }
 
 impl Drop for Asking {
@@ -89,6 +103,7 @@ impl Feed {
             sys: client.watch_sys(),
             state: client.state(),
             events: client.events(),
+            alarms: hear_alarms(&client),
             http: http.map(|origin| Asking::start(origin, every)),
             client,
             moments,
@@ -173,10 +188,16 @@ impl Feed {
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => bail!("the client has ended"),
                 },
+                Some(alarm) = self.alarms.recv() => {
+                    self.model.handle_alarm(alarm.topic(), alarm.payload());
+                }
                 Some(answer) = next_answer(&mut self.http) => match answer {
-                    Ok(tree) => {
+                    Ok(answer) => {
                         self.model.trouble = None;
-                        self.model.handle_tree(&tree, now);
+                        self.model.handle_tree(&answer.tree, now);
+                        if let Some(alarms) = answer.alarms {
+                            self.model.handle_alarms(&alarms);
+                        }
                     }
                     Err(error) => self.model.trouble = Some(format!("{error:#}")),
                 },
@@ -193,7 +214,7 @@ impl Feed {
     }
 
     fn read_state(&mut self) {
-        self.model.link = match &*self.state.borrow_and_update() {
+        let link = match &*self.state.borrow_and_update() {
             State::Online { .. } => Link::Online,
             State::Offline { reason, .. } if *reason != OfflineReason::NotStarted => {
                 Link::Offline(reason.to_string())
@@ -202,6 +223,7 @@ impl Feed {
             State::Connecting { .. } if matches!(self.model.link, Link::Offline(_)) => return,
             _ => Link::Connecting,
         };
+        self.model.set_link(link);
     }
 
     /// A broker that lets nobody read `$SYS` says so when it is asked.
@@ -210,6 +232,7 @@ impl Feed {
             filter,
             result: Err(error),
         } = event
+            && &**filter != ALARMS
         {
             self.model.trouble = Some(format!("the broker refuses {filter}: {error}"));
         }
@@ -237,13 +260,30 @@ impl Asking {
     }
 }
 
-async fn ask(origin: &Origin) -> anyhow::Result<Map<String, Value>> {
+async fn ask(origin: &Origin) -> anyhow::Result<Answer> {
     let body = origin.get("/api/v1/systree").await?;
-    serde_json::from_slice(&body).with_context(|| format!("{origin} does not answer with numbers"))
+    let tree = serde_json::from_slice(&body)
+        .with_context(|| format!("{origin} does not answer with numbers"))?;
+    let alarms = origin.get("/api/v1/alarms").await.ok();
+    let alarms = alarms.and_then(|body| serde_json::from_slice(&body).ok());
+    Ok(Answer { tree, alarms })
+}
+
+fn hear_alarms(client: &Client) -> mpsc::Receiver<Message> {
+    let (sender, alarms) = mpsc::channel(ALARMS_WAIT);
+    let subscribing = client.subscribe(ALARMS, Qos::AtLeastOnce, move |message: Message| {
+        let sender = sender.clone();
+        async move {
+            // Whoever has stopped looking on wants none.
+            let _ = sender.send(message).await;
+        }
+    });
+    drop(subscribing);
+    alarms
 }
 
 /// The next answer; never if nobody is asked.
-async fn next_answer(http: &mut Option<Asking>) -> Option<anyhow::Result<Map<String, Value>>> {
+async fn next_answer(http: &mut Option<Asking>) -> Option<anyhow::Result<Answer>> {
     match http {
         Some(asking) => asking.answers.recv().await,
         None => std::future::pending().await,

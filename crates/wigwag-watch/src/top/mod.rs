@@ -118,6 +118,10 @@ async fn print_once(
     let told = async {
         while feed.model.is_empty() {
             feed.next_moment().await?;
+            // A script would rather know than wait for a broker that comes later.
+            if matches!(feed.model.link, Link::Offline(_)) {
+                bail!(why_nothing(feed));
+            }
         }
         let looks = if feed.filter().is_empty() {
             SETTLES

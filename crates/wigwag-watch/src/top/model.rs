@@ -3,6 +3,7 @@
 //! The numbers come from `$SYS`, as often as the broker publishes it, or over HTTP, as often as it is asked; once HTTP
 //! has answered, it alone is sampled, so that a rate is never made of two clocks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -13,8 +14,12 @@ use super::series::{Rate, Series};
 /// After the uptime has come, how long the rest of the tree may take to come too.
 const SETTLES: Duration = Duration::from_millis(300);
 
-/// Where our broker publishes its alarms.
-const ALARMS: &str = "$SYS/broker/alarms/";
+/// Where our broker says that an alarm is raised, and that it is over.
+const RAISED: &str = "$SYS/broker/alarms/activate/";
+const OVER: &str = "$SYS/broker/alarms/deactivate/";
+
+/// Alarms that are shown.
+const ALARMS_MAX: usize = 1_000;
 
 /// A number that is shown as a rate.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +138,8 @@ pub(super) struct Model {
     pub(super) sys: SysSnapshot,
     pub(super) rates: [Rate; RATED.len()],
     pub(super) clients: Series,
+    /// By rule, and by what it found something wrong with.
+    alarms: BTreeMap<(String, String), Alarm>,
     /// What went wrong with the numbers, if something did.
     pub(super) trouble: Option<String>,
     /// How the numbers come.
@@ -242,14 +249,41 @@ impl Model {
             .or_else(|| Some(per_minute()? / 60.0))
     }
 
-    /// The alarms that are raised, where the broker publishes any.
-    pub(super) fn alarms(&self) -> Vec<Alarm> {
-        let others = self.sys.others();
-        let alarms = others.filter_map(|(topic, value)| {
-            let name = topic.strip_prefix(ALARMS)?;
-            Alarm::read(name, value)
-        });
-        alarms.collect()
+    /// The alarms that are raised, as far as is known: a broker tells of changes, and over HTTP of all.
+    pub(super) fn alarms(&self) -> impl ExactSizeIterator<Item = &Alarm> {
+        self.alarms.values()
+    }
+
+    /// Takes in that an alarm is raised or over.
+    pub(super) fn handle_alarm(&mut self, topic: &str, payload: &[u8]) {
+        let is_raised = topic.starts_with(RAISED);
+        if !is_raised && !topic.starts_with(OVER) {
+            return;
+        }
+        let told = serde_json::from_slice(payload).ok();
+        let Some((key, alarm)) = told.as_ref().and_then(Alarm::read) else {
+            return;
+        };
+        if !is_raised {
+            self.alarms.remove(&key);
+        } else if self.alarms.len() < ALARMS_MAX {
+            self.alarms.insert(key, alarm);
+        }
+    }
+
+    /// Takes in all alarms, as HTTP has them.
+    pub(super) fn handle_alarms(&mut self, told: &Value) {
+        let active = told.get("active").and_then(Value::as_array);
+        let alarms = active.into_iter().flatten().filter_map(Alarm::read);
+        self.alarms = alarms.take(ALARMS_MAX).collect();
+    }
+
+    /// Notes how the connection is. Who is not connected does not hear that an alarm is over.
+    pub(super) fn set_link(&mut self, link: Link) {
+        if link != Link::Online {
+            self.alarms.clear();
+        }
+        self.link = link;
     }
 
     /// Everything that the broker has told, by topic.
@@ -295,29 +329,17 @@ impl Model {
 }
 
 impl Alarm {
-    /// An alarm as our broker publishes it: an object with `severity` and `message`. What is none is shown as it came.
-    fn read(name: &str, payload: &[u8]) -> Option<Alarm> {
-        let text = |object: &Value, key: &str| {
-            let text = object.get(key).and_then(Value::as_str);
-            text.unwrap_or_default().to_owned()
+    /// An alarm as our broker tells it, with what tells it apart.
+    fn read(told: &Value) -> Option<((String, String), Alarm)> {
+        let text = |value: Option<&Value>| Some(value?.as_str()?.to_owned());
+        let name = text(told.get("name"))?;
+        let topic = text(told.pointer("/details/topic")).unwrap_or_default();
+        let alarm = Alarm {
+            name: name.clone(),
+            severity: text(told.get("severity"))?,
+            message: text(told.get("message"))?,
         };
-        let object = serde_json::from_slice::<Value>(payload).ok();
-        let object = object.filter(Value::is_object);
-        if payload.is_empty() {
-            return None;
-        }
-        Some(match object {
-            Some(object) => Alarm {
-                name: name.to_owned(),
-                severity: text(&object, "severity"),
-                message: text(&object, "message"),
-            },
-            None => Alarm {
-                name: name.to_owned(),
-                severity: String::new(),
-                message: String::from_utf8_lossy(payload).into_owned(),
-            },
-        })
+        Some(((name, topic), alarm))
     }
 }
 
@@ -395,23 +417,34 @@ mod tests {
         assert_eq!(model.sys.count(SysCount::PublishReceived), Some(5_107));
     }
 
+    fn told(name: &str, topic: &str) -> Value {
+        json!({
+            "name": name,
+            "severity": "warning",
+            "message": format!("{topic} is too high"),
+            "details": { "topic": topic, "value": "9", "limit": "> 5" },
+        })
+    }
+
     #[test]
-    fn alarms_are_read_and_end_when_their_topic_does() {
-        let (mut model, mut sys) = (Model::default(), SysSnapshot::default());
-        let topic = "$SYS/broker/alarms/clients";
-        sys.update(topic, br#"{"severity":"warning","message":"too many"}"#);
-        sys.update("$SYS/broker/alarms/odd", b"on fire");
-        model.handle_sys(&sys, SECOND);
-        let alarms = model.alarms();
-        assert_eq!(alarms.len(), 2);
-        assert_eq!(
-            (&*alarms[0].severity, &*alarms[0].message),
-            ("warning", "too many")
-        );
-        assert_eq!(alarms[1].message, "on fire");
-        sys.update(topic, b"");
-        model.handle_sys(&sys, SECOND);
-        assert_eq!(model.alarms().len(), 1);
+    fn an_alarm_is_there_until_its_topic_is_well_again() {
+        let mut model = Model::default();
+        let shown = |model: &Model| -> Vec<String> {
+            model.alarms().map(|alarm| alarm.message.clone()).collect()
+        };
+        for topic in ["a", "b"] {
+            let payload = told("hot", topic).to_string();
+            model.handle_alarm("$SYS/broker/alarms/activate/hot", payload.as_bytes());
+        }
+        assert_eq!(shown(&model), ["a is too high", "b is too high"]);
+        let payload = told("hot", "a").to_string();
+        model.handle_alarm("$SYS/broker/alarms/deactivate/hot", payload.as_bytes());
+        model.handle_alarm("$SYS/broker/alarms/activate/odd", b"on fire");
+        assert_eq!(shown(&model), ["b is too high"]);
+        model.handle_alarms(&json!({ "active": [told("queue", "c")], "history": [] }));
+        assert_eq!(shown(&model), ["c is too high"]);
+        model.set_link(Link::Offline("gone".to_owned()));
+        assert_eq!(shown(&model), [""; 0]);
     }
 
     #[test]

@@ -81,7 +81,6 @@ pub(super) fn json(model: &Model, topics: &Topics, filter: &str) -> Value {
         .collect();
     let alarms: Vec<Value> = model
         .alarms()
-        .into_iter()
         .map(|alarm| json!({ "name": alarm.name, "severity": alarm.severity, "message": alarm.message }))
         .collect();
     let mut object = json!({

@@ -406,15 +406,9 @@ impl Picture<'_> {
     fn alarm_lines(&self) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
         for alarm in self.model.alarms() {
-            let severity = match alarm.severity.as_str() {
-                "" => String::new(),
-                severity => format!("{} ", plain(severity)),
-            };
+            let name = format!("{} {}  ", plain(&alarm.severity), plain(&alarm.name));
             lines.push(Line::from(vec![
-                Span::styled(
-                    format!("{severity}{}  ", plain(&alarm.name)),
-                    self.theme.bad(),
-                ),
+                Span::styled(name, self.theme.bad()),
                 Span::raw(plain(&alarm.message)),
             ]));
         }

@@ -35,10 +35,6 @@ fn model(trees: u64) -> Model {
             ("store/messages/bytes", "1234567".to_owned()),
             ("heap/current", "45000000".to_owned()),
             ("connection/uplink/state", "0".to_owned()),
-            (
-                "alarms/queue",
-                r#"{"severity":"warning","message":"Queues are nearly full"}"#.to_owned(),
-            ),
             ("uptime", format!("{uptime} seconds")),
         ] {
             sys.update(&format!("$SYS/broker/{topic}"), value.as_bytes());
@@ -47,6 +43,8 @@ fn model(trees: u64) -> Model {
         model.handle_sys(&sys, now);
         model.handle_time(now + Duration::from_secs(1));
     }
+    let alarm = br#"{"name":"queue","severity":"warning","message":"Queues are nearly full"}"#;
+    model.handle_alarm("$SYS/broker/alarms/activate/queue", alarm);
     model
 }
 
