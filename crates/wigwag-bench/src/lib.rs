@@ -1,360 +1,240 @@
-//! `wigwag bench`: how fast a broker is, what that costs it, and whether it keeps its promises.
-//!
-//! Measures any broker that speaks MQTT over TCP, several of them in turns. The load generator speaks
-//! packets itself, without the client library, so that neither its speed nor its faults colour the
-//! figures. What the figures mean and how to repeat them: `docs/design/performance.md`.
+#![doc = include_str!("../README.md")]
 
+mod args;
 mod case;
+mod duration;
+mod mix;
+mod objective;
+mod scenario;
 mod target;
 
 mod connection;
 mod schedule;
 mod sequence;
+mod transport;
 mod wire;
 
 mod connects;
 mod generator;
+mod opening;
 mod process;
+mod progress;
+
+mod document;
+mod figure;
 mod report;
+mod table;
 
 #[cfg(test)]
 mod tests;
 
+use std::fs;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Serialize;
-use wigwag_proto::{Qos, Version};
+use wigwag_net::tls::ClientTls;
 
-use self::case::{Bound, Case, Load, Pace, Topology};
+use self::args::Action;
+pub use self::args::Args;
+use self::args::Plan;
+use self::case::Run;
+use self::document::Document;
+use self::objective::Verdict;
 use self::process::Process;
-use self::report::{CASES, CONNECTS, ConnectRow, Method, Row};
-use self::target::{BrokerPid, Target};
-use self::wire::Stamp;
-
-/// A case in which nothing moves for so long is given up.
-const STALL_MAX: Duration = Duration::from_secs(10);
-/// At QoS 0 nobody owes a message; what has not come after so long a silence is lost.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
-const PAYLOAD_MAX: i64 = 16 * 1024 * 1024;
-
-/// Measure the speed of one or more MQTT brokers.
-#[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// Broker to measure; repeat it to compare several in alternating rounds
-    #[arg(
-        long,
-        value_name = "[NAME=]HOST[:PORT][,pid=PID]",
-        default_value = "localhost:1883"
-    )]
-    broker: Vec<Target>,
-
-    /// Process of a broker on this machine, for its CPU time and memory
-    #[arg(long, value_name = "[NAME=]PID")]
-    pid: Vec<BrokerPid>,
-
-    /// Who publishes to whom
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "pairs,fan-out,fan-in",
-        hide_possible_values = true
-    )]
-    topology: Vec<Topology>,
-
-    /// QoS of messages and subscriptions: 0, 1
-    #[arg(long, value_delimiter = ',', default_value = "0,1", value_parser = parse_qos)]
-    qos: Vec<Qos>,
-
-    /// Payload in bytes
-    #[arg(
-        long,
-        value_name = "BYTES",
-        value_delimiter = ',',
-        default_value = "64,1024",
-        value_parser = clap::value_parser!(u32).range(Stamp::LEN as i64..=PAYLOAD_MAX)
-    )]
-    size: Vec<u32>,
-
-    /// Publishers, and as many subscribers, of the topology pairs
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pairs: u32,
-
-    /// Subscribers of fan-out, publishers of fan-in
-    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    fan: u32,
-
-    /// How long publishers send per case and round, in seconds
-    #[arg(long, value_name = "S", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: u64,
-
-    /// Deliveries per case and round, instead of a time
-    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
-    messages: Option<u64>,
-
-    /// Closed loop: deliveries that may be outstanding, over all subscribers
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    window: u64,
-
-    /// Open loop: deliveries per second, due at even distances whatever the broker does
-    #[arg(long, value_name = "N", conflicts_with = "window", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    rate: Option<u64>,
-
-    /// Repetitions of each case at each broker, of which the median counts
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    rounds: u32,
-
-    /// Measure connections instead of messages: how many per second, and their memory
-    #[arg(long, conflicts_with_all = ["topology", "qos", "size", "pairs", "fan", "messages", "seconds", "window", "rate"])]
-    connect: bool,
-
-    /// Connections that --connect opens and holds
-    #[arg(long, value_name = "N", default_value = "1000", requires = "connect", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    idle: u32,
-
-    /// Version of MQTT: 3.1, 3.1.1 or 5
-    #[arg(long, visible_alias = "protocol-version", default_value = "3.1.1", value_parser = parse_version)]
-    version: Version,
-
-    /// User Name of all connections
-    #[arg(long, value_name = "NAME")]
-    username: Option<String>,
-
-    /// Password of all connections
-    #[arg(long, requires = "username")]
-    password: Option<String>,
-
-    /// Print one JSON document with all figures instead of the table
-    #[arg(long)]
-    json: bool,
-}
-
-const EXAMPLES: &str = "\
-Messages are counted as they arrive: with 20 subscribers one message makes 20 deliveries.
-The exit code is 1 if a message of QoS 1 was lost or a case was aborted.
-
-Examples:
-  wigwag bench
-  wigwag bench --broker ours=localhost:1883,pid=4711 --broker theirs=localhost:1884,pid=4712
-  wigwag bench --topology pairs --qos 1 --size 64 --rate 20000 --seconds 30
-  wigwag bench --connect --idle 5000 --pid 4711";
-
-fn parse_qos(text: &str) -> Result<Qos, String> {
-    match text {
-        "0" => Ok(Qos::AtMostOnce),
-        "1" => Ok(Qos::AtLeastOnce),
-        _ => Err("the bench measures QoS 0 and 1".to_owned()),
-    }
-}
-
-fn parse_version(text: &str) -> Result<Version, String> {
-    match text {
-        "3.1" | "31" | "3" => Ok(Version::V3_1),
-        "3.1.1" | "311" | "4" => Ok(Version::V3_1_1),
-        "5" | "5.0" => Ok(Version::V5),
-        _ => Err("expected 3.1, 3.1.1 or 5".to_owned()),
-    }
-}
-
-impl Args {
-    fn load(&self) -> Load {
-        Load {
-            version: self.version,
-            user_name: self.username.clone(),
-            password: self.password.clone(),
-            bound: self.bound(),
-            pace: self.rate.map_or(Pace::Window(self.window), Pace::Rate),
-            stall_max: STALL_MAX,
-            silence_max: SILENCE_MAX,
-        }
-    }
-
-    fn bound(&self) -> Bound {
-        self.messages.map_or(
-            Bound::Time(Duration::from_secs(self.seconds)),
-            Bound::Deliveries,
-        )
-    }
-
-    fn cases(&self) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for &topology in &self.topology {
-            let (publishers, subscribers) = match topology {
-                Topology::Pairs => (self.pairs, self.pairs),
-                Topology::FanOut => (1, self.fan),
-                Topology::FanIn => (self.fan, 1),
-            };
-            for &qos in &self.qos {
-                cases.extend(self.size.iter().map(|&size| Case {
-                    topology,
-                    publishers: publishers as usize,
-                    subscribers: subscribers as usize,
-                    qos,
-                    payload_len: size as usize,
-                }));
-            }
-        }
-        cases
-    }
-}
+use self::progress::Progress;
+use self::report::{CASES, COMPARISONS, CONNECTS, Comparison, ConnectRow, HOLDS, HoldRow, Method};
+use self::table::Columns;
+use self::target::Target;
+use self::transport::Endpoint;
 
 /// A broker that has answered, and its process.
 struct Broker {
     name: String,
-    address: SocketAddr,
+    endpoint: Endpoint,
     process: Option<Process>,
 }
 
 impl Broker {
-    fn reach(target: Target) -> anyhow::Result<Broker> {
-        let address = connection::resolve(&target.address)?;
+    fn reach(target: Target, tls: &ClientTls) -> anyhow::Result<Broker> {
         let process = target.pid.map(Process::open).transpose();
         Ok(Broker {
             process: process.with_context(|| format!("broker '{}'", target.name))?,
+            endpoint: Endpoint::resolve(&target.address, tls)?,
             name: target.name,
-            address,
         })
     }
 }
 
-/// Measures and prints; the exit code tells whether every broker kept its promises.
+/// Measures and prints; the exit code tells whether every broker kept its promises and every objective was reached.
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
-    let brokers = target::pair(std::mem::take(&mut args.broker), &args.pid)?;
-    let brokers: Vec<_> = brokers
-        .into_iter()
-        .map(Broker::reach)
-        .collect::<Result<_, _>>()?;
-    let is_failure = if args.connect {
-        run_connects(&args, &brokers)?
-    } else {
-        run_cases(&args, &brokers)?
+    match &args.action {
+        Some(Action::List) => return list(),
+        Some(Action::Show { name }) => {
+            print(scenario::text(name)?.trim_end())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => {}
+    }
+    // A mistake on the command line is told before anybody is called.
+    let plan = (!args.connect).then(|| args.plan()).transpose()?;
+    let tls = args.tls()?;
+    let targets = args.targets()?.into_iter();
+    let brokers = targets.map(|target| Broker::reach(target, &tls));
+    let brokers: Vec<_> = brokers.collect::<anyhow::Result<_>>()?;
+    let output = Output { is_json: args.json };
+    let mut document = match &plan {
+        Some(plan) => run_plan(plan, &brokers, &output)?,
+        None => run_connects(&args, &brokers, &output)?,
     };
-    Ok(if is_failure {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let objectives = plan.map_or_else(|| args.objective.clone(), |plan| plan.objectives);
+    document.judge(&objectives);
+    output.lines(document.remarks())?;
+    output.lines(document.objectives.iter().map(Verdict::to_string))?;
+    let json = serde_json::to_string_pretty(&document)?;
+    if args.json {
+        print(&json)?;
+    }
+    if let Some(path) = &args.summary {
+        let written = fs::write(path, format!("{json}\n"));
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(document.exit_code())
 }
 
-fn run_cases(args: &Args, brokers: &[Broker]) -> anyhow::Result<bool> {
-    let load = args.load();
-    let rounds = args.rounds as usize;
-    let output = Output::new(args.json);
+fn list() -> anyhow::Result<ExitCode> {
+    for (name, about) in scenario::catalogue()? {
+        print(&format!("{name:<11} {about}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush().context("cannot write the output")
+}
+
+/// Every round at every broker: what each found, or why it could not begin.
+///
+/// The brokers take turns, because what slows the machine should slow all of them. Who was first in one round is last
+/// in the next, so that nobody is always the one who finds the machine as the other has left it.
+fn measure_in_turns<T>(
+    brokers: &[Broker],
+    rounds: usize,
+    mut measure: impl FnMut(&Broker, usize) -> anyhow::Result<T>,
+) -> Vec<Vec<Result<T, String>>> {
+    let mut measured: Vec<Vec<_>> = brokers.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        let mut turns: Vec<usize> = (0..brokers.len()).collect();
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for index in turns {
+            let outcome = measure(&brokers[index], round);
+            measured[index].push(outcome.map_err(|error| format!("{error:#}")));
+        }
+    }
+    measured
+}
+
+fn run_plan(plan: &Plan, brokers: &[Broker], output: &Output) -> anyhow::Result<Document> {
     let method = Method {
-        load: &load,
-        rounds,
+        load: &plan.load,
+        rounds: plan.rounds,
+        pace: plan.pace,
     };
     output.text(&format!("{method}.\n\n{}", CASES.header()))?;
-    let mut all = Vec::new();
-    for case in &args.cases() {
-        let rows = measure_case(brokers, case, &load, rounds);
-        for row in &rows {
-            output.text(&CASES.line(&row.cells(&rows[0])))?;
-        }
-        all.extend(rows);
-    }
-    output.remarks(all.iter().flat_map(Row::remarks))?;
-    output.json(&Document {
-        method: method.to_string(),
-        cases: &all,
-        connects: &[],
-    })?;
-    Ok(all.iter().any(Row::is_failure))
-}
-
-/// All rounds of one case, the brokers taking turns: what slows the machine slows all of them.
-fn measure_case(brokers: &[Broker], case: &Case, load: &Load, rounds: usize) -> Vec<Row> {
-    let mut measured: Vec<_> = brokers.iter().map(|_| (Vec::new(), Vec::new())).collect();
-    for _ in 0..rounds {
-        for (broker, (rounds, refusals)) in brokers.iter().zip(&mut measured) {
-            match generator::measure(broker.address, broker.process.as_ref(), case, load) {
-                Ok(round) => rounds.push(round),
-                Err(error) => refusals.push(format!("{error:#}")),
+    let mut document = Document::new(method.to_string());
+    let mut progress = Progress::on_terminal();
+    for (index, run) in plan.runs.iter().enumerate() {
+        let measured = measure_in_turns(brokers, plan.rounds, |broker, round| {
+            progress.announce(format!(
+                "case {} of {}, round {} of {}, {}",
+                index + 1,
+                plan.runs.len(),
+                round + 1,
+                plan.rounds,
+                broker.name
+            ));
+            let process = broker.process.as_ref();
+            let found =
+                generator::measure(&broker.endpoint, process, run, &plan.load, &mut progress);
+            progress.clear();
+            found
+        });
+        let rows = document.add(run, brokers, &measured);
+        for rows in rows.chunks(brokers.len()) {
+            for row in rows {
+                output.text(&CASES.line(&row.cells(&rows[0])))?;
             }
         }
     }
-    let row = |(broker, (rounds, refusals)): (&Broker, &(Vec<_>, Vec<_>))| {
-        Row::new(case, &broker.name, load, rounds, refusals)
-    };
-    brokers.iter().zip(&measured).map(row).collect()
+    if plan.runs.iter().any(Run::shows_connections) {
+        output.connects(&document.connects, brokers.len())?;
+    }
+    output.table(&HOLDS, document.holds.iter().map(HoldRow::cells))?;
+    if plan.is_comparison {
+        let cells = document.comparisons.iter().map(Comparison::cells);
+        output.table(&COMPARISONS, cells)?;
+    }
+    Ok(document)
 }
 
-fn run_connects(args: &Args, brokers: &[Broker]) -> anyhow::Result<bool> {
-    let load = args.load();
+fn run_connects(args: &Args, brokers: &[Broker], output: &Output) -> anyhow::Result<Document> {
+    let (load, rounds) = args.load_of_connects();
     let count = args.idle as usize;
-    let mut measured: Vec<_> = brokers.iter().map(|_| Vec::new()).collect();
-    for _ in 0..args.rounds {
-        for (broker, rounds) in brokers.iter().zip(&mut measured) {
-            let round = connects::measure(broker.address, broker.process.as_ref(), count, &load);
-            rounds.push(round.map_err(|error| format!("{error:#}")));
-        }
-    }
-    let row = |(broker, rounds): (&Broker, &Vec<_>)| ConnectRow::new(&broker.name, count, rounds);
-    let rows: Vec<ConnectRow> = brokers.iter().zip(&measured).map(row).collect();
-
-    let output = Output::new(args.json);
-    let method = format!(
-        "MQTT {}, connections opened from one thread, 64 at a time, median of {} (± half the range); idle memory is the growth of a freshly started broker in the first round",
-        load.version, args.rounds
-    );
-    output.text(&format!("{method}.\n\n{}", CONNECTS.header()))?;
-    for row in &rows {
-        output.text(&CONNECTS.line(&row.cells(&rows[0])))?;
-    }
-    output.remarks(rows.iter().flat_map(ConnectRow::remarks))?;
-    output.json(&Document {
-        method,
-        cases: &[],
-        connects: &rows,
-    })?;
-    Ok(rows.iter().any(ConnectRow::is_failure))
+    let measured = measure_in_turns(brokers, rounds, |broker, _| {
+        connects::measure(&broker.endpoint, broker.process.as_ref(), count, &load)
+    });
+    let row =
+        |(broker, rounds): (&Broker, &Vec<_>)| ConnectRow::of_connects(&broker.name, count, rounds);
+    let mut document = Document::new(format!(
+        "MQTT {}, connections opened from one thread, median of {rounds} (± half the range); idle memory is the growth of a freshly started broker in the first round",
+        load.version
+    ));
+    document.connects = brokers.iter().zip(&measured).map(row).collect();
+    output.text(&format!("{}.", document.method))?;
+    output.connects(&document.connects, brokers.len())?;
+    Ok(document)
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    method: String,
-    cases: &'a [Row],
-    connects: &'a [ConnectRow],
-}
-
-/// The table line by line as it grows, or one JSON document at the end.
+/// The tables line by line as they grow; nothing if a JSON document comes at the end.
 struct Output {
     is_json: bool,
 }
 
 impl Output {
-    const fn new(is_json: bool) -> Output {
-        Output { is_json }
-    }
-
     fn text(&self, text: &str) -> anyhow::Result<()> {
-        if self.is_json {
-            return Ok(());
-        }
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{text}")?;
-        stdout.flush().context("cannot write the table")
+        if self.is_json { Ok(()) } else { print(text) }
     }
 
-    fn remarks(&self, remarks: impl Iterator<Item = String>) -> anyhow::Result<()> {
-        let mut separator = "\n";
-        for remark in remarks {
-            self.text(&format!("{separator}{remark}"))?;
-            separator = "";
-        }
-        Ok(())
-    }
-
-    fn json(&self, document: &Document<'_>) -> anyhow::Result<()> {
-        if !self.is_json {
+    /// A paragraph, if there is anything to say.
+    fn lines(&self, lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+        let lines: Vec<String> = lines.into_iter().collect();
+        if lines.is_empty() {
             return Ok(());
         }
-        let json = serde_json::to_string_pretty(document)?;
-        writeln!(io::stdout().lock(), "{json}").context("cannot write the figures")
+        self.text(&format!("\n{}", lines.join("\n")))
+    }
+
+    /// A table of its own, if it has rows.
+    fn table(
+        &self,
+        columns: &Columns,
+        rows: impl Iterator<Item = Vec<String>>,
+    ) -> anyhow::Result<()> {
+        let rows: Vec<String> = rows.map(|cells| columns.line(&cells)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.lines([columns.header()].into_iter().chain(rows))
+    }
+
+    /// `rows` has those of all brokers together, the first broker's first.
+    fn connects(&self, rows: &[ConnectRow], brokers: usize) -> anyhow::Result<()> {
+        let compared = rows.chunks(brokers);
+        let cells = compared.flat_map(|rows| rows.iter().map(|row| row.cells(&rows[0])));
+        self.table(&CONNECTS, cells)
     }
 }

@@ -1,7 +1,6 @@
-//! From rounds to rows: medians, spreads, ratios to the first broker, the table and the JSON.
+//! The rows of the tables and of the JSON: one flow, one way to connect, or one group of listeners at one broker.
 //!
-//! The table is Markdown, so that a terminal and a document show the same. Pure: nothing here looks
-//! at a clock or a socket.
+//! Pure: nothing here looks at a clock or a socket. The first broker is what the others are compared with.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,119 +10,105 @@ use serde::Serialize;
 
 use crate::case::{Bound, Case, Load, Pace};
 use crate::connects::ConnectRound;
-use crate::generator::Round;
+use crate::figure::{Figure, Latency};
+use crate::generator::{ChurnRound, HoldRound, Round};
+use crate::opening::Timings;
+use crate::table::{Columns, cell, thousands};
 
-/// The median of several rounds and how far they lie apart.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Figure {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+/// Above this much of one core the generator may be what limits the throughput.
+const GENERATOR_BUSY_PERCENT: f64 = 95.0;
+/// CPU time is counted in hundredths of a second: in less than this nobody can say what was busy.
+const BUSY_TIME_MIN: Duration = Duration::from_millis(200);
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject<'a> {
+    /// One flow, alone or among others.
+    Case(&'a Case),
+    /// All flows of a run together.
+    All,
 }
 
-impl Figure {
-    /// `None` if there is no value, or none in some rounds.
-    pub(crate) fn of(values: impl IntoIterator<Item = Option<f64>>) -> Option<Figure> {
-        let mut values: Vec<f64> = values.into_iter().collect::<Option<_>>()?;
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let middle = values.len() / 2;
-        let median = if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            f64::midpoint(values[middle - 1], values[middle])
-        };
-        Some(Figure { median, min, max })
-    }
-
-    /// Half of the distance between the extremes, in percent of the median.
-    fn spread_percent(&self) -> f64 {
-        if self.median == 0.0 {
-            0.0
-        } else {
-            (self.max - self.min) / 2.0 / self.median * 100.0
-        }
-    }
-}
-
-/// One case at one broker.
+/// One flow at one broker.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     case: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     pub(crate) broker: String,
-    qos: u8,
+    /// `None` for all flows together.
+    qos: Option<u8>,
     rounds: usize,
     pub(crate) delivered_per_second: Option<Figure>,
-    broker_cpu_micros_per_delivery: Option<Figure>,
+    pub(crate) broker_cpu_micros_per_delivery: Option<Figure>,
     generator_cpu_micros_per_delivery: Option<Figure>,
     /// CPU time of the generator's one thread by the time that has passed; closed loop only, because
     /// an open loop spins until the next message is due.
     generator_busy_percent: Option<Figure>,
-    latency_micros: Option<Latency>,
+    pub(crate) latency_micros: Option<Latency>,
     /// From the intended to the real time of sending; open loop only.
     send_lateness_micros: Option<Latency>,
-    rss_peak_mib: Option<Figure>,
+    pub(crate) rss_peak_mib: Option<Figure>,
+    /// Deliveries that were counted, of all rounds.
+    pub(crate) delivered: u64,
     pub(crate) lost: u64,
-    duplicates: u64,
-    reordered: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) reordered: u64,
     pub(crate) unacknowledged: u64,
+    pub(crate) unsent: u64,
     pub(crate) aborted: Vec<String>,
+    /// `null` for a round that was aborted.
+    each_round: Vec<Option<Sample>>,
+    #[serde(skip)]
+    pub(crate) latencies: Vec<Histogram<u64>>,
 }
 
-/// Medians of the rounds' percentiles, and the maximum of all rounds.
+/// The figures of one round.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Latency {
-    p50: f64,
-    p99: f64,
-    p99_9: f64,
-    max: f64,
+struct Sample {
+    delivered_per_second: Option<f64>,
+    broker_cpu_micros_per_delivery: Option<f64>,
+    latency_micros: Option<Latency>,
 }
 
-impl Latency {
-    fn of(histograms: &[&Histogram<u64>]) -> Option<Latency> {
-        let is_used = |histogram: &&&Histogram<u64>| !histogram.is_empty();
-        let histograms: Vec<_> = histograms.iter().filter(is_used).collect();
-        let micros = |nanos: u64| nanos as f64 / 1e3;
-        let at = |quantile: f64| {
-            let values = histograms
-                .iter()
-                .map(|histogram| histogram.value_at_quantile(quantile));
-            Figure::of(values.map(|nanos| Some(micros(nanos)))).map(|figure| figure.median)
-        };
-        Some(Latency {
-            p50: at(0.50)?,
-            p99: at(0.99)?,
-            p99_9: at(0.999)?,
-            max: micros(histograms.iter().map(|histogram| histogram.max()).max()?),
-        })
+impl Sample {
+    fn of(round: &Round) -> Sample {
+        Sample {
+            delivered_per_second: per_second(round.delivered, round.elapsed),
+            broker_cpu_micros_per_delivery: micros_each(round.broker_cpu, round.delivered),
+            latency_micros: Latency::of(&[&round.latency]),
+        }
     }
 }
 
 impl Row {
-    /// `refusals` says of every further round why it could not begin.
-    pub(crate) fn new(
-        case: &Case,
-        broker: &str,
-        load: &Load,
-        rounds: &[Round],
-        refusals: &[String],
-    ) -> Row {
-        let whole: Vec<&Round> = rounds
+    /// Each round, or why it could not begin.
+    pub(crate) fn new(subject: Subject<'_>, broker: &str, rounds: &[Result<Round, String>]) -> Row {
+        let (case, is_open_loop) = match subject {
+            Subject::Case(case) => (Some(case), matches!(case.pace, Pace::Rate(_))),
+            // Its flows differ.
+            Subject::All => (None, true),
+        };
+        let begun: Vec<&Round> = rounds
             .iter()
+            .filter_map(|round| round.as_ref().ok())
+            .collect();
+        let whole: Vec<&Round> = begun
+            .iter()
+            .copied()
             .filter(|round| round.aborted.is_none())
             .collect();
         let figure =
             |value: fn(&Round) -> Option<f64>| Figure::of(whole.iter().map(|round| value(round)));
-        let sum = |count: fn(&Round) -> u64| rounds.iter().map(count).sum();
-        let aborted = rounds.iter().filter_map(|round| round.aborted.as_ref());
-        let is_open_loop = matches!(load.pace, Pace::Rate(_));
-        let latency: Vec<_> = whole.iter().map(|round| &round.latency).collect();
-        let lateness: Vec<_> = whole.iter().map(|round| &round.lateness).collect();
+        let sum = |count: fn(&Round) -> u64| begun.iter().map(|round| count(round)).sum();
+        let latencies: Vec<_> = whole.iter().map(|round| &round.latency).collect();
+        let latenesses: Vec<_> = whole.iter().map(|round| &round.lateness).collect();
         Row {
-            case: case.to_string(),
+            case: case.map_or_else(|| "all of it".to_owned(), Case::to_string),
+            name: case.map_or_else(|| Some(ALL.to_owned()), |case| case.name.clone()),
             broker: broker.to_owned(),
-            qos: case.qos as u8,
-            rounds: rounds.len() + refusals.len(),
+            qos: case.map(|case| case.qos as u8),
+            rounds: rounds.len(),
             delivered_per_second: figure(|round| per_second(round.delivered, round.elapsed)),
             broker_cpu_micros_per_delivery: figure(|round| {
                 micros_each(round.broker_cpu, round.delivered)
@@ -136,25 +121,51 @@ impl Row {
                 (round.elapsed >= BUSY_TIME_MIN).then_some(busy * 100.0)
             })
             .filter(|_| !is_open_loop),
-            latency_micros: Latency::of(&latency),
-            send_lateness_micros: Latency::of(&lateness).filter(|_| is_open_loop),
+            latency_micros: Latency::of(&latencies),
+            send_lateness_micros: Latency::of(&latenesses).filter(|_| is_open_loop),
             rss_peak_mib: figure(|round| Some(round.rss_peak_kib? as f64 / 1024.0)),
+            delivered: sum(|round| round.delivered),
             lost: sum(|round| round.lost),
             duplicates: sum(|round| round.duplicates),
             reordered: sum(|round| round.reordered),
             unacknowledged: sum(|round| round.unacknowledged),
-            aborted: aborted.chain(refusals).cloned().collect(),
+            unsent: sum(|round| round.unsent),
+            aborted: rounds.iter().filter_map(why_aborted).collect(),
+            each_round: rounds
+                .iter()
+                .map(|round| {
+                    let round = round.as_ref().ok()?;
+                    round.aborted.is_none().then(|| Sample::of(round))
+                })
+                .collect(),
+            latencies: whole.iter().map(|round| round.latency.clone()).collect(),
         }
     }
 
-    /// Whether the broker broke a promise: QoS 0 may lose, nothing else may.
+    pub(crate) fn case(&self) -> &str {
+        &self.case
+    }
+
+    /// Whether the row is meant by this name of a flow; without one, all flows are.
+    pub(crate) fn is_called(&self, name: Option<&str>) -> bool {
+        match name {
+            None => self.qos.is_some(),
+            Some(name) => self.name.as_deref() == Some(name),
+        }
+    }
+
+    /// Whether the broker broke a promise: QoS 0 may lose and repeat, QoS 1 may repeat, nothing else may.
     pub(crate) fn is_failure(&self) -> bool {
-        !self.aborted.is_empty() || (self.qos > 0 && (self.lost > 0 || self.unacknowledged > 0))
+        let qos = self.qos.unwrap_or(0);
+        !self.aborted.is_empty()
+            || (qos > 0 && (self.lost > 0 || self.unacknowledged > 0))
+            || (qos > 1 && self.duplicates > 0)
     }
 
     pub(crate) fn cells(&self, first: &Row) -> Vec<String> {
-        let rate = |row: &Row| row.delivered_per_second;
-        let cpu = |row: &Row| row.broker_cpu_micros_per_delivery;
+        let compared = Comparison::of(self, first);
+        let cpu = self.broker_cpu_micros_per_delivery;
+        let rate = self.delivered_per_second;
         let millis = |value: fn(&Latency) -> f64| {
             cell(self.latency_micros.as_ref().map(value), |micros| {
                 format!("{:.2}", micros / 1e3)
@@ -163,13 +174,15 @@ impl Row {
         vec![
             self.case.clone(),
             self.broker.clone(),
-            cell(rate(self), |figure| thousands(figure.median.round() as u64)),
-            cell(rate(self), |figure| {
-                format!("{:.0} %", figure.spread_percent())
+            cell(rate, |figure| thousands(figure.median.round() as u64)),
+            cell(rate, |figure| format!("{:.0} %", figure.spread_percent())),
+            cell(compared.delivered_per_second, |figure| {
+                format!("{:.2}", figure.median)
             }),
-            ratio(rate(self), rate(first)),
-            cell(cpu(self), |figure| format!("{:.2}", figure.median)),
-            ratio(cpu(self), cpu(first)),
+            cell(cpu, |figure| format!("{:.2}", figure.median)),
+            cell(compared.broker_cpu_micros_per_delivery, |figure| {
+                format!("{:.2}", figure.median)
+            }),
             millis(|latency| latency.p50),
             millis(|latency| latency.p99),
             millis(|latency| latency.p99_9),
@@ -190,8 +203,14 @@ impl Row {
         }
         if self.unacknowledged > 0 {
             remarks.push(format!(
-                "{row}: {} messages without PUBACK",
-                self.unacknowledged
+                "{row}: {} messages without complete acknowledgement",
+                thousands(self.unacknowledged)
+            ));
+        }
+        if self.unsent > 0 {
+            remarks.push(format!(
+                "{row}: {} messages were due and could not be sent: the broker does not keep up, and the latencies are too low",
+                thousands(self.unsent)
             ));
         }
         let is_busy = |figure: &Figure| figure.median > GENERATOR_BUSY_PERCENT;
@@ -204,26 +223,93 @@ impl Row {
     }
 }
 
-/// Above this much of one core the generator may be what limits the throughput.
-const GENERATOR_BUSY_PERCENT: f64 = 95.0;
-/// CPU time is counted in hundredths of a second: in less than this nobody can say what was busy.
-const BUSY_TIME_MIN: Duration = Duration::from_millis(200);
+/// The name by which an objective means all flows together.
+pub(crate) const ALL: &str = "all";
 
-/// Connections at one broker.
+fn why_aborted(round: &Result<Round, String>) -> Option<String> {
+    match round {
+        Ok(round) => round.aborted.clone(),
+        Err(refusal) => Some(refusal.clone()),
+    }
+}
+
+/// How one broker fares beside the first, round by round.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Comparison {
+    case: String,
+    broker: String,
+    compared_with: String,
+    delivered_per_second: Option<Figure>,
+    broker_cpu_micros_per_delivery: Option<Figure>,
+    latency_p50: Option<Figure>,
+    latency_p99: Option<Figure>,
+    latency_p99_9: Option<Figure>,
+}
+
+impl Comparison {
+    pub(crate) fn of(row: &Row, first: &Row) -> Comparison {
+        let ratio = |value: fn(&Sample) -> Option<f64>| {
+            Figure::of_ratios(&row.each_round, &first.each_round, value)
+        };
+        Comparison {
+            case: row.case.clone(),
+            broker: row.broker.clone(),
+            compared_with: first.broker.clone(),
+            delivered_per_second: ratio(|sample| sample.delivered_per_second),
+            broker_cpu_micros_per_delivery: ratio(|sample| sample.broker_cpu_micros_per_delivery),
+            latency_p50: ratio(|sample| Some(sample.latency_micros?.p50)),
+            latency_p99: ratio(|sample| Some(sample.latency_micros?.p99)),
+            latency_p99_9: ratio(|sample| Some(sample.latency_micros?.p99_9)),
+        }
+    }
+
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let figures = [
+            self.delivered_per_second,
+            self.broker_cpu_micros_per_delivery,
+            self.latency_p50,
+            self.latency_p99,
+            self.latency_p99_9,
+        ];
+        let ratio =
+            |figure: Figure| format!("{:.2} ± {:.0} %", figure.median, figure.spread_percent());
+        let mut cells = vec![
+            self.case.clone(),
+            format!("{} : {}", self.broker, self.compared_with),
+        ];
+        cells.extend(figures.map(|figure| cell(figure, ratio)));
+        cells
+    }
+}
+
+/// Connections of one kind at one broker.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ConnectRow {
-    broker: String,
+    /// Whose connections: all that were opened, or a churn.
+    what: String,
+    pub(crate) broker: String,
     connections: usize,
     rounds: usize,
-    connects_per_second: Option<Figure>,
+    pub(crate) connects_per_second: Option<Figure>,
     broker_cpu_micros_per_connect: Option<Figure>,
     /// From the first round: an allocator keeps what it has, so that later rounds show less.
     idle_kib_per_connection: Option<f64>,
+    /// From the first byte, or from when it was due, to the CONNACK.
+    connect_micros: Option<Latency>,
+    /// From the SUBSCRIBE to the SUBACK.
+    subscribe_micros: Option<Latency>,
+    pub(crate) failed: u64,
     aborted: Vec<String>,
+    #[serde(skip)]
+    pub(crate) latencies: Vec<Histogram<u64>>,
 }
 
+/// What the connections are called that were there before the messages.
+pub(crate) const OPENED: &str = "opened";
+
 impl ConnectRow {
-    pub(crate) fn new(
+    /// Of rounds in which nothing else was measured.
+    pub(crate) fn of_connects(
         broker: &str,
         connections: usize,
         rounds: &[Result<ConnectRound, String>],
@@ -235,13 +321,10 @@ impl ConnectRow {
             .collect();
         let first = rounds.first().and_then(|round| round.as_ref().ok());
         let grown = first.and_then(|round| round.grown_kib);
+        let timings: Vec<&Timings> = whole.iter().map(|round| &round.timings).collect();
         ConnectRow {
-            broker: broker.to_owned(),
             connections,
             rounds: rounds.len(),
-            connects_per_second: Figure::of(
-                whole.iter().map(|round| per_second(count, round.elapsed)),
-            ),
             broker_cpu_micros_per_connect: Figure::of(
                 whole
                     .iter()
@@ -252,7 +335,65 @@ impl ConnectRow {
                 .iter()
                 .filter_map(|round| round.as_ref().err().cloned())
                 .collect(),
+            ..ConnectRow::new(OPENED, broker, &timings)
         }
+    }
+
+    /// Of the connections that a run opened before its messages; a run that could not begin has a refusal.
+    pub(crate) fn of_opening(
+        broker: &str,
+        rounds: &[&Timings],
+        refusals: impl Iterator<Item = String>,
+    ) -> ConnectRow {
+        ConnectRow {
+            aborted: refusals.collect(),
+            ..ConnectRow::new(OPENED, broker, rounds)
+        }
+    }
+
+    pub(crate) fn of_churn(broker: &str, rounds: &[&ChurnRound]) -> ConnectRow {
+        let timings: Vec<&Timings> = rounds.iter().map(|round| &round.timings).collect();
+        let name = rounds.first().map_or("", |round| &round.name);
+        let failures = rounds.iter().filter_map(|round| round.failure.as_ref());
+        ConnectRow {
+            aborted: failures
+                .map(|failure| format!("some could not connect, the first because: {failure}"))
+                .collect(),
+            ..ConnectRow::new(name, broker, &timings)
+        }
+    }
+
+    fn new(what: &str, broker: &str, rounds: &[&Timings]) -> ConnectRow {
+        let histograms = |of: fn(&Timings) -> &Histogram<u64>| {
+            let histograms: Vec<_> = rounds.iter().map(|timings| of(timings)).collect();
+            Latency::of(&histograms)
+        };
+        let per_round = rounds.iter().map(|timings| timings.opened).max();
+        ConnectRow {
+            what: what.to_owned(),
+            broker: broker.to_owned(),
+            connections: per_round.unwrap_or(0) as usize,
+            rounds: rounds.len(),
+            connects_per_second: Figure::of(
+                rounds
+                    .iter()
+                    .map(|timings| per_second(timings.opened, timings.elapsed)),
+            ),
+            broker_cpu_micros_per_connect: None,
+            idle_kib_per_connection: None,
+            connect_micros: histograms(|timings| &timings.connect),
+            subscribe_micros: histograms(|timings| &timings.subscribe),
+            failed: rounds.iter().map(|timings| timings.failed).sum(),
+            aborted: Vec::new(),
+            latencies: rounds
+                .iter()
+                .map(|timings| timings.connect.clone())
+                .collect(),
+        }
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
     }
 
     pub(crate) const fn is_failure(&self) -> bool {
@@ -260,24 +401,80 @@ impl ConnectRow {
     }
 
     pub(crate) fn cells(&self, first: &ConnectRow) -> Vec<String> {
-        let rate = |row: &ConnectRow| row.connects_per_second;
-        let cpu = |row: &ConnectRow| row.broker_cpu_micros_per_connect;
+        let rate = self.connects_per_second;
+        let ratio = rate
+            .zip(first.connects_per_second)
+            .map(|(rate, first)| rate.median / first.median);
+        let millis = |latency: Option<Latency>, value: fn(&Latency) -> f64| {
+            cell(latency.as_ref().map(value), |micros| {
+                format!("{:.2}", micros / 1e3)
+            })
+        };
         vec![
+            self.what.clone(),
             thousands(self.connections as u64),
             self.broker.clone(),
-            cell(rate(self), |figure| thousands(figure.median.round() as u64)),
-            cell(rate(self), |figure| {
-                format!("{:.0} %", figure.spread_percent())
+            cell(rate, |figure| thousands(figure.median.round() as u64)),
+            cell(rate, |figure| format!("{:.0} %", figure.spread_percent())),
+            cell(ratio.filter(|ratio| ratio.is_finite()), |ratio| {
+                format!("{ratio:.2}")
             }),
-            ratio(rate(self), rate(first)),
-            cell(cpu(self), |figure| format!("{:.1}", figure.median)),
+            cell(self.broker_cpu_micros_per_connect, |figure| {
+                format!("{:.1}", figure.median)
+            }),
+            millis(self.connect_micros, |latency| latency.p50),
+            millis(self.connect_micros, |latency| latency.p99),
+            millis(self.connect_micros, |latency| latency.max),
+            millis(self.subscribe_micros, |latency| latency.p99),
+            thousands(self.failed),
             cell(self.idle_kib_per_connection, |kib| format!("{kib:.2}")),
         ]
     }
 
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let remark = |reason: &String| format!("{}, connects: aborted: {reason}", self.broker);
+        let remark = |reason: &String| format!("{}, {}: {reason}", self.broker, self.what);
         self.aborted.iter().map(remark).collect()
+    }
+}
+
+/// What came to clients that only listened, at one broker.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HoldRow {
+    name: String,
+    broker: String,
+    clients: usize,
+    messages_per_second: Option<Figure>,
+    payload_bytes_per_second: Option<Figure>,
+}
+
+impl HoldRow {
+    pub(crate) fn new(broker: &str, rounds: &[&HoldRound]) -> HoldRow {
+        let figure = |count: fn(&HoldRound) -> u64| {
+            Figure::of(
+                rounds
+                    .iter()
+                    .map(|round| per_second(count(round), round.elapsed)),
+            )
+        };
+        HoldRow {
+            name: rounds.first().map_or("", |round| &round.name).to_owned(),
+            broker: broker.to_owned(),
+            clients: rounds.first().map_or(0, |round| round.clients),
+            messages_per_second: figure(|round| round.messages),
+            payload_bytes_per_second: figure(|round| round.payload_bytes),
+        }
+    }
+
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let rounded =
+            |figure: Option<Figure>| cell(figure, |figure| thousands(figure.median.round() as u64));
+        vec![
+            self.name.clone(),
+            thousands(self.clients as u64),
+            self.broker.clone(),
+            rounded(self.messages_per_second),
+            rounded(self.payload_bytes_per_second),
+        ]
     }
 }
 
@@ -290,36 +487,6 @@ fn micros_each(time: Option<Duration>, count: u64) -> Option<f64> {
     let micros = time?.as_secs_f64() * 1e6 / count as f64;
     micros.is_finite().then_some(micros)
 }
-
-fn cell<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
-    value.map_or_else(|| "–".to_owned(), show)
-}
-
-fn ratio(value: Option<Figure>, first: Option<Figure>) -> String {
-    let ratio = value
-        .zip(first)
-        .map(|(value, first)| value.median / first.median);
-    cell(ratio.filter(|ratio| ratio.is_finite()), |ratio| {
-        format!("{ratio:.2}")
-    })
-}
-
-/// The number with a comma at every thousand.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// The columns of a table: header, least width, and whether numbers stand in it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Columns(&'static [(&'static str, usize, bool)]);
 
 pub(crate) const CASES: Columns = Columns(&[
     ("case", 26, false),
@@ -339,53 +506,46 @@ pub(crate) const CASES: Columns = Columns(&[
     ("RSS MiB", 7, true),
 ]);
 
+pub(crate) const COMPARISONS: Columns = Columns(&[
+    ("case", 26, false),
+    ("compared", 20, false),
+    ("delivered/s", 13, true),
+    ("CPU", 13, true),
+    ("p50", 13, true),
+    ("p99", 13, true),
+    ("p99.9", 13, true),
+]);
+
 pub(crate) const CONNECTS: Columns = Columns(&[
-    ("connections", 11, true),
+    ("connections", 12, false),
+    ("number", 7, true),
     ("broker", 12, false),
     ("connects/s", 10, true),
     ("±", 4, true),
     ("ratio", 5, true),
     ("CPU µs", 7, true),
+    ("p50 ms", 7, true),
+    ("p99 ms", 7, true),
+    ("max ms", 8, true),
+    ("SUBACK p99", 10, true),
+    ("failed", 6, true),
     ("KiB idle", 8, true),
 ]);
 
-impl Columns {
-    /// The two lines above the rows.
-    pub(crate) fn header(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|(name, ..)| (*name).to_owned()).collect();
-        let rules: Vec<String> = self
-            .0
-            .iter()
-            .map(|&(_, width, numeric)| {
-                let (dashes, end) = if numeric {
-                    (width - 1, ":")
-                } else {
-                    (width, "")
-                };
-                format!("{}{end}", "-".repeat(dashes))
-            })
-            .collect();
-        format!("{}\n{}", self.line(&names), self.line(&rules))
-    }
-
-    pub(crate) fn line(&self, cells: &[String]) -> String {
-        let mut line = String::from("|");
-        for (cell, &(_, width, numeric)) in cells.iter().zip(self.0) {
-            let cell = if numeric {
-                format!(" {cell:>width$} |")
-            } else {
-                format!(" {cell:<width$} |")
-            };
-            line.push_str(&cell);
-        }
-        line
-    }
-}
+pub(crate) const HOLDS: Columns = Columns(&[
+    ("listeners", 12, false),
+    ("number", 7, true),
+    ("broker", 12, false),
+    ("messages/s", 11, true),
+    ("payload B/s", 12, true),
+]);
 
 /// One sentence on how the figures came about.
 pub(crate) struct Method<'a> {
     pub(crate) load: &'a Load,
     pub(crate) rounds: usize,
+    /// `None` if the flows have paces of their own.
+    pub(crate) pace: Option<Pace>,
 }
 
 impl fmt::Display for Method<'_> {
@@ -393,96 +553,28 @@ impl fmt::Display for Method<'_> {
         write!(f, "MQTT {}, ", self.load.version)?;
         match self.load.bound {
             Bound::Deliveries(deliveries) => write!(f, "{} deliveries", thousands(deliveries))?,
-            Bound::Time(time) => write!(f, "{} s", time.as_secs())?,
+            Bound::Time(time) => write!(f, "{} s", time.as_secs_f64())?,
         }
         write!(
             f,
             " per case and round, median of {} (± half the range); ",
             self.rounds
         )?;
-        match self.load.pace {
-            Pace::Window(window) => write!(
+        match self.pace {
+            Some(Pace::Window(window)) => write!(
                 f,
                 "closed loop: a message is sent when fewer than {} deliveries are outstanding, so latency is the time in a full pipeline",
                 thousands(window)
             ),
-            Pace::Rate(rate) => write!(
+            Some(Pace::Rate(rate)) => write!(
                 f,
                 "open loop: {} deliveries per second are due, latency counts from the intended time of sending",
                 thousands(rate)
             ),
+            None => write!(
+                f,
+                "flows with a rate are open loops, whose latency counts from the intended time of sending"
+            ),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn figure(values: &[f64]) -> Option<Figure> {
-        Figure::of(values.iter().copied().map(Some))
-    }
-
-    #[test]
-    fn the_median_is_in_the_middle_and_the_spread_reaches_both_ends() {
-        let odd = figure(&[30.0, 10.0, 20.0]).unwrap();
-        assert_eq!((odd.median, odd.min, odd.max), (20.0, 10.0, 30.0));
-        assert_eq!(odd.spread_percent(), 50.0);
-        assert_eq!(figure(&[1.0, 2.0, 4.0, 100.0]).unwrap().median, 3.0);
-        assert_eq!(figure(&[7.0]).unwrap().spread_percent(), 0.0);
-        assert_eq!(figure(&[]), None);
-        assert_eq!(Figure::of([Some(1.0), None]), None);
-    }
-
-    #[test]
-    fn ratios_need_both_figures() {
-        assert_eq!(ratio(figure(&[3.0]), figure(&[4.0])), "0.75");
-        assert_eq!(ratio(figure(&[3.0]), None), "–");
-        assert_eq!(ratio(figure(&[3.0]), figure(&[0.0])), "–");
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        let cases = [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (12_345_678, "12,345,678"),
-        ];
-        for (number, expected) in cases {
-            assert_eq!(thousands(number), expected);
-        }
-    }
-
-    #[test]
-    fn a_table_is_aligned_markdown() {
-        let columns = Columns(&[("case", 6, false), ("n", 4, true)]);
-        let line = columns.line(&["a".to_owned(), "12".to_owned()]);
-        assert_eq!(
-            format!("{}\n{line}", columns.header()),
-            "| case   |    n |\n| ------ | ---: |\n| a      |   12 |"
-        );
-    }
-
-    #[test]
-    fn latencies_of_rounds_become_medians_and_the_highest_maximum() {
-        let histogram = |values: &[u64]| {
-            let mut histogram = Histogram::new(3).unwrap();
-            for &value in values {
-                histogram.record(value * 1_000).unwrap();
-            }
-            histogram
-        };
-        let rounds = [
-            histogram(&[1, 1, 1]),
-            histogram(&[5, 5, 900]),
-            histogram(&[]),
-            histogram(&[3]),
-        ];
-        let latency = Latency::of(&rounds.iter().collect::<Vec<_>>()).unwrap();
-        // Three significant digits are kept.
-        assert!((latency.p50 - 3.0).abs() < 0.01, "{latency:?}");
-        assert!((latency.max - 900.0).abs() < 1.0, "{latency:?}");
-        assert!(Latency::of(&[&histogram(&[])]).is_none());
     }
 }

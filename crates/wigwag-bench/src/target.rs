@@ -1,20 +1,18 @@
-//! Which broker is measured: `[NAME=]HOST[:PORT][,pid=PID]` on the command line.
+//! Which broker is measured: `[NAME=]ADDRESS[,pid=PID]` on the command line.
 //!
 //! Owns the parsing and the pairing of `--pid` with `--broker`; opens no connection.
 
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail, ensure};
+use wigwag_net::dial;
 
-const DEFAULT_PORT: u16 = 1883;
-const SHAPE: &str =
-    "expected [NAME=]HOST[:PORT][,pid=PID], for example ours=localhost:1883,pid=4711";
+const SHAPE: &str = "expected [NAME=]ADDRESS[,pid=PID], for example ours=localhost:1883,pid=4711 or tls=mqtts://localhost:8883";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) name: String,
-    /// Host and port, as the resolver takes them.
-    pub(crate) address: String,
+    pub(crate) address: dial::Target,
     pub(crate) pid: Option<u32>,
 }
 
@@ -22,18 +20,18 @@ impl FromStr for Target {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Target> {
-        let (broker, options) = match text.split_once(',') {
-            Some((broker, options)) => (broker, Some(options)),
+        let (broker, pid) = match text.rsplit_once(",") {
+            Some((broker, option)) => (broker, Some(parse_pid_option(option)?)),
             None => (text, None),
         };
-        let pid = options.map(parse_pid_option).transpose()?;
+        // A path may hold an equals sign, a scheme cannot.
         let (name, address) = match broker.split_once('=') {
-            Some((name, address)) => (Some(name), address),
-            None => (None, broker),
+            Some((name, address)) if !name.contains("://") => (Some(name), address),
+            _ => (None, broker),
         };
-        let address = with_port(address)?;
         ensure!(name != Some(""), "the name is empty; {SHAPE}");
-        let name = name.unwrap_or(&address).to_owned();
+        let address = parse_address(address)?;
+        let name = name.map_or_else(|| shown(&address), str::to_owned);
         Ok(Target { name, address, pid })
     }
 }
@@ -51,36 +49,29 @@ fn parse_pid(pid: &str) -> anyhow::Result<u32> {
         .with_context(|| format!("'{pid}' is not a process id"))
 }
 
-/// The address with its port, without the scheme that the other commands take.
-fn with_port(address: &str) -> anyhow::Result<String> {
-    let bare = match address.split_once("://") {
-        None => address,
-        Some(("mqtt" | "tcp", rest)) => rest,
-        Some((scheme, _)) => {
-            bail!("the bench speaks MQTT over TCP only, not {scheme}://")
-        }
-    };
-    // The colons of an IPv6 address stand in brackets.
-    let after_host = bare.rfind(']').map_or(0, |end| end + 1);
-    let port_at = bare[after_host..].rfind(':').map(|at| after_host + at);
-    let (host, port) = match port_at {
-        Some(at) => {
-            let port = &bare[at + 1..];
-            let port: u16 = port
-                .parse()
-                .ok()
-                .filter(|&port| port > 0)
-                .with_context(|| format!("'{port}' is not a port between 1 and 65535"))?;
-            (&bare[..at], port)
-        }
-        None => (bare, DEFAULT_PORT),
-    };
-    ensure!(!host.is_empty(), "the host is missing; {SHAPE}");
-    ensure!(
-        !host.contains(':') || host.starts_with('['),
-        "an IPv6 address stands in brackets: [{bare}]"
-    );
-    Ok(format!("{host}:{port}"))
+/// An address as all commands take it; without a scheme it means MQTT over TCP.
+fn parse_address(text: &str) -> anyhow::Result<dial::Target> {
+    ensure!(!text.is_empty(), "the address is missing; {SHAPE}");
+    let address = if text.contains("://") {
+        text.parse::<dial::Target>()
+    } else {
+        format!("mqtt://{text}").parse()
+    }?;
+    if address.host().is_empty() {
+        bail!("the bench connects over TCP, TLS and WebSocket only, not to {address}");
+    }
+    if address.credentials().is_some() {
+        bail!(
+            "the bench takes a user name and password by --username and --password, for all brokers the same"
+        );
+    }
+    Ok(address)
+}
+
+/// The usual case without its scheme, so that the table stays narrow.
+fn shown(address: &dial::Target) -> String {
+    let full = address.to_string();
+    full.strip_prefix("mqtt://").unwrap_or(&full).to_owned()
 }
 
 /// A `--pid`: the process of the broker of this name, or of the only broker.
@@ -149,7 +140,7 @@ mod tests {
     fn target(name: &str, address: &str, pid: Option<u32>) -> Target {
         Target {
             name: name.to_owned(),
-            address: address.to_owned(),
+            address: address.parse().unwrap(),
             pid,
         }
     }
@@ -159,16 +150,27 @@ mod tests {
         let cases = [
             (
                 "localhost",
-                target("localhost:1883", "localhost:1883", None),
+                target("localhost:1883", "mqtt://localhost:1883", None),
             ),
             (
                 "10.0.0.1:1884",
-                target("10.0.0.1:1884", "10.0.0.1:1884", None),
+                target("10.0.0.1:1884", "mqtt://10.0.0.1:1884", None),
             ),
-            ("a=host,pid=7", target("a", "host:1883", Some(7))),
-            ("a=mqtt://host:99", target("a", "host:99", None)),
-            ("a=[::1]", target("a", "[::1]:1883", None)),
-            ("a=[::1]:5", target("a", "[::1]:5", None)),
+            ("a=host,pid=7", target("a", "mqtt://host", Some(7))),
+            ("a=mqtt://host:99", target("a", "mqtt://host:99", None)),
+            (
+                "mqtts://host",
+                target("mqtts://host:8883", "mqtts://host", None),
+            ),
+            (
+                "a=ws://host:9001/mqtt?x=1,pid=3",
+                target("a", "ws://host:9001/mqtt?x=1", Some(3)),
+            ),
+            (
+                "wss://host/?x=1",
+                target("wss://host:443/?x=1", "wss://host/?x=1", None),
+            ),
+            ("a=[::1]:5", target("a", "mqtt://[::1]:5", None)),
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse::<Target>().unwrap(), expected, "{text}");
@@ -178,13 +180,14 @@ mod tests {
     #[test]
     fn a_broker_that_cannot_be_meant_is_refused_with_what_is_expected() {
         let cases = [
-            ("", "the host is missing"),
+            ("", "the address is missing"),
             ("=host", "the name is empty"),
-            ("a=:1883", "the host is missing"),
-            ("host:0", "'0' is not a port between 1 and 65535"),
+            ("a=:1883", "names no host"),
+            ("host:0", "'0' is not a port; 1 to 65535 are allowed"),
             ("host:http", "'http' is not a port"),
-            ("::1", "in brackets: [::1]"),
-            ("wss://host", "MQTT over TCP only, not wss://"),
+            ("quic://host", "the scheme 'quic' is not supported"),
+            ("unix:///run/mqtt.sock", "over TCP, TLS and WebSocket only"),
+            ("mqtt://me:secret@host", "--username"),
             ("host,pid=x", "'x' is not a process id"),
             ("host,ip=1", "'ip=1' is not an option"),
         ];
@@ -196,21 +199,32 @@ mod tests {
 
     #[test]
     fn process_ids_find_their_broker() {
-        let two = || vec![target("a", "h:1", None), target("b", "h:2", None)];
+        let two = || {
+            vec![
+                target("a", "mqtt://h:1", None),
+                target("b", "mqtt://h:2", None),
+            ]
+        };
         let pid = |text: &str| text.parse::<BrokerPid>().unwrap();
         let paired = pair(two(), &[pid("b=7")]).unwrap();
         assert_eq!(
             paired,
-            [target("a", "h:1", None), target("b", "h:2", Some(7))]
+            [
+                target("a", "mqtt://h:1", None),
+                target("b", "mqtt://h:2", Some(7))
+            ]
         );
-        let paired = pair(vec![target("a", "h:1", None)], &[pid("7")]).unwrap();
-        assert_eq!(paired, [target("a", "h:1", Some(7))]);
+        let paired = pair(vec![target("a", "mqtt://h:1", None)], &[pid("7")]).unwrap();
+        assert_eq!(paired, [target("a", "mqtt://h:1", Some(7))]);
 
         let refused = |targets, pids: &[BrokerPid]| pair(targets, pids).unwrap_err().to_string();
         assert!(refused(two(), &[pid("7")]).contains("one of a, b"));
         assert!(refused(two(), &[pid("c=7")]).contains("only a, b"));
         assert!(refused(two(), &[pid("a=7"), pid("a=8")]).contains("two process ids"));
-        let twins = vec![target("a", "h:1", None), target("a", "h:2", None)];
+        let twins = vec![
+            target("a", "mqtt://h:1", None),
+            target("a", "mqtt://h:2", None),
+        ];
         assert!(refused(twins, &[]).contains("two brokers are called 'a'"));
     }
 }

@@ -1,5 +1,5 @@
 //! The bench against brokers: one that misbehaves on purpose, so that the counters themselves are
-//! tested, and the real Mosquitto.
+//! tested, and the real Mosquitto. The command line is tested here too.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,9 +11,12 @@ use std::time::Duration;
 use clap::Parser as _;
 use wigwag_proto::codec::{DecodeLimits, decode, encode, encode_publish, frame};
 use wigwag_proto::packet::{ConnAck, Packet, PublishAck, SubscribeAck};
-use wigwag_proto::{Properties, ReasonCode};
+use wigwag_proto::{Properties, Qos, ReasonCode, Version};
 
 use super::*;
+use crate::case::{Bound, Case, Load, Pace, Run, Topology};
+use crate::generator::Round;
+use crate::report::{Row, Subject};
 
 #[derive(Debug, clap::Parser)]
 struct CommandLine {
@@ -164,8 +167,11 @@ impl Peer {
                 if let (Some(packet_id), true) =
                     (publish.delivery.packet_id(), fate != Fate::Swallowed)
                 {
-                    let puback = PublishAck::new(packet_id, ReasonCode::Success);
-                    self.send(&Packet::PubAck(puback))?;
+                    let receipt = PublishAck::new(packet_id, ReasonCode::Success);
+                    self.send(&match publish.delivery.qos() {
+                        Qos::ExactlyOnce => Packet::PubRec(receipt),
+                        _ => Packet::PubAck(receipt),
+                    })?;
                 }
                 let copies = self.copies(fate, copy)?;
                 receivers
@@ -173,6 +179,9 @@ impl Peer {
                     .try_for_each(|receiver| receiver.write_all(&copies))?;
                 Ok(())
             }
+            // Its subscriber's half of QoS 2, and its publisher's.
+            Packet::PubRec(receipt) => self.send(&Packet::PubRel(*receipt)),
+            Packet::PubRel(receipt) => self.send(&Packet::PubComp(*receipt)),
             _ => Ok(()),
         }
     }
@@ -204,7 +213,8 @@ fn load(version: Version) -> Load {
         user_name: None,
         password: None,
         bound: Bound::Deliveries(100),
-        pace: Pace::Window(10),
+        warm_up: None,
+        connect_rate: None,
         stall_max: Duration::from_millis(500),
         silence_max: Duration::from_millis(500),
     }
@@ -212,19 +222,33 @@ fn load(version: Version) -> Load {
 
 fn one_to(subscribers: usize, qos: Qos) -> Case {
     Case {
+        name: None,
         topology: Topology::FanOut,
         publishers: 1,
         subscribers,
         qos,
-        payload_len: 64,
+        payload_lens: vec![64],
+        pace: Pace::Window(10),
     }
+}
+
+/// One round of one flow.
+fn measure(address: SocketAddr, case: &Case, load: &Load) -> anyhow::Result<Round> {
+    let run = Run {
+        cases: vec![case.clone()],
+        ..Run::default()
+    };
+    let endpoint = Endpoint::tcp(address);
+    let mut progress = Progress::hidden();
+    let mut round = generator::measure(&endpoint, None, &run, load, &mut progress)?;
+    Ok(round.flows.remove(0))
 }
 
 #[test]
 fn losses_duplicates_and_order_violations_are_counted_exactly() {
     thread::scope(|scope| {
         for version in [Version::V3_1_1, Version::V5] {
-            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
                 scope.spawn(move || faults_are_counted(version, qos));
             }
         }
@@ -240,7 +264,7 @@ fn faults_are_counted(version: Version, qos: Qos) {
         _ => Fate::Delivered,
     }));
     let (case, load) = (one_to(1, qos), load(version));
-    let round = generator::measure(address, None, &case, &load).unwrap();
+    let round = measure(address, &case, &load).unwrap();
     let counted = (
         round.delivered,
         round.lost,
@@ -251,8 +275,8 @@ fn faults_are_counted(version: Version, qos: Qos) {
     assert_eq!((round.unacknowledged, &round.aborted), (0, &None));
     assert_eq!(round.latency.len(), 90);
 
-    let row = Row::new(&case, "faulty", &load, &[round], &[]);
-    assert_eq!(row.is_failure(), qos == Qos::AtLeastOnce, "{row:?}");
+    let row = Row::new(Subject::Case(&case), "faulty", &[Ok(round)]);
+    assert_eq!(row.is_failure(), qos != Qos::AtMostOnce, "{row:?}");
 }
 
 #[test]
@@ -268,7 +292,7 @@ fn a_lost_end_is_counted_and_a_lost_window_does_not_stop_qos_0() {
         stall_max: Duration::from_secs(20),
         ..load(Version::V3_1_1)
     };
-    let round = generator::measure(address, None, &case, &load).unwrap();
+    let round = measure(address, &case, &load).unwrap();
     assert_eq!((round.delivered, round.lost), (87, 13));
     assert_eq!(round.aborted, None);
 }
@@ -277,7 +301,7 @@ fn a_lost_end_is_counted_and_a_lost_window_does_not_stop_qos_0() {
 fn a_case_without_progress_is_aborted_with_its_reason() {
     let aborted = |fate, qos| {
         let address = faulty_broker(Faults::of(fate));
-        let round = generator::measure(address, None, &one_to(1, qos), &load(Version::V5));
+        let round = measure(address, &one_to(1, qos), &load(Version::V5));
         let round = round.unwrap();
         (round.aborted.unwrap(), round.lost, round.unacknowledged)
     };
@@ -302,7 +326,7 @@ fn a_refused_load_says_who_refused_what() {
     let refusal = |faults| {
         let address = faulty_broker(faults);
         let case = one_to(1, Qos::AtLeastOnce);
-        let error = generator::measure(address, None, &case, &load(Version::V5)).unwrap_err();
+        let error = measure(address, &case, &load(Version::V5)).unwrap_err();
         format!("{error:#}")
     };
     let sound = Faults::of(|_| Fate::Delivered);
@@ -331,12 +355,14 @@ fn a_stall_shows_in_every_message_that_was_due_during_it() {
     }));
     let load = Load {
         bound: Bound::Deliveries(1_000),
-        pace: Pace::Rate(1_000),
         stall_max: Duration::from_secs(5),
         ..load(Version::V3_1_1)
     };
-    let case = one_to(1, Qos::AtLeastOnce);
-    let round = generator::measure(address, None, &case, &load).unwrap();
+    let case = Case {
+        pace: Pace::Rate(1_000),
+        ..one_to(1, Qos::AtLeastOnce)
+    };
+    let round = measure(address, &case, &load).unwrap();
     assert_eq!(
         (round.delivered, round.lost, &round.aborted),
         (1_000, 0, &None)
@@ -409,43 +435,61 @@ impl Drop for Mosquitto {
     }
 }
 
-fn rows(args: &Args) -> Vec<Row> {
-    let targets = target::pair(args.broker.clone(), &args.pid).unwrap();
+/// What the command line finds, without a word.
+fn found(mut args: Args) -> Document {
+    let plan = args.plan().unwrap();
+    let tls = args.tls().unwrap();
+    let targets = args.targets().unwrap().into_iter();
     let brokers: Vec<_> = targets
-        .into_iter()
-        .map(|target| Broker::reach(target).unwrap())
+        .map(|target| Broker::reach(target, &tls).unwrap())
         .collect();
-    let load = args.load();
-    let measure = |case| measure_case(&brokers, case, &load, args.rounds as usize);
-    args.cases().iter().flat_map(measure).collect()
+    run_plan(&plan, &brokers, &Output { is_json: true }).unwrap()
 }
 
 #[test]
 fn every_case_runs_against_mosquitto_without_losses() {
     let mosquitto = Mosquitto::start();
     for line in ["--window 200", "--version 5 --window 200", "--rate 5000"] {
-        let args = mosquitto.args(&format!("--messages 400 --rounds 2 {line}"));
-        let load = args.load();
-        let rows = rows(&args);
-        assert_eq!(rows.len(), 12);
-        for row in &rows {
+        let all = "--topology pairs,fan-out,fan-in,shared,publish --qos 0,1,2 --size 64,24+1024";
+        let args = mosquitto.args(&format!("--messages 400 --rounds 2 {all} {line}"));
+        let document = found(args);
+        assert_eq!(document.cases.len(), 30);
+        for row in &document.cases {
             assert!(!row.is_failure(), "{row:?}");
-            assert_eq!(row.lost, 0, "{row:?}");
+            assert_eq!((row.lost, row.reordered), (0, 0), "{row:?}");
             assert!(row.delivered_per_second.is_some(), "{row:?}");
-            assert_eq!(row.cells(row).len(), 15, "{load:?}");
+            assert_eq!(row.cells(row).len(), 15);
         }
     }
 }
 
 #[test]
+fn everything_at_once_runs_against_mosquitto() {
+    let mosquitto = Mosquitto::start();
+    let args = mosquitto.args("--scenario mixed --seconds 1 --warm-up 100ms");
+    let mut document = found(args);
+    let objective = |text: &str| text.parse().unwrap();
+    document.judge(&[objective("connect-failed=0"), objective("loss=0")]);
+    assert_eq!(document.cases.len(), 5, "four flows and their sum");
+    for row in &document.cases {
+        assert!(!row.is_failure(), "{row:?}");
+        assert!(row.delivered > 0, "{row:?}");
+    }
+    assert!(document.objectives.iter().all(|verdict| verdict.is_met));
+    assert_eq!(document.exit_code(), ExitCode::SUCCESS);
+}
+
+#[test]
 fn connections_are_counted_against_mosquitto() {
     let mosquitto = Mosquitto::start();
-    let args = mosquitto.args("--connect --idle 200 --rounds 2");
-    let broker = Broker::reach(args.broker[0].clone()).unwrap();
-    let round = connects::measure(broker.address, broker.process.as_ref(), 200, &args.load());
-    let row = ConnectRow::new("m", 200, &[round.map_err(|error| format!("{error:#}"))]);
+    let mut args = mosquitto.args("--connect --idle 200 --rounds 2");
+    let (tls, target) = (args.tls().unwrap(), args.targets().unwrap().remove(0));
+    let broker = Broker::reach(target, &tls).unwrap();
+    let document = run_connects(&args, &[broker], &Output { is_json: true }).unwrap();
+    let row = &document.connects[0];
     assert!(!row.is_failure(), "{row:?}");
-    assert!(row.cells(&row).iter().all(|cell| cell != "–"), "{row:?}");
+    let unknown = row.cells(row).iter().filter(|cell| *cell == "–").count();
+    assert_eq!(unknown, 1, "only the time of a SUBACK: {row:?}");
 }
 
 // --- the command line -------------------------------------------------------------------------
@@ -453,28 +497,60 @@ fn connections_are_counted_against_mosquitto() {
 #[test]
 fn by_default_twelve_cases_run_on_this_machine() {
     let args = args("").unwrap();
-    let names: Vec<_> = args.cases().iter().map(ToString::to_string).collect();
+    let plan = args.plan().unwrap();
+    let cases = plan.runs.iter().map(|run| run.cases[0].to_string());
+    let names: Vec<_> = cases.collect();
     assert_eq!(names.len(), 12);
     assert_eq!(names[0], "pairs 10:10 QoS 0 64 B");
     assert_eq!(names[5], "fan-out 1:20 QoS 0 1024 B");
     assert_eq!(names[11], "fan-in 20:1 QoS 1 1024 B");
-    assert_eq!(args.broker[0].address, "localhost:1883");
-    assert_eq!(args.load().pace, Pace::Window(2_000));
-    assert_eq!(args.load().bound, Bound::Time(Duration::from_secs(3)));
+    assert_eq!(args.broker[0].name, "localhost:1883");
+    assert_eq!(plan.pace, Some(Pace::Window(2_000)));
+    assert_eq!(plan.load.bound, Bound::Time(Duration::from_secs(3)));
+    assert_eq!((plan.rounds, plan.load.version), (3, Version::V3_1_1));
 }
 
 #[test]
 fn a_case_is_bounded_by_time_or_by_deliveries() {
-    let bound = |line| args(line).unwrap().load().bound;
+    let bound = |line| args(line).unwrap().plan().unwrap().load.bound;
     assert_eq!(bound("--seconds 7"), Bound::Time(Duration::from_secs(7)));
     assert_eq!(bound("--rate 100 --messages 5"), Bound::Deliveries(5));
 }
 
 #[test]
+fn commas_make_cases_and_pluses_make_mixes() {
+    let plan = args("--topology pairs --qos 0,1+2 --size 64+128 --hold 7 --churn 3").unwrap();
+    let plan = plan.plan().unwrap();
+    let shown = |run: &Run| run.cases.iter().map(Case::to_string).collect::<Vec<_>>();
+    assert_eq!(plan.runs.len(), 2);
+    assert_eq!(shown(&plan.runs[0]), ["pairs 10:10 QoS 0 64+128 B"]);
+    assert_eq!(
+        shown(&plan.runs[1]),
+        ["pairs 5:5 QoS 1 64+128 B", "pairs 5:5 QoS 2 64+128 B"]
+    );
+    assert_eq!(plan.runs[1].holds[0].clients, 7);
+    assert_eq!(plan.runs[1].churns[0].rate, 3);
+}
+
+#[test]
+fn the_command_line_goes_before_the_scenario() {
+    let plan = |line: &str| args(line).unwrap().plan().unwrap();
+    let as_written = plan("--scenario telemetry");
+    assert_eq!((as_written.rounds, as_written.objectives.len()), (1, 2));
+    assert_eq!(as_written.load.bound, Bound::Time(Duration::from_secs(10)));
+    let changed =
+        plan("--scenario telemetry --messages 9 --rounds 4 --version 5 --objective cpu<5us");
+    assert_eq!((changed.rounds, changed.objectives.len()), (4, 3));
+    assert_eq!(changed.load.bound, Bound::Deliveries(9));
+    assert_eq!(changed.load.version, Version::V5);
+    assert_eq!(plan("--compare a b").rounds, 5);
+}
+
+#[test]
 fn options_that_cannot_be_meant_are_refused() {
     let cases = [
-        ("--qos 2", "QoS 0 and 1"),
-        ("--version 4.2", "3.1, 3.1.1 or 5"),
+        ("--qos 3", "3 is not a QoS; 0, 1 and 2 are"),
+        ("--version 4.2", "3.1, 3.1.1 and 5 are"),
         ("--size 23", "23 is not in 24..="),
         ("--rate 0", "0 is not in 1..="),
         ("--rate 5 --window 5", "cannot be used with"),
@@ -482,9 +558,26 @@ fn options_that_cannot_be_meant_are_refused() {
         ("--idle 5", "--connect"),
         ("--connect --rate 5", "cannot be used with"),
         ("--broker host:x", "not a port"),
+        ("--compare a", "2 values required"),
+        ("--compare a b --broker c", "cannot be used with"),
+        ("--scenario mixed --qos 1", "cannot be used with"),
+        ("--objective speed", "none of <, <=, =, >= and >"),
+        ("--stall soon", "is not a time"),
+        ("--cert a.pem", "--key"),
     ];
     for (line, expected) in cases {
         let error = args(line).unwrap_err();
         assert!(error.contains(expected), "{line}: {error}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_plan_is_told_before_anybody_is_called() {
+    let refused = |line: &str| format!("{:#}", args(line).unwrap().plan().unwrap_err());
+    assert!(refused("--scenario nowhere.toml").contains("the program has telemetry"));
+    let reason = refused("--scenario telemetry --objective news:loss=0");
+    assert!(
+        reason.contains("there are all, opened, reports"),
+        "{reason}"
+    );
 }

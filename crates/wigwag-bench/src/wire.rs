@@ -4,10 +4,10 @@
 //! as far as the generator needs it, because the generator shares the machine with the broker. The
 //! packets of the handshake go through the ordinary codec in [`crate::connection`].
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use wigwag_proto::codec::{Frame, encode_publish};
 use wigwag_proto::packet::{Delivery, PacketType, Publish};
-use wigwag_proto::{PacketId, Properties, Qos, TopicName, Version};
+use wigwag_proto::{PacketId, Properties, Qos, ReasonCode, TopicName, Version};
 
 /// Packet Identifiers are reused after this many messages; so many may be unacknowledged at most.
 pub(crate) const PACKET_IDS: u64 = 65_535;
@@ -72,7 +72,10 @@ impl Template {
                 packet_id: PacketId::MIN,
                 dup: false,
             },
-            Qos::ExactlyOnce => anyhow::bail!("the bench measures QoS 0 and 1"),
+            Qos::ExactlyOnce => Delivery::ExactlyOnce {
+                packet_id: PacketId::MIN,
+                dup: false,
+            },
         };
         let payload = vec![0; payload_len.max(Stamp::LEN)];
         let publish = Publish {
@@ -133,7 +136,7 @@ pub(crate) fn number_of(packet_id: u16, acknowledged: u64) -> Option<u64> {
 /// What the generator needs of a received PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Received<'a> {
-    /// The two bytes of the Packet Identifier as the PUBACK repeats them.
+    /// The two bytes of the Packet Identifier as an acknowledgement repeats them.
     pub(crate) packet_id: Option<[u8; 2]>,
     pub(crate) payload: &'a [u8],
 }
@@ -173,10 +176,52 @@ fn skip_properties(bytes: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Appends the PUBACK that accepts a message, in its shortest form, which all versions share.
-pub(crate) fn append_puback(packet_id: [u8; 2], out: &mut Vec<u8>) {
+/// Answers a message of QoS 1 with PUBACK, one of QoS 2 with PUBREC.
+#[inline]
+pub(crate) fn append_receipt(frame: &Frame<'_>, packet_id: [u8; 2], out: &mut Vec<u8>) {
+    let receipt = if frame.flags & 0b0100 == 0 {
+        PUBACK
+    } else {
+        PUBREC
+    };
+    append_ack(receipt, packet_id, out);
+}
+
+pub(crate) const PUBREL: u8 = (PacketType::PubRel as u8) << 4 | 0b0010;
+pub(crate) const PUBCOMP: u8 = (PacketType::PubComp as u8) << 4;
+const PUBACK: u8 = (PacketType::PubAck as u8) << 4;
+const PUBREC: u8 = (PacketType::PubRec as u8) << 4;
+
+/// Appends an acknowledgement that accepts, in its shortest form, which all versions share.
+pub(crate) fn append_ack(first_byte: u8, packet_id: [u8; 2], out: &mut Vec<u8>) {
     let [high, low] = packet_id;
-    out.extend_from_slice(&[(PacketType::PubAck as u8) << 4, 2, high, low]);
+    out.extend_from_slice(&[first_byte, 2, high, low]);
+}
+
+/// The Packet Identifier of an acknowledgement that accepts its message.
+#[inline]
+pub(crate) fn accepted_id(frame: &Frame<'_>, version: Version) -> anyhow::Result<[u8; 2]> {
+    match frame.body.split_first_chunk() {
+        // Without a Reason Code it is Success.
+        Some((&packet_id, [])) => Ok(packet_id),
+        Some((&packet_id, [code, ..])) => {
+            check_reason(*code, version)?;
+            Ok(packet_id)
+        }
+        None => bail!(
+            "the broker sent a {} that ends inside a field",
+            frame.packet_type
+        ),
+    }
+}
+
+/// An error would be counted as a loss with a false cause.
+fn check_reason(code: u8, version: Version) -> anyhow::Result<()> {
+    let reason = ReasonCode::from_u8(code).filter(|_| version.has_properties());
+    match reason.filter(|reason| reason.is_error()) {
+        Some(reason) => bail!("the broker refused a message: {reason}"),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +241,7 @@ mod tests {
     #[test]
     fn a_patched_template_is_the_publish_that_the_codec_reads() {
         for version in [Version::V3_1_1, Version::V5] {
-            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
                 let template = Template::new("bench/1/2", qos, version, 300).unwrap();
                 let mut out = vec![0xFF];
                 template.append(STAMP, &mut out);

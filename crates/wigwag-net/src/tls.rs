@@ -20,6 +20,8 @@ pub use error::{CertificateError, TlsError};
 pub use key_log::KeyLogFile;
 pub use server::{Acceptor, ServerTls};
 pub use session::Session;
+/// The library that does it, in the version that is used here.
+pub use tokio_rustls::rustls;
 
 /// The names of protocols, if they can be sent.
 fn checked_alpn(protocols: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TlsError> {

@@ -269,6 +269,11 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// What it was built to, for programs that drive sessions of [`rustls`] themselves instead of dialling.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        self.inner.config()
+    }
+
     pub(crate) async fn connect(
         &self,
         target: &Target,
