@@ -74,6 +74,11 @@ impl fmt::Display for Span {
     }
 }
 
+/// Reads a span of time as rules have it: `90s`, `1h30m`, up to 366 days.
+pub fn read_span(text: &str) -> Option<Duration> {
+    Span::parse(text)
+}
+
 /// A word of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Word<'a> {
