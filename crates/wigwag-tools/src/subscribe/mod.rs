@@ -128,6 +128,8 @@ enum End {
     /// `-W`.
     TimeUp,
     Refused(ReasonCode, Option<String>),
+    /// No subscription was granted, as was said; the first of the reasons.
+    Denied(ReasonCode),
     Failed(Failure),
 }
 
@@ -258,7 +260,7 @@ impl<'a> Subscriber<'a> {
             }
             Happening::Refused { reason, text } => Err(End::Refused(reason, text)),
             Happening::Subscribed { packet_id, reasons } => {
-                Ok(self.handle_subscribed(packet_id, &reasons))
+                self.handle_subscribed(packet_id, &reasons)
             }
             Happening::Unsubscribed { .. } => {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);
@@ -288,19 +290,22 @@ impl<'a> Subscriber<'a> {
         Ok(())
     }
 
-    fn handle_subscribed(&self, packet_id: u16, reasons: &[ReasonCode]) -> bool {
+    /// Says whether that was the last.
+    fn handle_subscribed(&self, packet_id: u16, reasons: &[ReasonCode]) -> Result<bool, End> {
         if self.line.debug && !self.line.quiet {
             let codes: Vec<_> = reasons.iter().map(|own| (*own as u8).to_string()).collect();
             let codes = codes.join(", ");
             say::out(&format!("Subscribed (mid: {packet_id}): {codes}\n"));
         }
-        if reasons.iter().all(|reason| reason.is_error()) {
-            let advice = refusals(&self.line.topics, reasons);
-            let line = "All subscription requests were denied.";
-            report(self.line, line, Some(advice));
-            return true;
+        match reasons.first() {
+            Some(first) if reasons.iter().all(|reason| reason.is_error()) => {
+                let advice = refusals(&self.line.topics, reasons);
+                let line = "All subscription requests were denied.";
+                report(self.line, line, Some(advice));
+                Err(End::Denied(*first))
+            }
+            _ => Ok(self.line.subscribe.exit_after_subscribing),
         }
-        self.line.subscribe.exit_after_subscribing
     }
 
     /// Says whether that was the last.
@@ -404,6 +409,10 @@ impl<'a> Subscriber<'a> {
                 report(self.line, &refusal_line(version, reason), advice);
                 refusal_code(version, reason)
             }
+            End::Denied(reason) => {
+                self.connection.disconnect(ReasonCode::Success).await;
+                reason as u8
+            }
             // Who reads has had enough.
             End::Failed(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.connection.disconnect(ReasonCode::Success).await;
@@ -426,7 +435,7 @@ impl<'a> Subscriber<'a> {
 fn refusals(filters: &[String], reasons: &[ReasonCode]) -> String {
     let refused = filters.iter().zip(reasons);
     let refused: Vec<_> = refused
-        .map(|(filter, reason)| format!("'{filter}': {reason} (0x{:02X})", *reason as u8))
+        .map(|(filter, reason)| format!("'{filter}': {reason}"))
         .collect();
     refused.join(", ")
 }

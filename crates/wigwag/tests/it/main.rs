@@ -63,6 +63,7 @@ mod scram;
 mod security;
 mod signals;
 mod stalled_log;
+mod subscribe;
 mod take_over;
 mod tutorials;
 mod up;
