@@ -24,6 +24,8 @@ pub enum Failure {
     Will,
     /// The connection has ended.
     Lost,
+    /// The connection has ended before the server has said anything.
+    Unanswered,
     /// The server does not keep to the protocol.
     Protocol(String),
     /// The server does not answer.
@@ -72,7 +74,7 @@ impl Failure {
             Failure::Setup(_) | Failure::Lookup(_) | Failure::Dial(_) | Failure::Will => {
                 code::FAILURE
             }
-            Failure::Lost => code::LOST,
+            Failure::Lost | Failure::Unanswered => code::LOST,
             Failure::Protocol(_) => code::PROTOCOL,
             Failure::KeepAlive => code::KEEP_ALIVE,
             Failure::Disconnected { .. } => code::NO_CONNECTION,
@@ -107,6 +109,7 @@ impl Failure {
             Failure::Dial(error) => return dial_advice(error),
             Failure::Lost => "The server closed the connection without a word. Its log may say why; often another client has taken the same Client Identifier, or a proxy in between was silent for too long.".to_owned(),
             Failure::Protocol(what) => format!("What was wrong: {what}. Is there an MQTT broker behind this port, and does it speak this version (-V)?"),
+            Failure::Unanswered => "The server closed the connection without an answer. What is spoken at this port may be TLS (--cafile, --tls-use-os-certs) or WebSocket (--ws), or another version of MQTT (-V).".to_owned(),
             Failure::KeepAlive => "The server has not answered for as long as the Keep Alive (-k) allows.".to_owned(),
             Failure::Disconnected { reason, text } => {
                 let said = text.as_deref().map(|text| format!(" It says: {text}.")).unwrap_or_default();
@@ -141,7 +144,7 @@ impl fmt::Display for Failure {
             Failure::Dial(error) => dial_line(error, f),
             Failure::Will => f.write_str("Error: Problem setting will.\n"),
             Failure::Output(error) => writeln!(f, "Error: the output cannot be written: {error}"),
-            Failure::Lost => f.write_str("Error: The connection was lost.\n"),
+            Failure::Lost | Failure::Unanswered => f.write_str("Error: The connection was lost.\n"),
             Failure::Protocol(_) => f.write_str(
                 "Error: A network protocol error occurred when communicating with the broker.\n",
             ),
@@ -198,6 +201,9 @@ fn dial_advice(error: &DialError) -> Option<String> {
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
                 format!("There is no way from here to {target}.")
             }
+            io::ErrorKind::ConnectionReset => format!(
+                "{target} broke the connection off at once. What is spoken there may be plain MQTT, TLS or WebSocket."
+            ),
             io::ErrorKind::PermissionDenied => format!("This user may not open {target}."),
             io::ErrorKind::NotFound => format!("There is no {target}."),
             _ => format!("{target} cannot be reached: {source}."),
@@ -209,11 +215,17 @@ fn dial_advice(error: &DialError) -> Option<String> {
                 }
                 _ => "",
             };
-            format!("{error}.{hint}")
+            format!("{}.{hint}", capitalised(&error.to_string()))
         }
-        other => format!("{other}."),
+        other => format!("{}.", capitalised(&other.to_string())),
     };
     Some(advice)
+}
+
+pub(super) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// The line of a refused connection, without its end.

@@ -107,7 +107,10 @@ impl Connection {
             });
             tokio::select! {
                 handled = handled => {
-                    handled??;
+                    handled.map_err(Failure::from).map_err(|failure| match failure {
+                        Failure::Lost if !self.session.is_connected() => Failure::Unanswered,
+                        other => other,
+                    })??;
                     self.last_received = Instant::now();
                     self.asked_at = None;
                 }

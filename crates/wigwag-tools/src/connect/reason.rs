@@ -2,6 +2,8 @@
 
 use wigwag_proto::ReasonCode;
 
+use super::failure::capitalised;
+
 /// The name of a Reason Code, without its number.
 pub fn reason_name(reason: ReasonCode) -> String {
     // Where only capitals differ, the first letter makes the difference.
@@ -15,10 +17,7 @@ pub fn reason_name(reason: ReasonCode) -> String {
         ReasonCode::WildcardSubscriptionsNotSupported => "Wildcard Subscriptions not supported",
         other => {
             let shown = other.to_string();
-            let name = shown.split(" (0x").next().unwrap_or_default();
-            let mut letters = name.chars();
-            let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-            return first.into_iter().chain(letters).collect();
+            return capitalised(shown.split(" (0x").next().unwrap_or_default());
         }
     };
     name.to_owned()

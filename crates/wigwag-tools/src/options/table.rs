@@ -61,7 +61,6 @@ const SUB: Tools = Tools(Tool::Sub.bit());
 const RR: Tools = Tools(Tool::Rr.bit());
 const PUB_RR: Tools = Tools(PUB.0 | RR.0);
 const SUB_RR: Tools = Tools(SUB.0 | RR.0);
-const PUB_SUB: Tools = Tools(PUB.0 | SUB.0);
 const ALL: Tools = Tools(PUB.0 | SUB.0 | RR.0);
 const CTRL: Tools = Tools(Tool::Ctrl.bit());
 const ANY: Tools = Tools(ALL.0 | CTRL.0);
@@ -239,7 +238,7 @@ options! {
 
     Topic ["-t", "--topic"] ["TOPIC"] ALL Messages "The topic; sub takes several".repeats();
     Qos ["-q", "--qos"] ["QOS"] ANY Messages "The QoS: 0, 1 or 2".hint(QOS);
-    MaxInflight ["-M"] ["COUNT"] PUB_SUB Messages "How many messages of QoS 1 and 2 may be in flight";
+    MaxInflight ["-M"] ["COUNT"] ALL Messages "How many messages of QoS 1 and 2 may be in flight";
     Message ["-m", "--message"] ["TEXT"] PUB_RR Messages "The message";
     File ["-f", "--file"] ["FILE"] PUB_RR Messages "Send what is in a file".hint(Hint::File);
     StdinLines ["-l", "--stdin-line"] [] PUB Messages "Send each line of the input as a message";

@@ -47,6 +47,7 @@ mod device;
 mod exporter;
 mod faults;
 mod foreign_clients;
+mod golden;
 mod hostile_bytes;
 mod kills;
 mod listeners;
