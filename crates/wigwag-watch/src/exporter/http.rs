@@ -4,7 +4,7 @@
 //! in number and in time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -13,13 +13,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
 use super::names::Kind;
 use super::text_format::{About, MEDIA_TYPE, Page};
 use super::trip::Plan;
 use super::watch::Watch;
 
-/// Probes that are made at the same time for those who ask.
+/// Probes that are made at the same time for those who ask; more wait for their turn.
 const PROBES_MAX: usize = 16;
 
 /// What Prometheus says about how long it will wait.
@@ -121,14 +122,13 @@ async fn probe(
     };
     let mut page = begin();
     if module != Module::Sys {
-        let Ok(_place) = exporter.probes.try_acquire() else {
+        let until = Instant::now() + exporter.patience(&headers);
+        let Ok(Ok(_place)) = timeout_at(until.into(), exporter.probes.acquire()).await else {
             let text = "Too many probes at the same time; try again.\n";
             return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         };
         let plan = Plan {
-            timeout: patience(&headers).map_or(exporter.plan.timeout, |patience| {
-                patience.min(exporter.plan.timeout)
-            }),
+            timeout: until.saturating_duration_since(Instant::now()),
             ..exporter.plan.clone()
         };
         watch.probe_once(&plan, &mut page).await;
@@ -137,6 +137,14 @@ async fn probe(
         watch.write_board(&mut page);
     }
     respond(page)
+}
+
+impl Exporter {
+    /// How long a probe may take, with the wait for its turn.
+    fn patience(&self, headers: &HeaderMap) -> Duration {
+        let usual = self.plan.timeout;
+        patience(headers).map_or(usual, |patience| patience.min(usual))
+    }
 }
 
 /// How long whoever asks will wait, less the time for the answer.

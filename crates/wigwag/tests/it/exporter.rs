@@ -125,20 +125,7 @@ impl Exporter {
     }
 
     fn get(&self, path: &str, headers: &str) -> (u16, String) {
-        let mut http = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        http.set_read_timeout(Some(BOUND)).unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
-        http.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        http.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        if status == 200 && path != "/" {
-            let media_type = "content-type: text/plain; version=0.0.4; charset=utf-8";
-            assert!(head.to_ascii_lowercase().contains(media_type), "{head}");
-        }
-        (status, body.to_owned())
+        get(self.port, path, headers)
     }
 
     fn metrics(&self) -> String {
@@ -160,6 +147,23 @@ impl Exporter {
             thread::yield_now();
         }
     }
+}
+
+/// Status and body of what is at a path.
+fn get(port: u16, path: &str, headers: &str) -> (u16, String) {
+    let mut http = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    http.set_read_timeout(Some(BOUND)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    http.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    if status == 200 && path != "/" {
+        let media_type = "content-type: text/plain; version=0.0.4; charset=utf-8";
+        assert!(head.to_ascii_lowercase().contains(media_type), "{head}");
+    }
+    (status, body.to_owned())
 }
 
 /// A broker that publishes `$SYS` every second, and its port.
@@ -374,6 +378,16 @@ fn several_brokers_have_a_label_and_only_they_can_be_asked() {
     }
     let (_, text) = exporter.get("/", "");
     assert!(text.contains("/probe?target=theirs\n"), "{text}");
+
+    // More than are made at the same time have their turn.
+    let Exporter { mut process, port } = exporter;
+    thread::scope(|scope| {
+        for _ in 0..24 {
+            scope.spawn(|| assert_eq!(get(port, "/probe?target=ours", "").0, 200));
+        }
+    });
+    process.signal("INT");
+    assert!(process.await_exit().success(), "{}", process.said());
 }
 
 /// A certificate of an authority for `localhost`, and both in files.
