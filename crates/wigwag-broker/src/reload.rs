@@ -127,6 +127,12 @@ impl Broker {
         outcome
     }
 
+    /// Notes that there is a configuration that could not even be read, so that [`Broker::reload`] was not asked.
+    /// The metrics tell of it as of a reload that has failed.
+    pub fn note_unreadable_configuration(&self) {
+        self.observer().note_reload(false);
+    }
+
     fn exchange_all(&mut self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let log = self.log().clone();
         let access = self.access().cloned();

@@ -250,11 +250,17 @@ fn reload(broker: &mut Broker, args: &MosquittoArgs, volume: Volume, log: &Log) 
     };
     let Reading { config, remarks } = match read(args.config_file.as_deref(), volume) {
         Ok(reading) => reading,
-        Err(failure) => return failed(&failure.text),
+        Err(failure) => {
+            broker.note_unreadable_configuration();
+            return failed(&failure.text);
+        }
     };
     let next_log = match log.prepare(&config.logging) {
         Ok(next_log) => next_log,
-        Err(error) => return failed(&format!("Error: {error}.")),
+        Err(error) => {
+            broker.note_unreadable_configuration();
+            return failed(&format!("Error: {error}."));
+        }
     };
     let waiting = match broker.reload(&config) {
         Ok(waiting) => waiting,

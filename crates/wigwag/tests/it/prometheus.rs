@@ -159,17 +159,16 @@ struct Scene {
     prometheus: Process,
     port: u16,
     _processes: Vec<Process>,
-    _brokers: [Configured; 2],
+    wigwag: Configured,
+    _mosquitto: Configured,
     _folder: TempDir,
 }
 
 impl Scene {
     fn start() -> Self {
         let [ours, tls, metrics, theirs, exporter, port] = [(); 6].map(|()| free_port());
-        let brokers = [
-            start_wigwag(ours, tls, metrics, theirs),
-            start_mosquitto(theirs, ours),
-        ];
+        let wigwag = start_wigwag(ours, tls, metrics, theirs);
+        let mosquitto = start_mosquitto(theirs, ours);
         // Somebody who is turned away.
         let mut stranger = Wire::open(ours);
         stranger.send(&Connect::clean(7).bytes());
@@ -220,7 +219,8 @@ impl Scene {
             prometheus,
             port,
             _processes: processes,
-            _brokers: brokers,
+            wigwag,
+            _mosquitto: mosquitto,
             _folder: folder,
         }
     }
@@ -356,6 +356,23 @@ fn prometheus_gets_every_number_that_rules_and_dashboards_ask_for() {
         http::encoded("ALERTS{alertstate=\"firing\"}")
     ));
     assert_eq!(firing.unwrap()["result"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_configuration_that_is_broken_raises_the_alarm_until_it_is_mended() {
+    let scene = Scene::start();
+    let file = scene.wigwag.folder.path().join("m.conf");
+    let good = read(&file);
+    let alarm =
+        "ALERTS{alertname=\"ConfigReloadFailed\", alertstate=\"firing\", instance=~\"127.*\"}";
+    for (text, count) in [("nonsense\n", 1), (&good, 0), ("nonsense\n", 1)] {
+        scene.wigwag.write("m.conf", text);
+        scene.wigwag.process.signal("HUP");
+        let what = format!("not {count} alarms");
+        scene.await_each(&what, [alarm.to_owned()].into(), |alarm| {
+            scene.series(alarm) == Some(count)
+        });
+    }
 }
 
 /// The rules that Prometheus has.
