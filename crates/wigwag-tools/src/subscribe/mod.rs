@@ -117,6 +117,7 @@ struct Subscriber<'a> {
     deadline: Option<Instant>,
     /// Answers to UNSUBSCRIBE that are waited for, where nothing is subscribed to.
     unsubscribing: usize,
+    was_accepted: bool,
     /// Nothing is printed any more; retained messages are still being removed.
     is_ending: bool,
 }
@@ -164,6 +165,7 @@ impl<'a> Subscriber<'a> {
             rate: choice.message_rate.then(|| (every_second(), 0)),
             deadline: None,
             unsubscribing: 0,
+            was_accepted: false,
             is_ending: false,
         })
     }
@@ -211,7 +213,7 @@ impl<'a> Subscriber<'a> {
             if self.is_ending {
                 return End::Done;
             }
-            if !failure.may_pass() {
+            if !self.goes_on_after(&failure) {
                 return End::Failed(failure);
             }
             self.tell_of_reconnecting(&failure);
@@ -219,6 +221,19 @@ impl<'a> Subscriber<'a> {
                 return end;
             }
         }
+    }
+
+    /// Whoever was let in once comes back, as Mosquitto's library does; but not to throw out who has come in its place.
+    fn goes_on_after(&self, failure: &Failure) -> bool {
+        let is_taken_over = matches!(
+            failure,
+            Failure::Disconnected {
+                reason: ReasonCode::SessionTakenOver,
+                ..
+            }
+        );
+        let is_wanted = self.line.reconnect || self.was_accepted && !is_taken_over;
+        is_wanted && failure.may_pass()
     }
 
     /// Opens another connection, for as long as it takes and `-W` allows.
@@ -255,6 +270,7 @@ impl<'a> Subscriber<'a> {
     fn handle(&mut self, happening: Happening) -> Result<bool, End> {
         match happening {
             Happening::Connected { .. } => {
+                self.was_accepted = true;
                 self.ask()?;
                 Ok(false)
             }
@@ -364,11 +380,10 @@ impl<'a> Subscriber<'a> {
         if let Some(screen) = &self.screen {
             screen.leave(&mut out);
         }
-        put(&out)?;
         for problem in problems {
             report(self.line, &problem, None);
         }
-        Ok(())
+        put(&out)
     }
 
     fn print_rate(&mut self) -> Result<(), Failure> {

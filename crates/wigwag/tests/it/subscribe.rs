@@ -158,6 +158,18 @@ fn a_subscriber_comes_back_when_its_broker_does() {
 }
 
 #[test]
+fn a_subscriber_does_not_throw_out_who_took_its_place() {
+    let broker = Broker::start(Kind::Wigwag);
+    let port = broker.mqtt_port();
+    let words = ["sub", "-t", "a", "-V", "5", "-i", "one"];
+    let mut first = subscribed(port, &words);
+    let _second = subscribed(port, &words);
+    assert_eq!(first.await_exit().code(), Some(4), "{}", first.said());
+    let said = first.said();
+    assert!(said.contains("give each its own with -i"), "{said}");
+}
+
+#[test]
 fn a_subscriber_that_is_interrupted_says_goodbye() {
     let broker = Broker::start(Kind::Wigwag);
     for signal in ["INT", "TERM"] {
