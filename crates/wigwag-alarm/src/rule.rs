@@ -114,6 +114,13 @@ impl Rule {
         }
     }
 
+    /// All that has to be listened to: the filter, and what is a hundred percent.
+    pub fn topics(&self) -> impl Iterator<Item = String> + '_ {
+        let whole = self.whole().map(TopicName::as_str);
+        let topics = std::iter::once(self.filter().as_str()).chain(whole);
+        topics.map(str::to_owned)
+    }
+
     /// The one topic that the rule looks at, if its filter has no wildcard.
     pub(crate) fn only_topic(&self) -> Option<TopicName<'_>> {
         TopicName::new(self.filter.as_filter().as_str()).ok()

@@ -294,8 +294,9 @@ fn a_rule_that_stays_keeps_what_it_knows_and_others_end_their_alarms() {
         world.hear(0.0, topic, "5", false);
     }
     world.said.clear();
-    let others = rules("d: t/a > 1\na: t/a > 1\nb: t/b > 2\nc: t/c > 1 for 10s");
-    world.watch.set_rules(others, at(5.0));
+    let others = rules("d: t/d % of t/e > 1\na: t/a > 1\nb: t/b > 2\nc: t/c > 1 for 10s");
+    let begun = world.watch.set_rules(others, at(5.0));
+    assert_eq!(begun.into_iter().collect::<Vec<_>>(), ["t/b", "t/d", "t/e"]);
     world.write(at(5.0));
     world.pass(at(20.0));
     world.hear(21.0, "t/a", "1", false);
@@ -421,7 +422,7 @@ proptest! {
                 0 => watch.handle_blindness(now),
                 1 | 2 => watch.handle_sight(now),
                 3 => watch.handle_timeout(now),
-                4 => watch.set_rules(rules(lines).into_iter().skip(usize::from(topic) % 3).collect(), now),
+                4 => _ = watch.set_rules(rules(lines).into_iter().skip(usize::from(topic) % 3).collect(), now),
                 _ => {
                     let topic = format!("t/{topic}");
                     watch.handle_message(now, name(&topic), payload.as_bytes(), is_kept);

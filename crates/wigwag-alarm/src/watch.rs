@@ -97,7 +97,7 @@ impl Watch {
             blind_for: Duration::ZERO,
             blind_since: None,
         };
-        watch.set_rules(rules, now);
+        let _ = watch.set_rules(rules, now);
         watch
     }
 
@@ -107,7 +107,10 @@ impl Watch {
     }
 
     /// Lets other rules hold. A rule that is the same goes on with what it knows; the alarms of the others are over.
-    pub fn set_rules(&mut self, rules: Vec<Rule>, now: Time) {
+    ///
+    /// Answers with the Topic Filters of the rules that begin: what was said there last is still to be told to them.
+    pub fn set_rules(&mut self, rules: Vec<Rule>, now: Time) -> BTreeSet<String> {
+        let mut begun = BTreeSet::new();
         let local = self.local(now);
         let before = std::mem::take(&mut self.rules);
         let mut before: BTreeMap<Box<str>, Watched> = (before.into_iter())
@@ -120,6 +123,7 @@ impl Watch {
                 Some(watched) if watched.rule == rule => watched,
                 changed => {
                     self.end(changed);
+                    begun.extend(rule.topics());
                     Watched {
                         rule,
                         instances: BTreeMap::new(),
@@ -136,6 +140,7 @@ impl Watch {
         }
         self.topics = self.rules.iter().map(|it| it.instances.len()).sum();
         self.note_timers(local);
+        begun
     }
 
     /// A message has come. `is_kept` says that it is one that the server had retained.

@@ -242,7 +242,7 @@ impl Builder {
         }
         observer.note_limits(&self.settings.limits);
         let heard = alarms::heard(&self.alarms);
-        observer.set_alarm_rules(std::mem::take(&mut self.alarms));
+        let begun = observer.set_alarm_rules(std::mem::take(&mut self.alarms));
         observer.begin(self.sys_interval);
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
@@ -375,7 +375,7 @@ impl Builder {
         if let Some(config) = broker.config() {
             bridges.apply(config);
         }
-        bridges.listen(heard, &broker.observer.ear());
+        bridges.listen(heard, begun, &broker.observer.ear());
         let bridges = Arc::new(bridges);
         broker.observer.watch_bridges(&bridges);
         broker.bridges = Some(bridges);

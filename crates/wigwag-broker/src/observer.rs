@@ -167,6 +167,7 @@ impl Observer {
                 self.publish_all(&out);
             }
             self.alarms.handle_tree(self.now(), &out);
+            (self.alarms).handle_values(self.now(), &self.tree(), &reading);
             if self.alarms.wants_readings() {
                 let scrape = self.scrape().await;
                 self.alarms.handle_readings(self.now(), &scrape);
@@ -215,9 +216,9 @@ impl Observer {
         &self.alarms
     }
 
-    /// Lets other rules hold, for alarms.
-    pub(crate) fn set_alarm_rules(&self, rules: Vec<Rule>) {
-        self.alarms.set_rules(self.now(), rules);
+    /// Lets other rules hold, for alarms. Answers with what has to be heard from the beginning.
+    pub(crate) fn set_alarm_rules(&self, rules: Vec<Rule>) -> BTreeSet<String> {
+        self.alarms.set_rules(self.now(), rules)
     }
 
     /// Who is told of messages that alarms are about.

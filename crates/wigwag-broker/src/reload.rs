@@ -180,7 +180,7 @@ impl Broker {
         };
         self.set_settings(&settings);
         self.set_autosave(persist::autosave(config));
-        self.observer().set_alarm_rules(alarm_rules);
+        let begun = self.observer().set_alarm_rules(alarm_rules);
         let closed = gone.into_iter().map(|number| Kick {
             who: Who::Listener(number),
             reason: ReasonCode::AdministrativeAction,
@@ -192,7 +192,7 @@ impl Broker {
         self.follow_listeners();
         if let Some(bridges) = self.bridges_handle() {
             bridges.apply(config);
-            bridges.listen(heard, &self.observer().ear());
+            bridges.listen(heard, begun, &self.observer().ear());
         }
         if let Some(access) = access {
             access.tell_of(config.enable_control_api, &self.standing().listeners);

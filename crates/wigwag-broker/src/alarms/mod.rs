@@ -19,7 +19,7 @@ use wigwag_proto::{Time, TopicName};
 use crate::conf::Config;
 use crate::logging::rfc3339;
 use crate::metrics::Scrape;
-use crate::sys::Published;
+use crate::sys::{Published, Reading, SysTree};
 
 pub use page::page;
 
@@ -46,16 +46,14 @@ pub(crate) fn default_rules() -> Vec<Rule> {
 
 /// What of it clients publish, so that the broker has to listen to it.
 pub(crate) fn heard(rules: &[Rule]) -> BTreeSet<String> {
-    let topics = rules.iter().flat_map(|rule| {
-        let whole = rule.whole().map(TopicName::as_str);
-        std::iter::once(rule.filter().as_str()).chain(whole)
-    });
-    let is_heard = |topic: &&str| {
-        !["$SYS/", readings::ROOT]
-            .iter()
-            .any(|it| topic.starts_with(it))
-    };
-    topics.filter(is_heard).map(str::to_owned).collect()
+    let topics = rules.iter().flat_map(Rule::topics);
+    topics.filter(|topic| is_heard(topic)).collect()
+}
+
+fn is_heard(topic: &str) -> bool {
+    !["$SYS/", readings::ROOT]
+        .iter()
+        .any(|root| topic.starts_with(root))
 }
 
 /// Rules at work.
@@ -109,25 +107,40 @@ impl Default for Alarms {
 }
 
 impl Alarms {
-    /// Lets other rules hold. Those that are the same go on.
-    pub(crate) fn set_rules(&self, now: Time, rules: Vec<Rule>) {
+    /// Lets other rules hold. Those that are the same go on; answers with what the others have to hear from the beginning.
+    pub(crate) fn set_rules(&self, now: Time, rules: Vec<Rule>) -> BTreeSet<String> {
         let mut inner = self.lock();
-        inner.wants_readings = rules.iter().any(|rule| {
-            let whole = rule.whole().map(TopicName::as_str);
-            let mut topics = std::iter::once(rule.filter().as_str()).chain(whole);
-            topics.any(|topic| topic.starts_with(readings::ROOT))
-        });
-        inner.watch.set_rules(rules, now);
+        let mut topics = rules.iter().flat_map(Rule::topics);
+        inner.wants_readings = topics.any(|topic| topic.starts_with(readings::ROOT));
+        drop(topics);
+        let mut begun = inner.watch.set_rules(rules, now);
+        begun.retain(|topic| is_heard(topic));
         self.news.notify_one();
+        begun
     }
 
-    /// Numbers of `$SYS`, published or not.
+    /// What is news in `$SYS`, published or not.
     pub(crate) fn handle_tree(&self, now: Time, messages: &[Published]) {
-        let watch = &mut self.lock().watch;
         for message in messages {
-            if let Ok(topic) = TopicName::new(&message.topic) {
-                watch.handle_message(now, topic, message.payload.as_bytes(), false);
-            }
+            self.handle_number(now, &message.topic, &message.payload);
+        }
+    }
+
+    /// All numbers of `$SYS`, news or not: a rule may have begun since they changed.
+    pub(crate) fn handle_values(&self, now: Time, tree: &SysTree, reading: &Reading) {
+        for (row, value) in tree.values(reading) {
+            let value = value.to_string();
+            let topics = std::iter::once(row.topic).chain(row.alias);
+            topics.for_each(|topic| self.handle_number(now, topic, &value));
+        }
+        for (topic, load) in tree.loads() {
+            self.handle_number(now, &topic, &format!("{load:.2}"));
+        }
+    }
+
+    fn handle_number(&self, now: Time, topic: &str, payload: &str) {
+        if let Ok(topic) = TopicName::new(topic) {
+            (self.lock().watch).handle_message(now, topic, payload.as_bytes(), false);
         }
     }
 
@@ -248,7 +261,6 @@ fn wall_clock() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{Reading, SysTree};
 
     fn configured(lines: &[&str]) -> Config {
         Config {
@@ -282,7 +294,7 @@ mod tests {
     fn the_tree_raises_alarms_and_what_is_told_is_json() {
         let alarms = Alarms::default();
         let config = configured(&["many: $SYS/broker/clients/connected > 2 severity critical"]);
-        alarms.set_rules(Time::ZERO, config.alarms);
+        _ = alarms.set_rules(Time::ZERO, config.alarms);
         let mut tree = SysTree::default();
         let mut reading = Reading::default();
         alarms.handle_tree(Time::ZERO, &tree.update(&reading));
@@ -326,6 +338,11 @@ mod tests {
         };
         assert_eq!(topic, "$SYS/broker/alarms/deactivate/many");
         assert_eq!(alarms.to_json()["history"][0]["name"], "many");
-        assert_eq!(alarms.to_json()["active"], json!([]));
+
+        // Nothing has changed but the rule.
+        let config = configured(&["many: $SYS/broker/clients/connected > 0"]);
+        _ = alarms.set_rules(Time::ZERO, config.alarms);
+        alarms.handle_values(Time::ZERO, &tree, &reading);
+        assert_eq!(alarms.take_news().len(), 1);
     }
 }

@@ -24,10 +24,18 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Who is told: topic, payload, and whether the message was retained.
 pub(crate) type Hear = Arc<dyn Fn(&str, &[u8], bool) + Send + Sync>;
 
-/// Listens to what matches these filters until nobody can change them any more.
+/// What is to be heard.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) filters: BTreeSet<String>,
+    /// Those for which somebody has to know what is retained.
+    pub(super) begun: BTreeSet<String>,
+}
+
+/// Listens to what is wanted until nobody can change that any more.
 pub(super) async fn listen(
     door: Arc<InnerDoor>,
-    mut filters: watch::Receiver<Arc<BTreeSet<String>>>,
+    mut wanted: watch::Receiver<Arc<Wanted>>,
     hear: Hear,
     log: Log,
 ) {
@@ -44,40 +52,37 @@ pub(super) async fn listen(
             return log.write(LogType::Error, format_args!("No alarm can listen: {error}"));
         }
     };
-    let mut held = Arc::<BTreeSet<String>>::default();
+    let mut held = Arc::<Wanted>::default();
     loop {
-        let wanted = Arc::clone(&filters.borrow_and_update());
-        for gone in held.difference(&wanted) {
+        let now = Arc::clone(&wanted.borrow_and_update());
+        for gone in held.filters.difference(&now.filters) {
             drop(client.unsubscribe(gone.clone()));
         }
-        for new in wanted.difference(&held) {
-            subscribe(&client, new, &filters, &hear);
+        let new = now.filters.difference(&held.filters);
+        for filter in new.chain(now.begun.intersection(&held.filters)) {
+            subscribe(&client, filter, &wanted, &hear);
         }
-        held = wanted;
+        held = now;
         client.start();
-        if filters.changed().await.is_err() {
+        if wanted.changed().await.is_err() {
             break;
         }
     }
     client.disconnect_within(FAREWELL).await;
 }
 
-/// A message that several filters match is told once: by the first of them.
-fn subscribe(
-    client: &Client,
-    filter: &str,
-    filters: &watch::Receiver<Arc<BTreeSet<String>>>,
-    hear: &Hear,
-) {
-    let (own, filters, hear) = (filter.to_owned(), filters.clone(), Arc::clone(hear));
+/// A message that several filters match is told once: by the first of them. What was retained may be told twice: it says
+/// how things stand, and is not counted.
+fn subscribe(client: &Client, filter: &str, wanted: &watch::Receiver<Arc<Wanted>>, hear: &Hear) {
+    let (own, wanted, hear) = (filter.to_owned(), wanted.clone(), Arc::clone(hear));
     let handler = move |message: Message| {
         let topic = message.topic();
-        let is_first = {
-            let filters = filters.borrow();
-            let first = filters.iter().find(|filter| is_about(filter, topic));
+        let is_for_us = message.retain() || {
+            let wanted = wanted.borrow();
+            let first = wanted.filters.iter().find(|filter| is_about(filter, topic));
             first.is_none_or(|first| *first == own)
         };
-        if is_first {
+        if is_for_us {
             hear(topic, message.payload(), message.retain());
         }
         ready(())

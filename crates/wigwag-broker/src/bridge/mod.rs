@@ -29,6 +29,7 @@ use tokio::time::timeout;
 pub use counters::BridgeReport;
 use counters::Counters;
 pub(crate) use ear::Hear;
+use ear::Wanted;
 use inside::InnerDoor;
 pub(crate) use inside::{BridgesDesk, Residents};
 use link::{Command, Link, Surroundings};
@@ -62,7 +63,7 @@ struct Inner {
     thread: Option<mpsc::UnboundedSender<Life>>,
     bridges: BTreeMap<String, Bridge>,
     /// What the broker itself listens to, once it listens to anything.
-    heard: Option<watch::Sender<Arc<BTreeSet<String>>>>,
+    heard: Option<watch::Sender<Arc<Wanted>>>,
     /// Closes when all bridges have ended.
     ended: Option<mpsc::Receiver<()>>,
 }
@@ -117,21 +118,19 @@ impl Bridges {
         Ok(())
     }
 
-    /// Listens to what matches these filters, and to nothing else from here on.
-    pub(crate) fn listen(&self, filters: BTreeSet<String>, hear: &Hear) {
+    /// Listens to what matches these filters, and to nothing else from here on; what is retained for `begun`, which are
+    /// some of them, is heard again.
+    pub(crate) fn listen(&self, filters: BTreeSet<String>, begun: BTreeSet<String>, hear: &Hear) {
         let mut inner = self.lock();
+        let wanted = Arc::new(Wanted { filters, begun });
         if let Some(heard) = &inner.heard {
-            _ = heard.send_if_modified(|before| {
-                let is_news = **before != filters;
-                *before = Arc::new(filters);
-                is_news
-            });
+            heard.send_replace(wanted);
         } else if let Some(thread) = &inner.thread
-            && !filters.is_empty()
+            && !wanted.filters.is_empty()
         {
-            let (heard, filters) = watch::channel(Arc::new(filters));
+            let (heard, wanted) = watch::channel(wanted);
             let (door, log) = (Arc::clone(&self.around.door), self.around.log.clone());
-            let life = ear::listen(door, filters, Arc::clone(hear), log);
+            let life = ear::listen(door, wanted, Arc::clone(hear), log);
             // The thread lives for as long as this end does.
             let _ = thread.send(Box::pin(life));
             inner.heard = Some(heard);

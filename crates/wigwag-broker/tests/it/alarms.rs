@@ -177,15 +177,20 @@ async fn a_reload_ends_the_alarms_of_rules_that_are_gone_and_no_others() {
     device.publish_retained("t/2", b"90").await;
     assert_eq!(told(&mut watcher).await.0, "activate/wet");
 
-    site.reload("alarm hot: t/1 > 80\nalarm new: t/3 > 80\n");
+    // Nobody publishes again, and the changed rule knows all the same.
+    site.reload("alarm hot: t/1 > 80\nalarm wet: t/2 > 70\nalarm new: t/3 > 80\n");
     assert_eq!(
         told(&mut watcher).await,
         is("deactivate/wet", "the rule has been changed or removed")
     );
+    assert_eq!(
+        told(&mut watcher).await,
+        is("activate/wet", "t/2 is 90 (limit: > 70)")
+    );
     device.publish_retained("t/3", b"81").await;
     assert_eq!(told(&mut watcher).await.0, "activate/new");
     let [active, _] = site.listed().await;
-    assert_eq!(active.keys().collect::<Vec<_>>(), ["hot", "new"]);
+    assert_eq!(active.keys().collect::<Vec<_>>(), ["hot", "new", "wet"]);
 }
 
 #[tokio::test]

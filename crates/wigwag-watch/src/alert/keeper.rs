@@ -125,33 +125,30 @@ impl Keeper {
     }
 
     fn set_rules(&mut self, rules: Vec<Rule>) {
-        let filters = rules.iter().flat_map(|rule| {
-            let whole = rule.whole().map(TopicName::as_str);
-            std::iter::once(rule.filter().as_str()).chain(whole)
-        });
-        let filters: BTreeSet<String> = filters.map(str::to_owned).collect();
+        let wanted: BTreeSet<String> = rules.iter().flat_map(Rule::topics).collect();
         let now = self.now();
-        self.watch.set_rules(rules, now);
-        self.listen(&filters);
-    }
-
-    /// Subscribes to what is new and unsubscribes from what nobody asks for any more.
-    fn listen(&self, wanted: &BTreeSet<String>) {
+        let begun = self.watch.set_rules(rules, now);
         let held = self.filters.send_replace(wanted.clone());
-        for gone in held.difference(wanted) {
+        for gone in held.difference(&wanted) {
             drop(self.client.unsubscribe(gone.clone()));
         }
-        for new in wanted.difference(&held) {
+        // Once more where a rule begins: the broker tells then what it has retained.
+        self.listen(&begun);
+    }
+
+    fn listen(&self, begun: &BTreeSet<String>) {
+        for new in begun {
             let (own, filters) = (new.clone(), self.filters.subscribe());
             let heard = self.heard.clone();
             let handler = move |message: Message| {
-                // A message that several filters match is heard once: by the first of them.
-                let is_first = {
+                // A message that several filters match is heard once: by the first of them. What was retained may be
+                // heard twice: it says how things stand, and is not counted.
+                let is_for_us = message.retain() || {
                     let filters = filters.borrow();
                     let first = filters.iter().find(|it| is_about(it, message.topic()));
                     first.is_none_or(|first| *first == own)
                 };
-                let heard = is_first.then(|| heard.clone());
+                let heard = is_for_us.then(|| heard.clone());
                 async move {
                     if let Some(heard) = heard {
                         // Nobody listens any more when the keeper has ended.

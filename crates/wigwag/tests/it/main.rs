@@ -39,6 +39,7 @@ mod process;
 mod tools;
 mod wire;
 
+mod alert;
 mod attacks;
 mod bridges;
 mod bytes;
