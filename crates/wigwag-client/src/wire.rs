@@ -233,6 +233,8 @@ impl Wire {
     }
 
     /// Waits until what was pushed has left, and tells the server that nothing more comes.
+    ///
+    /// Dropping the future closes the connection with what has not left.
     pub async fn close(mut self) -> Result<(), WireError> {
         self.flush().await?;
         poll_fn(|cx| self.pump.poll_close(cx)).await?;

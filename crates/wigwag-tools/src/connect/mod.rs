@@ -76,7 +76,8 @@ impl Connection {
 
     /// Opens a connection and asks the server to accept it; whether it does, [`Connection::next`] tells.
     ///
-    /// After a connection has ended, this opens another one, on which the session goes on.
+    /// After a connection has ended, this opens another one, on which the session goes on. Dropping the future gives the
+    /// attempt up.
     pub async fn open(&mut self) -> Result<(), Failure> {
         self.wire = None;
         check(&self.line)?;
@@ -159,7 +160,7 @@ impl Connection {
         self.session.in_flight() == 0 && !self.session.has_happenings()
     }
 
-    /// Waits until everything has been handed to the system.
+    /// Waits until everything has been handed to the system. Dropping the future takes nothing back.
     pub async fn flush(&mut self) -> Result<(), Failure> {
         match &mut self.wire {
             Some(wire) => Ok(wire.flush().await?),
@@ -167,14 +168,15 @@ impl Connection {
         }
     }
 
-    /// Says goodbye and closes the connection, if there is one; a server that does not read is not waited for.
+    /// Says goodbye and closes the connection, if there is one; a server that does not read is not waited for. Dropping the
+    /// future closes it at once.
     pub async fn disconnect(&mut self, reason: ReasonCode) {
         // It ends one way or the other.
         let _ = self.speak(|session, peer| session.disconnect(peer, reason));
         self.close().await;
     }
 
-    /// Closes the connection without a word, behind what has been sent.
+    /// Closes the connection without a word, behind what has been sent. Dropping the future closes it at once.
     pub async fn close(&mut self) {
         if let Some(wire) = self.wire.take() {
             let _ = tokio::time::timeout(FAREWELL, wire.close()).await;
