@@ -46,7 +46,7 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     // A link stays one, and what it leads to is replaced.
     let path = fs::canonicalize(path)?;
     if fs::metadata(&path)?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+        return Err(nix::errno::Errno::EISDIR.into());
     }
     // Who may not write the file may not put another in its place, although the folder would allow it.
     let old = OpenOptions::new().write(true).open(&path)?;
@@ -128,6 +128,6 @@ mod tests {
         let error = create(&path, b"other").expect_err("it is there");
         assert_eq!(reason(&error), "File exists");
         let error = write(folder.path(), b"text").expect_err("a folder");
-        assert_eq!(reason(&error), "is a directory");
+        assert_eq!(reason(&error), "Is a directory");
     }
 }

@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SYSTEM: u8 = 14;
 const LOOKUP: u8 = 15;
 
+/// What it means if somebody who was let in may not ask.
+const NO_RIGHT: &str =
+    "This user may not administer this part of the broker: it needs a role that opens $CONTROL/#.";
+
 /// How long the connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
@@ -195,7 +199,9 @@ impl Talk {
                 }
                 Happening::Published { reason, text, .. } if reason.is_error() => {
                     let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
-                    return Err(Failure::refused(format!("Publish error: {reason}{text}")));
+                    let what = format!("Publish error: {}{text}", connect::reason_name(reason));
+                    let advice = (reason == ReasonCode::NotAuthorized).then(|| NO_RIGHT.to_owned());
+                    return Err(Failure::refused(with_advice(&self.line, what, advice)));
                 }
                 _ => {}
             }
@@ -216,7 +222,10 @@ impl Talk {
             return match reasons.first() {
                 Some(reason) if !reason.is_error() => Ok(()),
                 Some(reason) if self.line.session.version == Version::V5 => {
-                    Err(Failure::refused(format!("Subscribe error: {reason}")))
+                    let what = format!("Subscribe error: {}", connect::reason_name(*reason));
+                    let advice =
+                        (*reason == ReasonCode::NotAuthorized).then(|| NO_RIGHT.to_owned());
+                    Err(Failure::refused(with_advice(&self.line, what, advice)))
                 }
                 _ => Err(Failure::refused("Subscribe error: Subscription refused.")),
             };

@@ -5,6 +5,8 @@
 //! and every third time as a subcommand as well, where its own name and its advice are set aside. A difference that is meant
 //! stands in its row with the reason, and must be there.
 
+mod ctrl;
+mod passwd;
 mod peer;
 mod publish;
 mod request;
