@@ -56,6 +56,8 @@ enum SourceName {
 }
 
 /// Runs one device until `shutdown` resolves or the broker refuses it for good.
+///
+/// Dropping the future ends the device without a goodbye: the broker publishes its Will.
 pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (id, source) = args.open_source()?;
     let mut device = Device::start_from(&args.broker, &id, source)?;
@@ -176,7 +178,7 @@ impl Device {
         self.online().await
     }
 
-    /// Publishes the last state, says goodbye and disconnects.
+    /// Publishes the last state, says goodbye and disconnects. Dropping the future leaves that to the Will.
     pub async fn stop(self) {
         self.task.abort();
         self.inner.say_goodbye().await;

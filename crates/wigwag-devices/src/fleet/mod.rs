@@ -87,6 +87,8 @@ pub struct Args {
 }
 
 /// Runs a scenario until `shutdown` resolves, its time is over, or the broker has refused every device.
+///
+/// Dropping the future ends all devices without a goodbye: the broker publishes their Wills.
 pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     if args.list {
         list();

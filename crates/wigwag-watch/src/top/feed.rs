@@ -89,7 +89,6 @@ impl Feed {
         };
         let client = target
             .watcher()
-            .client_id(format!("wigwag-top-{:08x}", fastrand::u32(..)))
             .limits(limits)
             .build()
             .context("the broker cannot be connected to")?;

@@ -83,6 +83,8 @@ impl Args {
 }
 
 /// Shows or prints until the end, a key or `stop`.
+///
+/// Dropping the future gives the terminal back and ends the connection without a DISCONNECT.
 pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> anyhow::Result<ExitCode> {
     if args.takes_terminal() && !io::stdout().is_terminal() {
         bail!(
