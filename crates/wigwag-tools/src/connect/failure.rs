@@ -108,7 +108,7 @@ impl Failure {
             }
             Failure::Dial(error) => return dial_advice(error),
             Failure::Lost => "The server closed the connection without a word. Its log may say why; often another client has taken the same Client Identifier, or a proxy in between was silent for too long.".to_owned(),
-            Failure::Protocol(what) => format!("What was wrong: {what}. Is there an MQTT broker behind this port, and does it speak this version (-V)?"),
+            Failure::Protocol(what) => format!("What was wrong: {what}. Is it plain MQTT that is spoken at this port, and not WebSocket (--ws), and does the server know this version (-V)?"),
             Failure::Unanswered => "The server closed the connection without an answer. What is spoken at this port may be TLS (--cafile, --tls-use-os-certs) or WebSocket (--ws), or another version of MQTT (-V).".to_owned(),
             Failure::KeepAlive => "The server has not answered for as long as the Keep Alive (-k) allows.".to_owned(),
             Failure::Disconnected { reason, text } => {

@@ -11,6 +11,7 @@ mod peer;
 mod publish;
 mod request;
 mod subscribe;
+mod ways;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
