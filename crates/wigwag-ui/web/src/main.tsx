@@ -12,8 +12,12 @@ import { Station, StationProvider } from './station.ts';
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
 
-// The prefix under which a proxy may have put us; the server writes the page's <base> accordingly.
-const basename = new URL('.', document.baseURI).pathname;
+// The server writes <base> as seen from the page that was asked for. Pinned before the first navigation, which would
+// change what a relative one means, it stays true: for addresses such as `new URL('metrics', document.baseURI)` too.
+const base = new URL('.', document.baseURI);
+document.querySelector('base')?.setAttribute('href', base.href);
+// The prefix under which a proxy may have put us.
+const basename = base.pathname;
 const station = new Station(openWorker(), await loadConfig(document.baseURI, window.location));
 
 createRoot(root).render(

@@ -1,14 +1,14 @@
 /** The frame around every page: navigation, the place for the page, and the voice for assistive technology. */
-import { useEffect } from 'react';
+import { Suspense, useEffect } from 'react';
 import { Link, Navigate, NavLink, Route, Routes, useLocation } from 'react-router';
 
-import { DevicesPage } from '../devices/DevicesPage.tsx';
 import { useStation } from '../station.ts';
 import { classNames } from '../ui/class-names.ts';
 import { useStore } from '../ui/frame-store.ts';
-import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { tabSearch } from './links.ts';
 import { PageHeader } from './PageHeader.tsx';
+import { SCREENS } from './screens.tsx';
 import { applyTheme, useSettings } from './settings.ts';
 import { ThemeToggle } from './ThemeToggle.tsx';
 
@@ -21,23 +21,25 @@ export function App() {
     <div className="flex min-h-dvh flex-col md:flex-row">
       <Rail />
       <main className="flex min-w-0 grow flex-col gap-4 p-4 md:px-6 md:py-5">
-        <Routes>
-          <Route index element={<ToDevices />} />
-          <Route path="devices" element={<DevicesPage />} />
-          <Route path="*" element={<NotFound />} />
-        </Routes>
+        <Suspense fallback={<Opening />}>
+          <Routes>
+            <Route index element={<ToDevices />} />
+            {SCREENS.map(({ path, pages }) =>
+              pages.map(({ path: below, Page }) => (
+                <Route key={below} path={below === '' ? path : `${path}/${below}`} element={<Page />} />
+              )),
+            )}
+            <Route path="*" element={<NotFound />} />
+          </Routes>
+        </Suspense>
       </main>
       <Voice />
     </div>
   );
 }
 
-const PAGES: { to: string; name: string; icon: IconName }[] = [
-  { to: '/devices', name: 'Devices', icon: 'devices' },
-];
-
 function Rail() {
-  const { search } = useLocation();
+  const search = tabSearch(useLocation().search);
   const { version } = useStation();
   return (
     <div className="flex items-center gap-2 border-b border-line bg-surface px-4 py-2 md:sticky md:top-0 md:h-dvh md:w-22 md:flex-col md:border-r md:border-b-0 md:px-2 md:py-5">
@@ -50,10 +52,10 @@ function Rail() {
         <Flag />
       </Link>
       <nav aria-label="Pages" className="flex grow md:mt-4 md:w-full md:flex-col">
-        {PAGES.map(({ to, name, icon }) => (
+        {SCREENS.map(({ path, name, icon }) => (
           <NavLink
-            key={to}
-            to={{ pathname: to, search }}
+            key={path}
+            to={{ pathname: `/${path}`, search }}
             className={({ isActive }) =>
               classNames(
                 'flex min-h-11 items-center gap-2 rounded-xl px-3 font-medium md:flex-col md:gap-1 md:px-1 md:py-2.5 md:text-xs',
@@ -81,10 +83,14 @@ function Flag() {
   );
 }
 
-/** The query goes along: `?broker=` is for the tab, not for one page. */
 function ToDevices() {
-  const { search } = useLocation();
+  const search = tabSearch(useLocation().search);
   return <Navigate to={{ pathname: '/devices', search }} replace />;
+}
+
+/** The first time a screen is opened, while its code is on the way. */
+function Opening() {
+  return <p className="text-ink-soft">Opening…</p>;
 }
 
 function NotFound() {

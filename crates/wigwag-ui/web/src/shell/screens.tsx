@@ -1,0 +1,44 @@
+/**
+ * The table of screens. Navigation, routes, keys, command palette and the checks over all screens read it, so a screen
+ * is in all of them with one row here, or in none. Devices is the first page and comes with the bundle; the others come
+ * when they are opened.
+ */
+import type { ComponentType, LazyExoticComponent } from 'react';
+import { lazy } from 'react';
+
+import { DevicesPage } from '../devices/DevicesPage.tsx';
+import type { IconName } from '../ui/icons.tsx';
+
+export interface Screen {
+  /** First level of the address, without slashes. */
+  path: string;
+  name: string;
+  /** What it is for, in a few words: for the command palette. */
+  about: string;
+  icon: IconName;
+  /** Opened by `g` and then this key. */
+  key: string;
+  pages: readonly Page[];
+}
+
+export interface Page {
+  /** Below the screen's path: '' for the screen itself, ':id', or '*' for everything. */
+  path: string;
+  Page: ComponentType | LazyExoticComponent<ComponentType>;
+}
+
+export const SCREENS: readonly Screen[] = [
+  {
+    path: 'devices',
+    name: 'Devices',
+    about: 'What the devices say, and commands to them',
+    icon: 'devices',
+    key: 'd',
+    pages: [{ path: '', Page: DevicesPage }],
+  },
+];
+
+/** A page in a bundle of its own: `onDemand(async () => (await import('../explorer/ExplorerPage.tsx')).ExplorerPage)`. */
+export function onDemand(load: () => Promise<ComponentType>): LazyExoticComponent<ComponentType> {
+  return lazy(async () => ({ default: await load() }));
+}
