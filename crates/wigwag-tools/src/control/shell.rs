@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of connections: whoever starts it says how a broker is reached.
 
+use std::io;
+
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Config, Editor};
@@ -42,10 +44,56 @@ pub(super) struct Shell<'a> {
     connect: &'a mut Connect<'a>,
     wanted: Wanted,
     place: Place,
-    /// Whether somebody types, for whom names are fetched to be completed.
+    /// Whether somebody types.
     is_interactive: bool,
     /// The code of the last command.
     code: u8,
+}
+
+/// Where lines come from.
+enum Lines {
+    /// Somebody types them.
+    Typed(Box<Editor<Vocabulary, MemHistory>>),
+    /// A file or a program says them; nobody needs a prompt. Passwords may stand between them, so it is not locked.
+    Input(io::Stdin),
+}
+
+impl Lines {
+    fn new(is_interactive: bool) -> Result<Lines, Failure> {
+        if !is_interactive {
+            return Ok(Lines::Input(io::stdin()));
+        }
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .auto_add_history(true)
+            .build();
+        let history = MemHistory::with_config(&config);
+        let editor = Editor::with_history(config, history).map_err(|error| unread(&error))?;
+        Ok(Lines::Typed(Box::new(editor)))
+    }
+
+    /// The next line; none at the end of the input, or if Ctrl-C is typed.
+    fn next(&mut self, shell: &mut Shell<'_>) -> Result<Option<String>, Failure> {
+        match self {
+            Lines::Input(input) => {
+                let mut line = String::new();
+                let len = input.read_line(&mut line).map_err(|error| unread(&error))?;
+                Ok((len > 0).then_some(line))
+            }
+            Lines::Typed(editor) => {
+                editor.set_helper(Some(shell.vocabulary()));
+                match editor.readline(&shell.prompt()) {
+                    Ok(line) => Ok(Some(line)),
+                    Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
+                    Err(error) => Err(unread(&error)),
+                }
+            }
+        }
+    }
+}
+
+fn unread(error: &impl std::error::Error) -> Failure {
+    Failure::local(format!("Error: The input cannot be read: {error}."), 1)
 }
 
 /// A command of the shell itself: its name, what stands behind it, and what it does.
@@ -96,27 +144,16 @@ impl<'a> Shell<'a> {
 
     /// Reads and does what is said until the end; gives the code of the last command.
     pub(super) fn run(&mut self) -> Result<u8, Failure> {
-        let failed = |error: ReadlineError| Failure::local(format!("Error: {error}."), 1);
-        let config = Config::builder()
-            .completion_type(CompletionType::List)
-            .auto_add_history(true)
-            .build();
-        let history = MemHistory::with_config(&config);
-        let mut editor: Editor<Vocabulary, MemHistory> =
-            Editor::with_history(config, history).map_err(failed)?;
+        let mut lines = Lines::new(self.is_interactive)?;
         if self.is_interactive {
-            let version = env!("CARGO_PKG_VERSION");
+            let (name, version) = (self.program.name(Tool::Ctrl), env!("CARGO_PKG_VERSION"));
             say::out(&format!(
-                "{} shell {version}: \"help\" says what can be said, and the tab key completes it.\n",
-                self.program.name(Tool::Ctrl)
+                "{name} shell {version}: \"help\" says what can be said, and the tab key completes it.\n"
             ));
         }
         loop {
-            editor.set_helper(Some(self.vocabulary()));
-            let line = match editor.readline(&self.prompt()) {
-                Ok(line) => line,
-                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(self.code),
-                Err(error) => return Err(failed(error)),
+            let Some(line) = lines.next(self)? else {
+                return Ok(self.code);
             };
             let Some(words) = words::split(&line) else {
                 self.settle(Err(Failure::refused("Error: A quote is not closed.")));
@@ -254,9 +291,9 @@ impl<'a> Shell<'a> {
                 ..Vocabulary::default()
             };
         };
-        let (module, is_interactive) = (*module, self.is_interactive);
+        let module = *module;
         let mut names = |verb: &str, list: &str| {
-            let verb = module.verb(verb).filter(|_| is_interactive)?;
+            let verb = module.verb(verb)?;
             let answer = answer(endpoint.as_mut(), module, verb, &[]).ok()?;
             Some(answer.names(list))
         };

@@ -488,8 +488,12 @@ fn the_shell_works_on_a_file_too_and_connects_where_it_was_told_to() {
         "-P",
         "secret",
     ];
-    let (said, errors, _) = shell(&arguments, "dynsec\nlistRoles\n");
-    assert_eq!(said, "admin\n", "{errors}");
+    let (said, errors, _) = shell(
+        &arguments,
+        "dynsec\nlistRoles\ncreateClient ann\nanns\nanns\nlistClients\n",
+    );
+    let asked = "Enter new password for ann. Press return for no password (user will be unable to login).\nNew password for ann: \nReenter password for ann: \n";
+    assert_eq!(said, format!("admin\n{asked}OK\nadmin\nann\n"), "{errors}");
 }
 
 #[test]
