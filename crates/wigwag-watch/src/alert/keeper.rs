@@ -21,7 +21,7 @@ use wigwag_proto::{Time, TopicFilter, TopicName};
 use super::notices::{Next, Notice, Notices};
 use super::rules::Sources;
 use super::sinks::{self, Courier, Sinks};
-use super::{say, stamp};
+use super::{broker_alarms, say, stamp};
 use crate::exporter::target::Target;
 
 /// What the rule about the connection looks at. No broker has it.
@@ -43,6 +43,14 @@ const FINISH: Duration = Duration::from_secs(5);
 /// How long the end of the connection may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What has come.
+enum Heard {
+    /// For the rules.
+    Message(Message),
+    /// An alarm that the broker has raised itself.
+    BrokerAlarm(Message),
+}
+
 pub(super) struct Keeper {
     origin: Instant,
     sources: Sources,
@@ -57,8 +65,8 @@ pub(super) struct Keeper {
     events: broadcast::Receiver<ClientEvent>,
     /// What is listened to.
     filters: watch::Sender<BTreeSet<String>>,
-    heard: mpsc::Sender<Message>,
-    messages: mpsc::Receiver<Message>,
+    heard: mpsc::Sender<Heard>,
+    messages: mpsc::Receiver<Heard>,
     hangup: Signal,
 }
 
@@ -98,6 +106,21 @@ impl Keeper {
         Ok(keeper)
     }
 
+    /// Passes on what the broker itself finds.
+    pub(super) fn with_broker_alarms(self) -> Keeper {
+        let heard = self.heard.clone();
+        let handler = move |message: Message| {
+            let heard = heard.clone();
+            async move {
+                // Nobody listens any more when the keeper has ended.
+                let _ = heard.send(Heard::BrokerAlarm(message)).await;
+            }
+        };
+        let filter = broker_alarms::FILTER;
+        drop(self.client.subscribe(filter, Qos::AtLeastOnce, handler));
+        self
+    }
+
     /// Watches until `stop`, and then tells what is still to be told. Dropping the future ends it at once.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut stop = std::pin::pin!(stop);
@@ -106,7 +129,10 @@ impl Keeper {
             let wait = self.wait();
             tokio::select! {
                 () = &mut stop => break,
-                Some(message) = self.messages.recv() => self.handle_message(&message),
+                Some(heard) = self.messages.recv() => match heard {
+                    Heard::Message(message) => self.handle_message(&message),
+                    Heard::BrokerAlarm(message) => self.pass_on(&message),
+                },
                 event = self.events.recv() => self.handle_event(event),
                 _ = self.hangup.recv() => self.reload(),
                 () = sleep(wait) => self.handle_timeout(),
@@ -152,7 +178,7 @@ impl Keeper {
                 async move {
                     if let Some(heard) = heard {
                         // Nobody listens any more when the keeper has ended.
-                        let _ = heard.send(message).await;
+                        let _ = heard.send(Heard::Message(message)).await;
                     }
                 }
             };
@@ -176,6 +202,14 @@ impl Keeper {
             let now = self.now();
             self.watch
                 .handle_message(now, topic, message.payload(), message.retain());
+        }
+    }
+
+    fn pass_on(&mut self, message: &Message) {
+        let (topic, payload) = (message.topic(), message.payload());
+        let entry = broker_alarms::read(topic, payload, self.now(), since_epoch());
+        if let Some(entry) = entry {
+            self.tell_of(&entry);
         }
     }
 
@@ -263,8 +297,7 @@ impl Keeper {
 
     /// Tells what has happened.
     fn tell(&mut self) {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-        let since_epoch = since_epoch.unwrap_or_default();
+        let since_epoch = since_epoch();
         while let Some(event) = (self.watch.poll_event()).or_else(|| self.connection.poll_event()) {
             match &event {
                 Event::Unreadable { name, topic } => {
@@ -311,6 +344,11 @@ impl Keeper {
                 .for_each(|courier| courier.take(&notice));
         }
     }
+}
+
+fn since_epoch() -> Duration {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.unwrap_or_default()
 }
 
 fn line(entry: &Entry) -> String {

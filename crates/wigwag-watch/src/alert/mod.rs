@@ -3,6 +3,7 @@
 //! What rules mean is in `wigwag-alarm`; `keeper` brings them messages and time, `notices` decides when somebody is told,
 //! and `sinks` tell them.
 
+mod broker_alarms;
 mod rules;
 
 mod keeper;
@@ -44,6 +45,10 @@ pub struct Args {
     /// File with a rule on each line; read again on SIGHUP
     #[arg(short, long = "rules", value_name = "FILE", env = "ALERT_RULES")]
     files: Vec<OsString>,
+
+    /// Pass on the alarms that the broker itself raises; only ours does
+    #[arg(long)]
+    broker_alarms: bool,
 
     /// Broker to watch
     #[arg(
@@ -134,7 +139,7 @@ pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> anyhow::Result<
     let sources = Sources::new(&args.rules, &args.files)?;
     let rules = sources.read()?;
     ensure!(
-        !rules.is_empty(),
+        !rules.is_empty() || args.broker_alarms,
         "there is no rule; write one behind 'wigwag alert', or name a file of them with --rules"
     );
     if args.check {
@@ -148,6 +153,11 @@ pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> anyhow::Result<
     say(&format!("tells     {}", sinks.told()));
     let unreachable = args.unreachable.0.map(|span| unreachable(&target, span));
     let keeper = Keeper::start(&target, sources, unreachable.transpose()?, sinks)?;
+    let keeper = if args.broker_alarms {
+        keeper.with_broker_alarms()
+    } else {
+        keeper
+    };
     say("ready     Ctrl-C stops");
     keeper.run(stop).await?;
     Ok(ExitCode::SUCCESS)

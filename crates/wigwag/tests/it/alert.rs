@@ -333,6 +333,39 @@ fn in_quiet_hours_only_what_is_critical_is_told(kind: Kind) {
 }
 
 #[test]
+fn alarms_of_the_broker_itself_are_passed_on() {
+    let port = free_port();
+    let text = format!(
+        "sys_interval 1\nallow_anonymous true\nlistener {port} 127.0.0.1\n\
+         alarm many: $SYS/broker/clients/connected > 2 severity critical\n"
+    );
+    let broker = Configured::start(Kind::Wigwag, TempDir::new().unwrap(), &text);
+    let site = Site {
+        kind: Kind::Wigwag,
+        broker,
+        port,
+    };
+    let slack = Desk::start(&[]);
+    let _alert = listening((site.alert().env("SLACK_URL", slack.url())).args([
+        "--slack",
+        "env:SLACK_URL",
+        "--broker-alarms",
+    ]));
+    let clients = [site.subscriber("a"), site.subscriber("b")];
+    let text = slack.text();
+    let expect = format!(
+        ":rotating_light: *many* is critical on 127.0.0.1:{port}: $SYS/broker/clients/connected is 3 "
+    );
+    assert!(text.starts_with(&expect), "{text}");
+    drop(clients);
+    let text = slack.text();
+    assert!(
+        text.starts_with(":white_check_mark: *many* is over "),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_webhook_over_tls_is_checked() {
     let folder = TempDir::new().unwrap();
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
