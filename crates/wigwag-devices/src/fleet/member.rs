@@ -3,7 +3,6 @@
 //! Each connection is a client of its own, because what the broker says when the device is gone may differ from one to
 //! the next. What the device says is the business of its behaviour.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -29,9 +28,6 @@ const GOOD: Duration = Duration::from_secs(30);
 
 /// Received messages that wait for the device.
 const INBOX: usize = 4;
-
-/// How an hour without silence is written.
-const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// What all devices of a run share.
 pub(super) struct World {
@@ -210,28 +206,24 @@ impl Member {
         inbox: &mut mpsc::Receiver<Message>,
         life: &mut Life,
     ) -> End {
-        let arrived = self.behaviour.arrive(now());
-        self.say(client, arrived);
+        self.arrive(client, life);
         // Devices that start together do not report together.
         let phase = self.every.mul_f64(self.random.f64());
         let mut reports = interval_at(Instant::now() + phase, self.every);
         reports.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let drop_out = self.faults.draw_drop_out(&mut self.random);
-        let (lasts, away) = drop_out.unwrap_or((NEVER, Duration::ZERO));
-        let mut drop_out = pin!(sleep(lasts));
+        let drop_out = drop_out.map(|(lasts, away)| (Instant::now() + lasts, away));
         let mut stop = self.stop.clone();
         let mut arrive_again: Option<Instant> = None;
         loop {
-            let again = arrive_again.unwrap_or_else(|| Instant::now() + NEVER);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return End::Stopped,
-                changed = state.changed() => {
-                    if changed.is_err() || !self.is_still_online(state) {
-                        self.world.tally.lost.add(1);
-                        return End::Lost;
-                    }
+                // Also if it is online once more by now: what was said belongs to the connection before.
+                _ = state.changed() => {
+                    self.note_loss(state);
+                    return End::Lost;
                 }
-                () = &mut drop_out => {
+                away = due(drop_out) => {
                     self.world.tally.dropped_out.add(1);
                     return End::DroppedOut { away };
                 }
@@ -239,10 +231,9 @@ impl Member {
                     self.world.tally.received.add(1);
                     arrive_again = self.obey(client, &message, life).or(arrive_again);
                 }
-                () = sleep_until(again) => {
+                () = due(arrive_again.map(|at| (at, ()))) => {
                     arrive_again = None;
-                    let arrived = self.behaviour.arrive(now());
-                    self.say(client, arrived);
+                    self.arrive(client, life);
                 }
                 _ = reports.tick() => {
                     if !self.falls_silent(life) {
@@ -254,14 +245,18 @@ impl Member {
         }
     }
 
-    fn is_still_online(&self, state: &mut watch::Receiver<State>) -> bool {
-        match &*state.borrow_and_update() {
-            State::Online { .. } => true,
-            State::Offline { reason, .. } => {
-                self.world.tally.note_trouble(reason);
-                false
-            }
-            State::Connecting { .. } => false,
+    fn note_loss(&self, state: &watch::Receiver<State>) {
+        self.world.tally.lost.add(1);
+        if let State::Offline { reason, .. } = &*state.borrow() {
+            self.world.tally.note_trouble(reason);
+        }
+    }
+
+    /// Introduces the device, unless it has fallen silent.
+    fn arrive(&mut self, client: &Client, life: &mut Life) {
+        if !self.falls_silent(life) {
+            let arrived = self.behaviour.arrive(now());
+            self.say(client, arrived);
         }
     }
 
@@ -313,6 +308,17 @@ impl Member {
         }
         // The bound is the client's own; what is not out by then is lost with the device.
         let _ = timeout(FAREWELL * 2, client.disconnect_within(FAREWELL)).await;
+    }
+}
+
+/// Waits for what comes at its time, or for ever.
+async fn due<T>(what: Option<(Instant, T)>) -> T {
+    match what {
+        Some((at, what)) => {
+            sleep_until(at).await;
+            what
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -502,6 +502,10 @@ mod tests {
             &["plant.toml:2", "home-assistant"],
         );
         check(
+            &fleet(&fleet("")),
+            &["plant.toml: two fleets have the id \"a{n}\""],
+        );
+        check(
             &fleet("faults = { silence = { share = 3, after = \"1s\" } }"),
             &["fleet 1", "0 to 1"],
         );

@@ -119,8 +119,8 @@ impl Feed {
         if !filter.is_empty() {
             TopicFilter::new(filter).with_context(|| format!("the filter '{filter}'"))?;
         }
-        if filter == SYS {
-            bail!("the filter {SYS} is watched in any case; its topics are not counted");
+        if [SYS, ALARMS].contains(&filter) {
+            bail!("{filter} is watched in any case; its topics are not counted");
         }
         if !self.filter.is_empty() {
             drop(self.client.unsubscribe(&*self.filter));

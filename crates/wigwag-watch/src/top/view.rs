@@ -428,7 +428,13 @@ impl Picture<'_> {
     fn draw_alarms(&self, frame: &mut Frame<'_>, area: Rect) {
         let lines = self.alarm_lines();
         let text = match lines.is_empty() {
-            true => vec![Line::raw("No alarm is raised, and there are no bridges.")],
+            true if self.model.pace == Pace::Http => {
+                vec![Line::raw("No alarm is raised, and there are no bridges.")]
+            }
+            true => vec![
+                Line::raw("No alarm was raised while this looked on, and there are no bridges."),
+                Line::raw("Those of before are known over HTTP (--http)."),
+            ],
             false => lines.into_iter().skip(self.choice.scroll).collect(),
         };
         frame.render_widget(Paragraph::new(text), area);
