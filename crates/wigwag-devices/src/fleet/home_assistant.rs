@@ -14,6 +14,9 @@ use super::walk::{Metric, Walk};
 /// Time over which a fleet spreads its introductions after Home Assistant has started.
 const BIRTH_WITHIN: Duration = Duration::from_secs(10);
 
+/// What the switch of a device is called.
+pub(super) const SWITCH: &str = "switch";
+
 /// What the devices of a fleet share.
 #[derive(Debug)]
 pub(super) struct Home {
@@ -117,10 +120,10 @@ impl HomeAssistant {
     }
 
     fn switch(&self) -> Outgoing {
-        let mut entity = self.entity("switch", "switch");
+        let mut entity = self.entity(SWITCH, SWITCH);
         entity["state_topic"] = self.topic("switch").into();
         entity["command_topic"] = self.topic("switch/set").into();
-        self.configuration("switch", "switch", &entity)
+        self.configuration("switch", SWITCH, &entity)
     }
 
     fn configuration(&self, component: &str, object: &str, entity: &Value) -> Outgoing {
@@ -132,7 +135,7 @@ impl HomeAssistant {
 }
 
 /// A name as a part of topics, of ids and of templates.
-fn object_id(name: &str) -> String {
+pub(super) fn object_id(name: &str) -> String {
     let fold = |c: char| match c {
         c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase(),
         _ => '_',
@@ -199,7 +202,7 @@ impl Behaviour for HomeAssistant {
         let mut topics: Vec<String> = self.home.metrics.iter().map(sensor).collect();
         topics.extend([self.topic("state"), self.topic("availability")]);
         if self.home.switch {
-            topics.push(self.configuration_topic("switch", "switch"));
+            topics.push(self.configuration_topic("switch", SWITCH));
             topics.push(self.topic("switch"));
         }
         topics

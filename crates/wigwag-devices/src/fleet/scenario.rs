@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::faults::{DropOut, Faults, Silence};
-use super::home_assistant::Home;
-use super::sparkplug::Group;
+use super::home_assistant::{Home, SWITCH, object_id};
+use super::sparkplug::{Group, RUNNING};
 use super::walk::Metric;
 use crate::contract::check_id;
 use crate::period;
@@ -331,6 +331,7 @@ impl FleetEntry {
                 )),
             }
         };
+        let metrics = self.metrics.unwrap_or_else(indoor_climate);
         match self.kind {
             KindName::Dashboard => Ok(Kind::Dashboard {
                 running: self.running.unwrap_or(true),
@@ -338,7 +339,7 @@ impl FleetEntry {
             KindName::HomeAssistant => Ok(Kind::HomeAssistant(Arc::new(Home {
                 prefix: level("discovery-prefix", self.discovery_prefix, "homeassistant")?,
                 topic: level("topic", self.topic, "home")?,
-                metrics: check_metrics(self.metrics.unwrap_or_else(indoor_climate))?,
+                metrics: check_metrics(metrics, object_id, SWITCH)?,
                 switch: self.switch.unwrap_or(false),
             }))),
             KindName::Sparkplug => {
@@ -354,7 +355,7 @@ impl FleetEntry {
                         "group is {name:?}; it is one level of a topic, without '/'"
                     ));
                 }
-                let metrics = check_metrics(self.metrics.unwrap_or_else(indoor_climate))?;
+                let metrics = check_metrics(metrics, str::to_owned, RUNNING)?;
                 Ok(Kind::Sparkplug(Arc::new(Group {
                     name,
                     devices,
@@ -410,21 +411,29 @@ fn check_ids(id: &str, count: u32) -> Result<(), String> {
         .map(drop)
 }
 
-fn check_metrics(metrics: Vec<Metric>) -> Result<Vec<Metric>, String> {
+/// Checks metrics that devices know by what `key` makes of their names; `taken` is what they have besides.
+fn check_metrics(
+    metrics: Vec<Metric>,
+    key: fn(&str) -> String,
+    taken: &str,
+) -> Result<Vec<Metric>, String> {
     if !(1..=METRICS_MAX).contains(&metrics.len()) {
         return Err(format!(
             "there are {} metrics; allowed are 1 to {METRICS_MAX}",
             metrics.len()
         ));
     }
-    for (index, metric) in metrics.iter().enumerate() {
+    let mut keys = vec![taken.to_owned()];
+    for metric in &metrics {
         metric.check()?;
-        if metrics[..index]
-            .iter()
-            .any(|other| other.name == metric.name)
-        {
-            return Err(format!("two metrics are called {}", metric.name));
+        let key = key(&metric.name);
+        if keys.contains(&key) {
+            return Err(format!(
+                "metric {}: devices of this kind know it as {key:?}, and have something else of that name",
+                metric.name
+            ));
         }
+        keys.push(key);
     }
     Ok(metrics)
 }
@@ -524,7 +533,12 @@ mod tests {
         assert!(error.contains("from must be less than to"), "{error}");
         let twice = "{ name = \"t\", from = 1, to = 2 }, { name = \"t\", from = 1, to = 2 }";
         let error = parse(&text(twice)).expect_err("twice");
-        assert!(error.contains("two metrics"), "{error}");
+        assert!(error.contains("as \"t\""), "{error}");
+        let folded = "{ name = \"a b\", from = 1, to = 2 }, { name = \"A.b\", from = 1, to = 2 }";
+        let error = parse(&text(folded)).expect_err("the same id");
+        assert!(error.contains("as \"a_b\""), "{error}");
+        let error = parse(&text("{ name = \"Switch\", from = 1, to = 2 }")).expect_err("taken");
+        assert!(error.contains("as \"switch\""), "{error}");
         let error = parse(&text("")).expect_err("none");
         assert!(error.contains("1 to 64"), "{error}");
     }

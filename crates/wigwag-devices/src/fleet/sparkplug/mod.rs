@@ -20,7 +20,8 @@ use super::behaviour::{Behaviour, Command, Moment, Outgoing, Reaction};
 use super::walk::{self, Walk};
 
 const REBIRTH: &str = "Node Control/Rebirth";
-const RUNNING: &str = "running";
+/// The metric that each device has besides those of the scenario.
+pub(super) const RUNNING: &str = "running";
 
 /// Aliases of the node's own metrics; those of its devices follow.
 const UPTIME_ALIAS: u64 = 0;
