@@ -158,11 +158,21 @@ fn every_file_of_the_debian_package_is_there() {
         .map(|asset| asset[0].as_str().unwrap())
         .collect();
     assert!(sources.contains(&"target/release/wigwag"), "{sources:?}");
+    let pages = tempdir().unwrap();
+    let made = Command::new(root().join("packaging/pages.sh"))
+        .arg(env!("CARGO_BIN_EXE_wigwag"))
+        .arg(pages.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
     for source in sources
         .iter()
         .filter(|source| !source.starts_with("target/"))
     {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+        let file = match source.strip_prefix("../../target/pages/") {
+            Some(page) => pages.path().join(page.replace('*', "wigwag-ctrl")),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join(source),
+        };
         assert!(file.is_file(), "{}", file.display());
     }
 }
