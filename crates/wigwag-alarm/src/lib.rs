@@ -21,4 +21,4 @@ pub use history::{Entry, HISTORY_LASTS, HISTORY_MAX, History};
 pub use read::{Problem, Problems, RULE_LEN_MAX, RULES_MAX, RuleError, read_rules};
 pub use rule::{NAME_LEN_MAX, Rule, Severity};
 pub use text::read_span;
-pub use watch::{Alarm, Event, TOPICS_MAX, Watch};
+pub use watch::{Alarm, Event, TOPIC_LEN_MAX, TOPICS_MAX, Watch};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wigwag_proto::{Time, TopicName};
 
-use crate::{Event, Rule, TOPICS_MAX, Watch};
+use crate::{Event, Rule, TOPIC_LEN_MAX, TOPICS_MAX, Watch};
 
 fn at(secs: f64) -> Time {
     Time::new(Duration::from_secs_f64(secs))
@@ -328,6 +328,17 @@ fn topics_are_bounded_and_those_that_are_quiet_take_no_room() {
         world.said,
         "3 hot does not watch t/more\n4 hot over: t/0 is 1\n5 hot raised: t/more is 9 (limit: > 5)\n"
     );
+}
+
+#[test]
+fn a_topic_that_is_too_long_is_not_watched() {
+    let mut world = World::new("hot: t/+ > 5");
+    let long = format!("t/{}", "x".repeat(TOPIC_LEN_MAX));
+    world.hear(1.0, &long, "9", false);
+    world.hear(2.0, &long[..TOPIC_LEN_MAX], "9", false);
+    let lines: Vec<&str> = world.said.lines().collect();
+    assert!(lines[0].starts_with("1 hot does not watch t/xxx"));
+    assert!(lines[1].starts_with("2 hot raised: t/xxx"));
 }
 
 #[test]

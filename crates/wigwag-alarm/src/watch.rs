@@ -20,6 +20,9 @@ use crate::rule::{Measure, Rule, Severity, Test};
 /// room while its alarm is raised or may be soon, and while what it counts or how long it is silent has to be known.
 pub const TOPICS_MAX: usize = 10_000;
 
+/// The longest topic that is remembered, in bytes: one that is longer is not watched, which is told in the same way.
+pub const TOPIC_LEN_MAX: usize = 4_096;
+
 /// Rules, and what they remember.
 #[derive(Debug)]
 pub struct Watch {
@@ -58,7 +61,7 @@ pub enum Event {
         /// Where the message came.
         topic: Arc<str>,
     },
-    /// There are too many topics: the rule does not watch this one. Told of the first one of each rule.
+    /// There are too many topics, or this one is too long: the rule does not watch it. Told of the first one of each rule.
     Full {
         /// Of the rule.
         name: Box<str>,
@@ -291,7 +294,7 @@ impl Watch {
     }
 
     fn note(&mut self, index: usize, now: Time, topic: &Arc<str>, payload: &[u8], is_kept: bool) {
-        let is_full = self.topics >= TOPICS_MAX;
+        let is_full = self.topics >= TOPICS_MAX || topic.len() > TOPIC_LEN_MAX;
         let Some(watched) = self.rules.get_mut(index) else {
             return;
         };

@@ -497,6 +497,24 @@ static SECTIONS: &[Section] = &[
                 "a `warning`",
             ),
             fixed(
+                "rules for alarms",
+                count(wigwag_alarm::RULES_MAX),
+                "A file with more is refused; a rule has at most 4,096 bytes.",
+                "the error",
+            ),
+            fixed(
+                "topics that rules remember",
+                count(wigwag_alarm::TOPICS_MAX),
+                "Of all rules together: those with an alarm, and those that are counted or awaited. One more, or one of more than 4,096 bytes, is not watched.",
+                "the log",
+            ),
+            fixed(
+                "alarms that are over and can be looked up",
+                count(wigwag_alarm::HISTORY_MAX),
+                "Of the last day; the oldest goes first.",
+                "`/api/v1/alarms`",
+            ),
+            fixed(
                 "lines of the log that wait",
                 count(logging::WAITING_MAX),
                 "And 4 MiB of them; further lines are lost rather than waited for.",

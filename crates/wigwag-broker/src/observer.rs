@@ -169,8 +169,7 @@ impl Observer {
             self.alarms.handle_tree(self.now(), &out);
             (self.alarms).handle_values(self.now(), &self.tree(), &reading);
             if self.alarms.wants_readings() {
-                let scrape = self.scrape().await;
-                self.alarms.handle_readings(self.now(), &scrape);
+                (self.alarms).handle_readings(self.now(), &self.scrape_of(reading));
             }
             self.tell_of_alarms();
         }
@@ -306,7 +305,10 @@ impl Observer {
 
     /// What `/metrics` shows.
     pub(crate) async fn scrape(&self) -> Scrape {
-        let reading = self.read().await;
+        self.scrape_of(self.read().await)
+    }
+
+    fn scrape_of(&self, reading: Reading) -> Scrape {
         let configured = *self
             .configured
             .lock()

@@ -29,6 +29,9 @@ const ACTIVATE: &str = "$SYS/broker/alarms/activate/";
 /// Where what is over is published.
 const DEACTIVATE: &str = "$SYS/broker/alarms/deactivate/";
 
+/// How many characters of a topic are told that is not watched.
+const TOPIC_SHOWN_MAX: usize = 256;
+
 /// The rules of a configuration; one of the broker's own gives way to another of its name.
 pub(crate) fn rules(config: &Config) -> Vec<Rule> {
     let said = &config.alarms;
@@ -193,7 +196,8 @@ impl Alarms {
                     "The alarm rule {name} finds no value in what is published to {topic}."
                 ))),
                 Event::Full { name, topic } => news.push(News::Remark(format!(
-                    "The alarm rule {name} does not watch {topic}: there are {} topics already.",
+                    "The alarm rule {name} does not watch {}…: it is too long, or there are {} topics already.",
+                    topic.chars().take(TOPIC_SHOWN_MAX).collect::<String>(),
                     wigwag_alarm::TOPICS_MAX
                 ))),
                 _ => {}

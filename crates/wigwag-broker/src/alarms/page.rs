@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wigwag_alarm::{HISTORY_MAX, Rule, TOPICS_MAX};
+use wigwag_alarm::{HISTORY_MAX, Rule, TOPIC_LEN_MAX, TOPICS_MAX};
 
 use super::builtin::BUILT_IN;
 
@@ -52,7 +52,7 @@ pub fn page() -> String {
     _ = write!(
         page,
         "\nThe history has {HISTORY_MAX} alarms at most, of a day at most. {TOPICS_MAX} topics are remembered, of all rules together: one \
-         more is not watched, and the log says so.\n\n## The broker's own rules\n\nThey hold unless `builtin_alarms false` stands in \
+         more is not watched, nor is one of more than {TOPIC_LEN_MAX} bytes, and the log says so.\n\n## The broker's own rules\n\nThey hold unless `builtin_alarms false` stands in \
          the configuration. An `alarm` of the same name takes the place of one.\n\n| name | rule | why |\n|---|---|---|\n"
     );
     for built_in in BUILT_IN {

@@ -34,6 +34,9 @@ pub(super) const NOT_CONNECTED: &str = "not connected";
 /// Messages that wait for the rules.
 const WAITING_MAX: usize = 1_024;
 
+/// How many characters of a topic are told that is not watched.
+const TOPIC_SHOWN_MAX: usize = 256;
+
 /// How often to look whether quiet hours are over while somebody waits for that.
 const QUIET_LOOK: Duration = Duration::from_secs(20);
 
@@ -304,7 +307,13 @@ impl Keeper {
                     warn!(rule = name, %topic, "the rule finds no value in what is published there");
                 }
                 Event::Full { name, topic } => {
-                    warn!(rule = name, %topic, "there are {} topics already, so the rule does not watch this one", wigwag_alarm::TOPICS_MAX);
+                    let topic: String = topic.chars().take(TOPIC_SHOWN_MAX).collect();
+                    warn!(
+                        rule = name,
+                        topic,
+                        "the rule does not watch this topic: it is too long, or there are {} already",
+                        wigwag_alarm::TOPICS_MAX
+                    );
                 }
                 _ => {}
             }
