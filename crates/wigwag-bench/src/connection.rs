@@ -248,6 +248,7 @@ impl Connection {
     }
 
     /// Whether there are bytes that the socket has not taken yet.
+    #[inline]
     pub(crate) fn is_blocked(&self) -> bool {
         self.written < self.out.len() || self.transport.is_pending()
     }

@@ -378,9 +378,11 @@ impl<'a> Generator<'a> {
                 match self.places[token] {
                     Place::Publisher { flow, index } => self.flows[flow].flush_publisher(index)?,
                     Place::Subscriber { flow, index } => {
-                        self.flows[flow].subscribers[index].connection.flush()?;
+                        flush_if_blocked(&mut self.flows[flow].subscribers[index].connection)?;
                     }
-                    Place::Held { hold, index } => self.held[hold].connections[index].flush()?,
+                    Place::Held { hold, index } => {
+                        flush_if_blocked(&mut self.held[hold].connections[index])?;
+                    }
                     Place::Churning { .. } => {}
                 }
             }
@@ -500,4 +502,11 @@ impl<'a> Generator<'a> {
             holds: holds.map(|held| held.finish(elapsed)).collect(),
         }
     }
+}
+
+fn flush_if_blocked(connection: &mut Connection) -> anyhow::Result<()> {
+    if connection.is_blocked() {
+        connection.flush()?;
+    }
+    Ok(())
 }

@@ -18,11 +18,17 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     /// Notes the arrival of `number`; false if it has been seen before.
+    #[inline]
     pub(crate) fn observe(&mut self, number: u64) -> bool {
         if number == self.next {
             self.next += 1;
             return true;
         }
+        self.observe_out_of_turn(number)
+    }
+
+    #[cold]
+    fn observe_out_of_turn(&mut self, number: u64) -> bool {
         if number > self.next {
             self.missing.insert(self.next, number);
             self.next = number + 1;

@@ -37,6 +37,7 @@ impl Stamp {
         bytes
     }
 
+    #[inline]
     pub(crate) fn read(payload: &[u8]) -> Option<Stamp> {
         let (run, rest) = payload.split_first_chunk()?;
         let (publisher, rest) = rest.split_first_chunk()?;
@@ -103,6 +104,7 @@ impl Template {
         self.bytes.len()
     }
 
+    #[inline]
     pub(crate) fn append(&self, stamp: Stamp, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.bytes);
@@ -116,6 +118,7 @@ impl Template {
 }
 
 /// The Packet Identifier of a publisher's message.
+#[inline]
 fn packet_id_of(number: u64) -> u16 {
     (number % PACKET_IDS) as u16 + 1
 }
@@ -123,7 +126,15 @@ fn packet_id_of(number: u64) -> u16 {
 /// The message that an acknowledgement means, when all below `acknowledged` have theirs.
 ///
 /// Identifiers repeat, so it is the one nearest to the next that is expected.
+#[inline]
 pub(crate) fn number_of(packet_id: u16, acknowledged: u64) -> Option<u64> {
+    if packet_id == packet_id_of(acknowledged) {
+        return Some(acknowledged);
+    }
+    number_out_of_turn(packet_id, acknowledged)
+}
+
+fn number_out_of_turn(packet_id: u16, acknowledged: u64) -> Option<u64> {
     let slot = u64::from(packet_id.checked_sub(1)?);
     let ahead = (slot + PACKET_IDS - acknowledged % PACKET_IDS) % PACKET_IDS;
     if ahead <= PACKET_IDS / 2 {
@@ -142,11 +153,13 @@ pub(crate) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
+    #[inline]
     pub(crate) fn read(frame: &Frame<'a>, version: Version) -> anyhow::Result<Received<'a>> {
         read_publish(frame, version).context("the broker sent a PUBLISH that ends inside a field")
     }
 }
 
+#[inline]
 fn read_publish<'a>(frame: &Frame<'a>, version: Version) -> Option<Received<'a>> {
     let (topic_len, rest) = frame.body.split_first_chunk()?;
     let mut rest = rest.get(usize::from(u16::from_be_bytes(*topic_len))..)?;

@@ -23,6 +23,9 @@ const PINGREQ: [u8; 2] = [(PacketType::PingReq as u8) << 4, 0];
 /// With more messages unacknowledged an identifier could mean two of them.
 const UNACKNOWLEDGED_MAX: u64 = PACKET_IDS / 2;
 
+/// A broker before MQTT 5 cannot say how many messages of QoS 2 it takes, and Mosquitto throws out who sends more.
+const UNRELEASED_UNTOLD_MAX: u64 = 20;
+
 /// The topic of a publisher, below one that only this run uses.
 fn topic(run: u32, publisher: usize) -> String {
     format!("bench/{run:08x}/{publisher}")
@@ -64,7 +67,9 @@ pub(super) struct Publisher {
     pub(super) target: u64,
     /// Messages that may be on their way to the slowest receiver.
     outstanding_max: u64,
+    /// Messages that may be without their last acknowledgement: in this phase, and ever.
     unacknowledged_max: u64,
+    unacknowledged_limit: u64,
     acknowledged: Sequence,
     /// What has become of its messages at each of its receivers.
     received: Vec<Sequence>,
@@ -96,6 +101,11 @@ impl Publisher {
         let template = templates.next().context("a case without a payload")?;
         let receivers = usize::try_from(case.receivers())?;
         let times_receipts = receivers == 0 && case.qos != Qos::AtMostOnce;
+        let limit = if case.qos == Qos::ExactlyOnce && !version.has_properties() {
+            UNRELEASED_UNTOLD_MAX
+        } else {
+            connection.receive_maximum.get().into()
+        };
         Ok(Publisher {
             connection,
             index: u32::try_from(index)?,
@@ -106,6 +116,7 @@ impl Publisher {
             target: 0,
             outstanding_max: 0,
             unacknowledged_max: 0,
+            unacknowledged_limit: limit.min(UNACKNOWLEDGED_MAX),
             acknowledged: Sequence::default(),
             received: (0..receivers).map(|_| Sequence::default()).collect(),
             written_off: 0,
@@ -126,9 +137,7 @@ impl Publisher {
         self.phase_start = self.sent;
         self.target = self.sent.saturating_add(messages);
         self.outstanding_max = outstanding_max;
-        self.unacknowledged_max = outstanding_max
-            .min(self.connection.receive_maximum.get().into())
-            .min(UNACKNOWLEDGED_MAX);
+        self.unacknowledged_max = outstanding_max.min(self.unacknowledged_limit);
     }
 
     /// Sends nothing more in this phase; how many messages it has left unsent.

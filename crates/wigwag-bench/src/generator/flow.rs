@@ -334,10 +334,12 @@ impl<'a> Flow<'a> {
             && self.publishers.all.iter().all(Publisher::is_done)
     }
 
-    /// A publisher's socket is writable.
+    /// A publisher's socket is writable; every event says so, most of them to nobody's concern.
     pub(super) fn flush_publisher(&mut self, index: usize) -> anyhow::Result<()> {
-        self.publishers.all[index].flush()?;
-        self.publishers.wake(index);
+        if self.publishers.all[index].is_blocked() {
+            self.publishers.all[index].flush()?;
+            self.publishers.wake(index);
+        }
         Ok(())
     }
 

@@ -209,7 +209,7 @@ fn append(opcode: OpCode, bytes: &[u8], out: &mut Vec<u8>) {
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (byte, mask) in rest.iter_mut().zip(mask) {
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;
     }
 }
@@ -258,15 +258,16 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_masked() {
-        let mut out = Vec::new();
-        WebSocket::default().frame(b"hello, world", &mut out);
-        assert_eq!(out[..2], [0x82, 0x80 | 12]);
-        let unmasked: Vec<u8> = out[6..]
-            .iter()
-            .zip(out[2..6].iter().cycle())
-            .map(|(byte, mask)| byte ^ mask)
-            .collect();
-        assert_eq!(unmasked, b"hello, world");
+        let content = b"every length has an end of its own";
+        for len in 0..content.len() {
+            let mut out = Vec::new();
+            WebSocket::default().frame(&content[..len], &mut out);
+            assert_eq!(out[..2], [0x82, 0x80 | len as u8]);
+            let (mask, masked) = out[2..].split_at(4);
+            let masked = masked.iter().zip(mask.iter().cycle());
+            let unmasked: Vec<u8> = masked.map(|(byte, mask)| byte ^ mask).collect();
+            assert_eq!(unmasked, content[..len]);
+        }
     }
 
     #[test]

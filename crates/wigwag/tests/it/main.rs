@@ -41,6 +41,7 @@ mod wire;
 
 mod alert;
 mod attacks;
+mod bench;
 mod bridges;
 mod bytes;
 mod configuration;
