@@ -1,6 +1,6 @@
 //! What may stand at a place of a line of the shell.
 
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
@@ -53,9 +53,9 @@ fn texts(names: &[String]) -> Vec<&str> {
 }
 
 impl Completer for Vocabulary {
-    type Candidate = String;
+    type Candidate = Pair;
 
-    fn complete(&self, line: &str, end: usize, _: &Context<'_>) -> Result<(usize, Vec<String>)> {
+    fn complete(&self, line: &str, end: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
         let line = line.get(..end).unwrap_or(line);
         let start = line.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
         let (before, begun) = line.split_at(start);
@@ -65,7 +65,15 @@ impl Completer for Vocabulary {
             let beginning = candidate.get(..begun.len());
             beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(begun))
         };
-        Ok((start, candidates.filter(fits).map(quoted).collect()))
+        Ok((start, candidates.filter(fits).map(offered).collect()))
+    }
+}
+
+/// With a blank, so that the next word can be typed at once.
+fn offered(name: &str) -> Pair {
+    Pair {
+        display: name.to_owned(),
+        replacement: format!("{} ", quoted(name)),
     }
 }
 
@@ -114,6 +122,10 @@ mod tests {
             let (_, found) = vocabulary
                 .complete(line, line.len(), &context)
                 .expect("no error");
+            let found: Vec<&str> = found
+                .iter()
+                .map(|pair| pair.replacement.trim_end())
+                .collect();
             assert_eq!(found, expect, "{line}");
         };
         check("addr", &["addRoleACL"]);
