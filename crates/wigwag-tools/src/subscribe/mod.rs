@@ -417,6 +417,7 @@ impl<'a> Subscriber<'a> {
                 report(self.line, "Timed out", None);
                 code::TIMEOUT
             }
+            // No DISCONNECT leaves here, and none is told of: `mosquitto_sub -d` tells of one that it does not send.
             End::Refused(reason, text) => {
                 self.connection.close().await;
                 let version = self.line.session.version;

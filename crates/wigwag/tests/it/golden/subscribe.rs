@@ -5,6 +5,7 @@
 
 use std::process::Command;
 
+use super::peer::{Conversation, conversation};
 use super::{Golden, Run, run};
 use crate::broker::{Broker, Kind};
 
@@ -466,4 +467,72 @@ fn command_lines_that_are_wrong() {
         ),
     ];
     check(TABLE);
+}
+
+#[test]
+fn the_same_bytes_leave() {
+    const TABLE: &[Conversation] = &[
+        conversation("-t a -E", &["20020000", "9003000100"]),
+        conversation("-t a -t b/# -q 1 -E", &["20020000", "900400010101"]),
+        conversation("-t a -E -V 31 -i me", &["20020000", "9003000100"]),
+        conversation("-t a -E -V 5", &["2003000000", "900400010000"]),
+        conversation(
+            "-t a -E -V 5 --retain-as-published",
+            &["2003000000", "900400010000"],
+        ),
+        conversation(
+            "-t a -E -D subscribe subscription-identifier 7 -D subscribe user-property a b",
+            &["2003000000", "900400010000"],
+        ),
+        conversation(
+            "-t a -E -D disconnect user-property c d -D connect user-property e f",
+            &["2003000000", "900400010000"],
+        ),
+        conversation("-t a -U x -U y/# -E", &["20020000", "", "", "9003000100"]),
+        conversation(
+            "-t a -U x -E -D unsubscribe user-property a b",
+            &["2003000000", "", "900400010000"],
+        ),
+        conversation(
+            "-t a -E -c -i me -k 7 -u user -P password",
+            &["20020000", "9003000100"],
+        ),
+        conversation("-t a -E -c -i me -V 5", &["2003000000", "900400010000"]),
+        conversation("-t a -E -i me -V 5 -x 10", &["2003000000", "900400010000"]),
+        conversation(
+            "-t a -E --will-topic w --will-payload gone --will-qos 1 --will-retain",
+            &["20020000", "9003000100"],
+        ),
+        conversation("-t a -C 1 -v", &["20020000", "90030001003004000161 78"]),
+        conversation(
+            "-t a -q 1 -C 1 -v",
+            &["20020000", "90030001013206000161000178"],
+        ),
+        conversation(
+            "-t a -q 2 -C 1 -F '%t %q %m'",
+            &["20020000", "90030001023406000161000978", "62020009"],
+        ),
+        conversation(
+            "-t a -q 1 -C 2 -d",
+            &["20020000", "900300010132060001610001783a06000161000179"],
+        ),
+        conversation(
+            "-t a -V 5 -C 1 -F '%t %S %A %P'",
+            &[
+                "2003000000",
+                "900400010000300e0001610926000161000162 0b0578",
+            ],
+        ),
+        conversation("-t a -V 5 -W 1", &["2003000000", "900400010000"]),
+        conversation("-t a -W 1", &["20020000", "9003000100"]),
+        conversation("-t a -d", &["20020000", "9003000180"]).ours_ends_with(128),
+        conversation("-t a -V 5 -d", &["2003000000", "900400010087"]).ours_ends_with(135),
+        conversation("-t a -t b -E", &["20020000", "900400018001"]),
+        conversation("-t a", &["20020001"]),
+        conversation("-t a", &["20020005"]),
+        conversation("-t a -V 5", &["2003008700"]),
+        conversation("-t a -V 5", &["2003008800"]),
+        conversation("-t a -V 5 --quiet", &["2003008600"]),
+    ];
+    Golden::new("mosquitto_sub", "sub", 0).converse(TABLE);
 }
