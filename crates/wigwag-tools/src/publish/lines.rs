@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::options::parse::PAYLOAD_MAX;
 
 /// Lines that are read ahead.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 256;
 
 /// The lines of the standard input, without their ends. The channel closes behind the last.
 pub(super) fn of_input() -> mpsc::Receiver<io::Result<Bytes>> {

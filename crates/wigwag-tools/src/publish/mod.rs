@@ -74,13 +74,16 @@ struct Publisher<'a> {
     was_online: bool,
     /// On a connection, an alias stands for the topic after the first message.
     is_first: bool,
+    /// What was said last of why there is no connection.
+    said: String,
     code: u8,
 }
 
 /// What there is to do next.
 enum Turn {
     Happened(Result<Happening, Failure>),
-    Line(Option<io::Result<Bytes>>),
+    /// None: the input has ended.
+    Lines(Vec<io::Result<Bytes>>),
     Due,
     Interrupted,
 }
@@ -98,6 +101,7 @@ impl<'a> Publisher<'a> {
             is_online: false,
             was_online: false,
             is_first: true,
+            said: String::new(),
             code: 0,
         }
     }
@@ -113,7 +117,12 @@ impl<'a> Publisher<'a> {
                 Err(failure) => failure,
             };
             self.is_online = false;
-            report(self.line, &failure.to_string(), failure.advice());
+            let text = failure.to_string();
+            // Attempt after attempt fails for the same reason.
+            if text != self.said {
+                report(self.line, &text, failure.advice());
+                self.said = text;
+            }
             if !self.goes_on_after(&failure) {
                 return failure.code();
             }
@@ -145,20 +154,7 @@ impl<'a> Publisher<'a> {
                     let payload = self.payload.clone().unwrap_or_default();
                     self.publish(payload)?
                 }
-                Turn::Line(Some(Ok(payload))) => self.publish(payload)?,
-                Turn::Line(Some(Err(error))) => {
-                    report(
-                        self.line,
-                        &format!("Error: the input cannot be read: {error}"),
-                        None,
-                    );
-                    self.code = code::FAILURE;
-                    true
-                }
-                Turn::Line(None) => {
-                    self.left = 0;
-                    false
-                }
+                Turn::Lines(lines) => self.publish_lines(lines)?,
                 Turn::Interrupted => {
                     self.code = code::INTERRUPTED;
                     true
@@ -182,7 +178,7 @@ impl<'a> Publisher<'a> {
             _ = tokio::signal::ctrl_c() => Turn::Interrupted,
             happening = self.connection.next() => Turn::Happened(happening),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Turn::Due,
-            line = next_line(lines) => Turn::Line(line),
+            lines = next_lines(lines) => Turn::Lines(lines),
         }
     }
 
@@ -195,6 +191,7 @@ impl<'a> Publisher<'a> {
         match happening {
             Happening::Connected { .. } => {
                 (self.is_online, self.was_online, self.is_first) = (true, true, true);
+                self.said.clear();
                 if self.payload.is_none() {
                     self.lines.get_or_insert_with(lines::of_input);
                 } else if self.connection.in_flight() == 0 && self.left > 0 {
@@ -258,6 +255,28 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
+    /// Publishes what has been read: what comes together leaves together. Whether it is over.
+    fn publish_lines(&mut self, lines: Vec<io::Result<Bytes>>) -> Result<bool, Failure> {
+        if lines.is_empty() {
+            self.left = 0;
+        }
+        for line in lines {
+            let is_over = match line {
+                Ok(payload) => self.publish(payload)?,
+                Err(error) => {
+                    let text = format!("Error: the input cannot be read: {error}");
+                    report(self.line, &text, None);
+                    self.code = code::FAILURE;
+                    true
+                }
+            };
+            if is_over {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether it is over, because the message cannot be sent at all.
     fn publish(&mut self, payload: Bytes) -> Result<bool, Failure> {
         let properties = match self.line.session.version {
@@ -284,13 +303,15 @@ impl<'a> Publisher<'a> {
     }
 }
 
-async fn next_line(
+async fn next_lines(
     lines: Option<&mut mpsc::Receiver<io::Result<Bytes>>>,
-) -> Option<io::Result<Bytes>> {
+) -> Vec<io::Result<Bytes>> {
+    let mut read = Vec::new();
     match lines {
-        Some(lines) => lines.recv().await,
+        Some(lines) => lines.recv_many(&mut read, lines::AHEAD).await,
         None => std::future::pending().await,
-    }
+    };
+    read
 }
 
 /// The line behind that of the refusal.

@@ -102,6 +102,8 @@ struct Requester<'a> {
     /// When the request has left.
     asked_at: Option<Instant>,
     deadline: Option<Instant>,
+    /// What was said last of why there is no connection.
+    said: String,
 }
 
 /// How it ends.
@@ -129,6 +131,7 @@ impl<'a> Requester<'a> {
             connection: Connection::new(line, Some(1)),
             asked_at: None,
             deadline: None,
+            said: String::new(),
         }
     }
 
@@ -143,7 +146,12 @@ impl<'a> Requester<'a> {
                 }
                 Err(failure) => failure,
             };
-            report(self.line, &failure.to_string(), failure.advice());
+            let text = failure.to_string();
+            // Attempt after attempt fails for the same reason.
+            if text != self.said {
+                report(self.line, &text, failure.advice());
+                self.said = text;
+            }
             if !self.line.reconnect || !failure.may_pass() {
                 return failure.code();
             }

@@ -61,6 +61,7 @@ mod packaging;
 mod pages;
 mod persistence;
 mod prometheus;
+mod publish;
 mod restarts;
 mod scram;
 mod security;
