@@ -36,11 +36,12 @@ pub(crate) fn respond(path: &str, request: &HeaderMap) -> Response {
     }
 }
 
-/// Pages have no file extension. A file that is missing must be 404 and not a page: a script tag that gets HTML fails
-/// with a message that helps nobody.
+/// Files are at the top or hashed; whatever else is deeper is a page, whose address may end in the name of a topic or
+/// a device, with a dot. A file that is missing must be 404 and not a page: a script tag that gets HTML fails with a
+/// message that helps nobody.
 fn is_page(name: &str) -> bool {
-    let last = name.rsplit('/').next().unwrap_or_default();
-    name == INDEX || (!name.starts_with(HASHED) && !last.contains('.'))
+    let may_be_file = !name.contains('/') && name.contains('.');
+    name == INDEX || (!name.starts_with(HASHED) && !may_be_file)
 }
 
 /// `index.html`, its base pointing back to the root however deep the page's address is. That keeps every other address

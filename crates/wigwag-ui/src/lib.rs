@@ -48,7 +48,7 @@ pub async fn serve(listener: TcpListener, config: serde_json::Value) -> io::Resu
 /// served the page, and optionally `"version":"0.1.0"`, which it displays.
 ///
 /// Answers GET and HEAD; other methods get 405. A path without a file extension is a page of the application and gets
-/// its `index.html`; an unknown file gets 404. The router works at the root of a host and behind a proxy that strips a
+/// its `index.html`, as is any below a first level other than `assets`; an unknown file gets 404. The router works at the root of a host and behind a proxy that strips a
 /// prefix, as long as the prefix ends with a slash in the browser's address.
 #[expect(
     clippy::needless_pass_by_value,

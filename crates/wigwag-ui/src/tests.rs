@@ -88,6 +88,8 @@ async fn pages_get_the_index_with_a_base_that_leads_to_the_root() {
         ("/devices/", "../"),
         ("/devices/1", "../"),
         ("/explore/a/b", "../../"),
+        ("/explore/line/temp.json", "../../"),
+        ("/devices/sensor.1", "../"),
     ] {
         let response = fetch(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -115,8 +117,8 @@ async fn a_missing_file_is_not_a_page() {
         "/assets/app.js",
         "/assets/app",
         "/favicon.png",
-        "/devices/app.css",
-        "/..%2fetc/passwd.txt",
+        "/app.css",
+        "/..%2fpasswd.txt",
     ] {
         assert_eq!(fetch(path).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
