@@ -20,7 +20,8 @@ describe('resolveConfig', () => {
     ['an override', { mqtt: { port: 1 } }, { ...page, search: '?broker=ws://x:9' }, 'ws://x:9'],
     ['an empty override', { mqtt: { port: 1 } }, { ...page, search: '?broker=' }, 'ws://lab.example:1'],
   ])('%s', (_name, served, location, url) => {
-    expect(resolveConfig(served, location)).toEqual({ broker: { url } });
+    const isChosen = location.search.includes('ws:');
+    expect(resolveConfig(served, location)).toEqual({ broker: { url }, isChosen });
   });
 
   test.each(['http://x:9', 'x', 'javascript:alert(1)'])(

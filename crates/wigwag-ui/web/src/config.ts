@@ -4,6 +4,8 @@
  */
 export interface Config {
   broker: { url: string } | { problem: string };
+  /** The broker is in the page's address, and the server may mean another one. */
+  isChosen: boolean;
   version?: string;
 }
 
@@ -28,7 +30,8 @@ export function resolveConfig(served: unknown, location: PageLocation): Config {
     : mqtt.url !== undefined
       ? checkUrl(mqtt.url, 'The address in config.json')
       : { url: urlOnPageHost(mqtt.port ?? PORT_DEFAULT, location) };
-  return version === undefined ? { broker } : { broker, version };
+  const isChosen = Boolean(override);
+  return version === undefined ? { broker, isChosen } : { broker, isChosen, version };
 }
 
 /** A development server has no config.json, or answers with its index.html: both count as nothing said. */

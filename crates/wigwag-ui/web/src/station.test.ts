@@ -16,7 +16,7 @@ beforeEach(() => {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
   };
-  station = new Station(port, { broker: { url: 'ws://b' } }, 'wigwag-ui-test');
+  station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false }, 'wigwag-ui-test');
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
 });
 
@@ -70,7 +70,10 @@ test('what is invalid is in the log with its reason, and nowhere else', () => {
 
 test('a page without a usable address connects to nothing and says why', () => {
   const post = vi.fn();
-  const refused = new Station({ post, listen: () => undefined }, { broker: { problem: 'wrong' } });
+  const refused = new Station(
+    { post, listen: () => undefined },
+    { broker: { problem: 'wrong' }, isChosen: false },
+  );
   expect(post).not.toHaveBeenCalled();
   expect(refused.connection.snapshot().status).toEqual({ phase: 'offline', reason: 'wrong' });
 });

@@ -29,10 +29,13 @@ export class Station {
   readonly log = new MessageLog();
   readonly announcer = new Announcer();
   readonly version: string | undefined;
+  /** The broker is the one in the page's address. */
+  readonly isChosenBroker: boolean;
   readonly #replyTopic: string;
 
   constructor(port: Port, config: Config, clientId: string = randomClientId()) {
     this.version = config.version;
+    this.isChosenBroker = config.isChosen;
     this.#replyTopic = `dashboard/${clientId}/reply`;
     this.connection = new Connection(port, {
       handleMessages: (messages, skipped) => {

@@ -12,14 +12,17 @@ import { TEXT_BYTES_MAX } from './protocol.ts';
 const KEEP_ALIVE_SECS = 60;
 const CONNECT_TIMEOUT_MS = 10_000;
 const NO_MATCHING_SUBSCRIBERS = 0x10;
+/** Bad User Name or Password, Not authorized. */
+const UNAUTHORISED = [0x86, 0x87];
 
 const utf8 = new TextDecoder();
 
-export const openClient: OpenClient = (url, clientId, events) => {
+export const openClient: OpenClient = (url, clientId, credentials, events) => {
   const client = mqtt.connect(url, {
     protocolVersion: 5,
     clientId,
     clean: true,
+    ...(credentials === undefined ? {} : { username: credentials.userName, password: credentials.password }),
     keepalive: KEEP_ALIVE_SECS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     reconnectPeriod: 0,
@@ -38,13 +41,15 @@ export const openClient: OpenClient = (url, clientId, events) => {
 
 function listen(client: MqttClient, url: string, events: ClientEvents): () => void {
   let reason: string | undefined;
+  let isUnauthorised = false;
   let opened = false;
   let closed = false;
   const close = (): void => {
     if (closed) return;
     closed = true;
     client.end(true);
-    events.handleClosed(reason ?? (opened ? 'the connection was closed' : `no answer from ${url}`));
+    const end = reason ?? (opened ? 'the connection was closed' : `no answer from ${url}`);
+    events.handleClosed({ reason: end, isUnauthorised });
   };
   client.on('connect', () => {
     opened = true;
@@ -54,11 +59,14 @@ function listen(client: MqttClient, url: string, events: ClientEvents): () => vo
     events.handleMessage(decode(topic, payload, packet));
   });
   client.on('disconnect', (packet) => {
-    reason = `the broker ended the connection: ${reasonText(packet.reasonCode ?? 0)}`;
+    const code = packet.reasonCode ?? 0;
+    reason = `the broker ended the connection: ${reasonText(code)}`;
+    isUnauthorised = UNAUTHORISED.includes(code);
   });
   client.on('error', (error) => {
     // A WebSocket that cannot connect reports an event without a word of why; then the general message says more.
     reason ??= 'message' in error && error.message !== '' ? error.message : undefined;
+    isUnauthorised ||= 'code' in error && UNAUTHORISED.includes(error.code);
     close();
   });
   client.on('close', close);

@@ -3,7 +3,15 @@
  * through {@link Port}; hands messages to whoever listens, in order, without looking into them.
  */
 import { FrameStore } from '../ui/frame-store.ts';
-import type { FromWorker, Incoming, LinkStatus, Outgoing, PublishOutcome, ToWorker } from './protocol.ts';
+import type {
+  Credentials,
+  FromWorker,
+  Incoming,
+  LinkStatus,
+  Outgoing,
+  PublishOutcome,
+  ToWorker,
+} from './protocol.ts';
 
 export interface Port {
   post: (message: ToWorker) => void;
@@ -15,6 +23,8 @@ export interface ConnectionView {
   status: LinkStatus;
   /** Since when what is shown may be outdated; undefined while connected and before the first connection. */
   downSince: number | undefined;
+  /** Who we are to the broker; absent as nobody. */
+  userName?: string;
 }
 
 export interface ConnectionEvents {
@@ -66,6 +76,18 @@ export class Connection extends FrameStore<ConnectionView> {
   /** There is no usable address: nothing will be tried. */
   refuse(reason: string): void {
     this.#setView({ ...this.#view, status: { phase: 'offline', reason } });
+  }
+
+  /** Connects anew as this user, or as nobody. */
+  login(credentials: Credentials | undefined): void {
+    const { url, status, downSince } = this.#view;
+    this.#setView({
+      url,
+      status,
+      downSince,
+      ...(credentials === undefined ? {} : { userName: credentials.userName }),
+    });
+    this.#port.post({ kind: 'login', credentials });
   }
 
   retry(): void {

@@ -1,12 +1,13 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import type { BrokerClient, ClientEvents } from './link.ts';
+import type { BrokerClient, ClientEvents, OpenClient } from './link.ts';
 import { Link } from './link.ts';
-import type { FromWorker, LinkStatus, Outgoing, PublishOutcome } from './protocol.ts';
+import type { Credentials, FromWorker, LinkStatus, Outgoing, PublishOutcome } from './protocol.ts';
 
 const START = new Date('2026-01-01T00:00:00Z').getTime();
 
 class FakeClient implements BrokerClient {
+  readonly credentials: Credentials | undefined;
   readonly events: ClientEvents;
   readonly subscribed: string[] = [];
   readonly published: Outgoing[] = [];
@@ -14,7 +15,8 @@ class FakeClient implements BrokerClient {
   outcome: Promise<PublishOutcome> = Promise.resolve({ kind: 'accepted' });
   closed = false;
 
-  constructor(events: ClientEvents) {
+  constructor(credentials: Credentials | undefined, events: ClientEvents) {
+    this.credentials = credentials;
     this.events = events;
   }
   subscribe(filter: string): Promise<string | undefined> {
@@ -25,9 +27,12 @@ class FakeClient implements BrokerClient {
     this.published.push(message);
     return this.outcome;
   }
+  end(reason: string, isUnauthorised = false): void {
+    this.events.handleClosed({ reason, isUnauthorised });
+  }
   close(): void {
     this.closed = true;
-    this.events.handleClosed('closed by us');
+    this.end('closed by us');
   }
 }
 
@@ -39,8 +44,8 @@ beforeEach(() => {
   vi.useFakeTimers({ now: START });
   clients = [];
   posted = [];
-  const open = (_url: string, _clientId: string, events: ClientEvents): BrokerClient => {
-    const client = new FakeClient(events);
+  const open: OpenClient = (_url, _clientId, credentials, events) => {
+    const client = new FakeClient(credentials, events);
     clients.push(client);
     return client;
   };
@@ -107,7 +112,7 @@ describe('reconnecting', () => {
   test('waits longer after every failure', () => {
     const delays = [];
     for (let failure = 0; failure < 6; failure++) {
-      client().events.handleClosed('no answer');
+      client().end('no answer');
       const now = status();
       if (now?.phase !== 'waiting') throw new Error('not waiting');
       delays.push(now.retryAt - Date.now());
@@ -118,26 +123,26 @@ describe('reconnecting', () => {
   });
 
   test('tells the reason and the attempt', () => {
-    client().events.handleClosed('no answer');
+    client().end('no answer');
     expect(status()).toEqual({ phase: 'waiting', retryAt: START + 1_000, attempt: 1, reason: 'no answer' });
   });
 
   test('begins with short waits again only after a connection that lasted', async () => {
-    client().events.handleClosed('no answer');
+    client().end('no answer');
     await vi.advanceTimersByTimeAsync(1_000);
     await connected();
     await vi.advanceTimersByTimeAsync(9_000);
-    client().events.handleClosed('lost');
+    client().end('lost');
     expect(status()).toMatchObject({ attempt: 2 });
     await vi.advanceTimersByTimeAsync(2_000);
     await connected();
     await vi.advanceTimersByTimeAsync(11_000);
-    client().events.handleClosed('lost');
+    client().end('lost');
     expect(status()).toMatchObject({ attempt: 1 });
   });
 
   test('Retry ends the wait, once', () => {
-    client().events.handleClosed('no answer');
+    client().end('no answer');
     link.handle({ kind: 'retry' });
     link.handle({ kind: 'retry' });
     expect(clients).toHaveLength(2);
@@ -147,7 +152,7 @@ describe('reconnecting', () => {
 
   test('subscribes again', async () => {
     await connected();
-    client().events.handleClosed('lost');
+    client().end('lost');
     await vi.advanceTimersByTimeAsync(1_000);
     await connected();
     expect(client().subscribed).toEqual(['reply', 'state']);
@@ -156,12 +161,45 @@ describe('reconnecting', () => {
 
   test('what a dead connection still says is ignored', async () => {
     const first = client();
-    first.events.handleClosed('no answer');
+    first.end('no answer');
     vi.advanceTimersByTime(1_000);
     first.events.handleConnected();
-    first.events.handleClosed('again');
+    first.end('again');
     await vi.advanceTimersByTimeAsync(0);
     expect(status()).toEqual({ phase: 'connecting', attempt: 2 });
+  });
+});
+
+describe('a broker that wants to know who we are', () => {
+  const credentials = { userName: 'ada', password: 'lovelace' };
+
+  test('is not tried again by itself, only when the user says so', () => {
+    client().end('Not authorized', true);
+    expect(status()).toEqual({ phase: 'login', reason: 'Not authorized' });
+    vi.advanceTimersByTime(100_000);
+    link.handle({ kind: 'retry' });
+    expect(clients).toHaveLength(1);
+  });
+
+  test('gets the user name and password, and again after a loss', async () => {
+    expect(client().credentials).toBeUndefined();
+    client().end('Not authorized', true);
+    link.handle({ kind: 'login', credentials });
+    expect(client().credentials).toEqual(credentials);
+    await connected();
+    expect(client().subscribed).toEqual(['reply', 'state']);
+    client().end('lost');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(client().credentials).toEqual(credentials);
+  });
+
+  test('may be asked as nobody again', async () => {
+    link.handle({ kind: 'login', credentials });
+    await connected();
+    const first = client();
+    link.handle({ kind: 'login', credentials: undefined });
+    expect(first.closed).toBe(true);
+    expect(client().credentials).toBeUndefined();
   });
 });
 
@@ -171,7 +209,7 @@ describe('messages', () => {
   test('those received before a loss are handed over before it', async () => {
     await connected();
     client().events.handleMessage(incoming);
-    client().events.handleClosed('lost');
+    client().end('lost');
     expect(posted.slice(-2).map(({ kind }) => kind)).toEqual(['messages', 'status']);
   });
 
@@ -200,7 +238,7 @@ describe('messages', () => {
     let fail: (outcome: PublishOutcome) => void = () => undefined;
     client().outcome = new Promise((resolve) => (fail = resolve));
     link.handle({ kind: 'publish', id: 9, ...command });
-    client().events.handleClosed('lost');
+    client().end('lost');
     fail({ kind: 'refused', reason: 'Connection closed' });
     await vi.advanceTimersByTimeAsync(0);
     expect(posted.at(-1)).toEqual({ kind: 'published', id: 9, outcome: { kind: 'interrupted' } });

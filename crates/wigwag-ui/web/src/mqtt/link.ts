@@ -9,18 +9,30 @@ import type {
   Incoming,
   LinkStatus,
   Outgoing,
+  Credentials,
   PublishOutcome,
   RefusedFilter,
   ToWorker,
 } from './protocol.ts';
 
 /** One connection, never reused. `handleClosed` comes once, whatever went wrong. */
-export type OpenClient = (url: string, clientId: string, events: ClientEvents) => BrokerClient;
+export type OpenClient = (
+  url: string,
+  clientId: string,
+  credentials: Credentials | undefined,
+  events: ClientEvents,
+) => BrokerClient;
 
 export interface ClientEvents {
   handleConnected: () => void;
   handleMessage: (message: Incoming) => void;
-  handleClosed: (reason: string) => void;
+  handleClosed: (end: ClientEnd) => void;
+}
+
+export interface ClientEnd {
+  reason: string;
+  /** The broker refused the user name and password, or that there were none. */
+  isUnauthorised: boolean;
 }
 
 export interface BrokerClient {
@@ -41,6 +53,7 @@ export class Link {
   readonly #random: () => number;
   readonly #batch: Batch;
   #request: ConnectRequest | undefined;
+  #credentials: Credentials | undefined;
   #client: BrokerClient | undefined;
   #status: LinkStatus | undefined;
   #attempt = 0;
@@ -56,10 +69,11 @@ export class Link {
   handle(message: ToWorker): void {
     switch (message.kind) {
       case 'connect':
-        this.#drop();
-        this.#request = message;
-        this.#attempt = 0;
-        this.#connect(message);
+        this.#begin(message);
+        break;
+      case 'login':
+        this.#credentials = message.credentials;
+        if (this.#request !== undefined) this.#begin(this.#request);
         break;
       case 'retry':
         this.retryNow();
@@ -75,19 +89,26 @@ export class Link {
     if (this.#status?.phase === 'waiting' && this.#request !== undefined) this.#connect(this.#request);
   }
 
+  #begin(request: ConnectRequest): void {
+    this.#drop();
+    this.#request = request;
+    this.#attempt = 0;
+    this.#connect(request);
+  }
+
   #connect(request: ConnectRequest): void {
     clearTimeout(this.#retryTimer);
     this.#setStatus({ phase: 'connecting', attempt: this.#attempt + 1 });
     try {
-      const client = this.#open(request.url, request.clientId, {
+      const client = this.#open(request.url, request.clientId, this.#credentials, {
         handleConnected: () => {
           if (this.#client === client) void this.#subscribe(client, request.filters);
         },
         handleMessage: (message) => {
           if (this.#client === client) this.#batch.add(message);
         },
-        handleClosed: (reason) => {
-          if (this.#client === client) this.#handleClosed(request, reason);
+        handleClosed: (end) => {
+          if (this.#client === client) this.#handleClosed(request, end);
         },
       });
       this.#client = client;
@@ -109,7 +130,13 @@ export class Link {
     this.#setStatus({ phase: 'connected', since: Date.now(), refused: refusals.flat() });
   }
 
-  #handleClosed(request: ConnectRequest, reason: string): void {
+  #handleClosed(request: ConnectRequest, { reason, isUnauthorised }: ClientEnd): void {
+    if (isUnauthorised) {
+      // Trying the same again would at best be counted as guessing.
+      this.#client = undefined;
+      this.#setStatus({ phase: 'login', reason });
+      return;
+    }
     const lasted = this.#status?.phase === 'connected' && Date.now() - this.#status.since >= STABLE_AFTER_MS;
     this.#client = undefined;
     this.#attempt = lasted ? 1 : this.#attempt + 1;

@@ -5,6 +5,8 @@
 export type ToWorker =
   | { kind: 'connect'; url: string; clientId: string; filters: string[] }
   | { kind: 'retry' }
+  /** Connects anew with these, or as nobody; everything else stays as `connect` said. */
+  | { kind: 'login'; credentials: Credentials | undefined }
   | ({ kind: 'publish'; id: number } & Outgoing);
 
 export type FromWorker =
@@ -13,11 +15,19 @@ export type FromWorker =
   | { kind: 'messages'; messages: Incoming[]; skipped: number }
   | { kind: 'published'; id: number; outcome: PublishOutcome };
 
+/** In memory only: never stored, never in an address. */
+export interface Credentials {
+  userName: string;
+  password: string;
+}
+
 /** Times are milliseconds of the wall clock, which page and worker share. */
 export type LinkStatus =
   | { phase: 'connecting'; attempt: number }
   | { phase: 'connected'; since: number; refused: RefusedFilter[] }
   | { phase: 'waiting'; retryAt: number; attempt: number; reason: string }
+  /** The broker wants to know who we are, or knows somebody else by that name: up to the user. */
+  | { phase: 'login'; reason: string }
   /** Nothing to try: the address is unusable. */
   | { phase: 'offline'; reason: string };
 

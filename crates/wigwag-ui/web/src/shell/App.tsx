@@ -7,6 +7,7 @@ import { classNames } from '../ui/class-names.ts';
 import { useStore } from '../ui/frame-store.ts';
 import { Icon } from '../ui/icons.tsx';
 import { tabSearch } from './links.ts';
+import { Overlays } from './Overlays.tsx';
 import { PageHeader } from './PageHeader.tsx';
 import { SCREENS } from './screens.tsx';
 import { applyTheme, useSettings } from './settings.ts';
@@ -33,6 +34,7 @@ export function App() {
           </Routes>
         </Suspense>
       </main>
+      <Overlays />
       <Voice />
     </div>
   );

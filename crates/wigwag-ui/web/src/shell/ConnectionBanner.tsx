@@ -11,9 +11,11 @@ import { useStore } from '../ui/frame-store.ts';
 import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { secondsUntil } from './ConnectionPill.tsx';
+import { useOverlay } from './overlay.ts';
 
 export function ConnectionBanner() {
   const { connection } = useStation();
+  const show = useOverlay((overlay) => overlay.show);
   const view = useStore(connection);
   const { status } = view;
   switch (status.phase) {
@@ -28,6 +30,26 @@ export function ConnectionBanner() {
           {reason}
         </Banner>
       ));
+    case 'login':
+      return (
+        <Banner
+          tone="warn"
+          icon="key"
+          title={`${view.url} asks for a user name and a password`}
+          action={
+            <Button
+              icon="key"
+              onClick={() => {
+                show('login');
+              }}
+            >
+              Log in
+            </Button>
+          }
+        >
+          {capitalised(status.reason)}.
+        </Banner>
+      );
     case 'offline':
       return (
         <Banner tone="bad" icon="offline" title="There is no broker to connect to">

@@ -11,6 +11,7 @@ const LOOKS: Record<LinkStatus['phase'], { icon: IconName; className: string }> 
   connecting: { icon: 'spinner', className: 'text-ink-soft' },
   connected: { icon: 'online', className: 'text-good' },
   waiting: { icon: 'clock', className: 'text-warn' },
+  login: { icon: 'key', className: 'text-warn' },
   offline: { icon: 'offline', className: 'text-bad' },
 };
 
@@ -41,6 +42,8 @@ function pillText(status: LinkStatus, now: number): string {
       return 'Connected';
     case 'waiting':
       return `Reconnecting in ${secondsUntil(status.retryAt, now)} s`;
+    case 'login':
+      return 'Login needed';
     case 'offline':
       return 'Offline';
   }

@@ -13,7 +13,9 @@ const LOOKS = {
 
 interface Props {
   children: ReactNode;
-  onClick: () => void;
+  onClick?: () => void;
+  /** `submit` sends the form that it is in. */
+  type?: 'button' | 'submit';
   look?: keyof typeof LOOKS;
   icon?: IconName;
   disabled?: boolean;
@@ -25,6 +27,7 @@ interface Props {
 export function Button({
   children,
   onClick,
+  type = 'button',
   look = 'outline',
   icon,
   disabled = false,
@@ -34,7 +37,7 @@ export function Button({
 }: Props) {
   return (
     <button
-      type="button"
+      type={type}
       aria-disabled={disabled || undefined}
       aria-pressed={pressed}
       aria-label={label}

@@ -28,6 +28,12 @@ const DRAWINGS = {
   ),
   down: <path d="M8 3v9.5m0 0 3.5-3.5M8 12.5 4.5 9" />,
   idle: <path d="M5.5 4.5v7m5-7v7" />,
+  key: (
+    <>
+      <circle cx="5.5" cy="10.5" r="3" />
+      <path d="m7.7 8.3 5.3-5.3m-2 2 1.8 1.8" />
+    </>
+  ),
   moon: <path d="M13 9.6A5.4 5.4 0 0 1 6.4 3a5.4 5.4 0 1 0 6.6 6.6Z" />,
   offline: (
     <>

@@ -1,0 +1,76 @@
+/**
+ * Asks for the user name and the password that the broker wants. They go to the worker, which keeps them in memory for
+ * the next connection, and nowhere else: a reload forgets them.
+ */
+import type { SubmitEvent } from 'react';
+import { useState } from 'react';
+
+import { useStation } from '../station.ts';
+import { Button } from '../ui/Button.tsx';
+import { Dialog } from '../ui/Dialog.tsx';
+import { useStore } from '../ui/frame-store.ts';
+import { TextField } from '../ui/TextField.tsx';
+import { loginCautions } from './login-cautions.ts';
+
+export function LoginDialog({ onClose }: { onClose: () => void }) {
+  const station = useStation();
+  const { url, status, userName: current } = useStore(station.connection);
+  const [userName, setUserName] = useState(current ?? '');
+  const [password, setPassword] = useState('');
+  const isTrying = status.phase === 'connecting';
+  const cautions = loginCautions(url, station.isChosenBroker);
+  // A stranger's broker must not be handed what the browser remembers for this page.
+  const remembered = station.isChosenBroker ? 'off' : undefined;
+
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (isTrying || userName === '') return;
+    station.connection.login({ userName, password });
+    setPassword('');
+  };
+  return (
+    <Dialog title="Log in to the broker" onClose={onClose} className="md:max-w-md">
+      <form onSubmit={submit} className="flex flex-col gap-4 p-5">
+        <p className="text-ink-soft">
+          <span className="font-mono text-xs wrap-anywhere text-ink">{url}</span> wants to know who you are.
+          User name and password are kept in memory until this page is closed or reloaded.
+        </p>
+        {cautions.map((caution) => (
+          <p key={caution} className="rounded-lg bg-warn-soft px-3 py-2 text-warn">
+            {caution}
+          </p>
+        ))}
+        <TextField
+          label="User name"
+          value={userName}
+          onChange={setUserName}
+          autoComplete={remembered ?? 'username'}
+          autoCapitalize="none"
+          spellCheck={false}
+          required
+          autoFocus
+        />
+        <TextField
+          label="Password"
+          type="password"
+          value={password}
+          onChange={setPassword}
+          autoComplete={remembered ?? 'current-password'}
+          problem={status.phase === 'login' && current !== undefined ? refusal(status.reason) : undefined}
+        />
+        <div className="flex flex-wrap justify-end gap-2">
+          <Button look="ghost" onClick={onClose}>
+            Not now
+          </Button>
+          <Button type="submit" look="solid" disabled={isTrying || userName === ''}>
+            {isTrying ? 'Logging in…' : 'Log in'}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function refusal(reason: string): string {
+  return `The broker refused this user name and password. It said: ${reason}.`;
+}
