@@ -102,6 +102,12 @@ impl Process {
         stdin.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Writes to its input, to which more will be written.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+    }
+
     /// Waits until the process has ended by itself and all it said was read.
     pub(crate) fn await_exit(&mut self) -> ExitStatus {
         let deadline = Instant::now() + BOUND;

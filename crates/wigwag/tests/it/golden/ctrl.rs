@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use super::{Golden, Run, run, text};
 use crate::broker::{Kind, free_port};
 use crate::configured::Configured;
+use crate::process::Process;
 use crate::security::plugin;
 use crate::tools;
 
@@ -494,6 +495,29 @@ fn the_shell_works_on_a_file_too_and_connects_where_it_was_told_to() {
     );
     let asked = "Enter new password for ann. Press return for no password (user will be unable to login).\nNew password for ann: \nReenter password for ann: \n";
     assert_eq!(said, format!("admin\n{asked}OK\nadmin\nann\n"), "{errors}");
+}
+
+#[test]
+fn the_shell_completes_what_is_typed_in_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("d.json");
+    let path = file.to_str().unwrap();
+    let init = ["dynsec", "init", path, "root", "secret"];
+    assert!(ours().args(init).output().unwrap().status.success());
+    let called = format!("{} ctrl -f {path}", env!("CARGO_BIN_EXE_wigwag"));
+    // A terminal between the test and the tool.
+    let mut terminal = tools::system("script");
+    terminal
+        .args(["-q", "-c", &called, "/dev/null"])
+        .env("TERM", "xterm");
+    let mut process = Process::start(&mut terminal);
+    process.await_line("what it is", |line| line.contains("ctrl shell"));
+    process.type_in("createRol\ttalker\r");
+    process.await_line("that it is done", |line| line.contains("OK"));
+    process.type_in("getRo\tta\t\r");
+    process.await_line("the role", |line| line.contains("Rolename: talker"));
+    process.feed("exit\r");
+    assert!(process.await_exit().success(), "{}", process.said());
 }
 
 #[test]
