@@ -201,6 +201,11 @@ impl Watch {
         self.events.pop_front()
     }
 
+    /// Whether [`Watch::poll_event`] has something to tell.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Nothing can be seen from here on, as the connection is gone: until [`Watch::handle_sight`], time does not pass, so
     /// that nobody is called silent who could not be heard.
     pub fn handle_blindness(&mut self, now: Time) {

@@ -164,8 +164,19 @@ impl Alarms {
 
     /// A message of a client.
     pub(crate) fn handle_message(&self, now: Time, topic: &str, payload: &[u8], is_kept: bool) {
-        if let Ok(topic) = TopicName::new(topic) {
-            (self.lock().watch).handle_message(now, topic, payload, is_kept);
+        let Ok(topic) = TopicName::new(topic) else {
+            return;
+        };
+        let watch = &mut self.lock().watch;
+        let before = watch.poll_timeout();
+        watch.handle_message(now, topic, payload, is_kept);
+        // Most messages change nothing: nobody is woken for these.
+        let is_sooner = match (before, watch.poll_timeout()) {
+            (None, Some(_)) => true,
+            (Some(before), Some(after)) => after < before,
+            (_, None) => false,
+        };
+        if is_sooner || watch.has_events() {
             self.news.notify_one();
         }
     }

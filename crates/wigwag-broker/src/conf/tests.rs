@@ -560,6 +560,23 @@ fn http_is_served_wherever_and_however_mqtt_can_be() {
 }
 
 #[test]
+fn alarms_are_rules_and_what_is_wrong_with_one_is_told() {
+    let read =
+        config("alarm hot: t/# @ a.b > 80 until < 70\nalarm all: # > 5\nbuiltin_alarms false\n");
+    let rules: Vec<String> = read.alarms.iter().map(ToString::to_string).collect();
+    assert_eq!(rules, ["hot: t/# @ a.b > 80 until < 70", "all: # > 5"]);
+    assert!(!read.builtin_alarms && config("").builtin_alarms);
+    assert_eq!(
+        problems("alarm hot: t > 5\nalarm hot: t > 6\nalarm cold: t/#/x < 5\nalarm\n"),
+        [
+            "2: Duplicate 'alarm' value: the name hot is taken.",
+            "3: Invalid 'alarm' value (cold: t/#/x < 5): 't/#/x' cannot stand there: '#' must be the last level of a Topic Filter and stand alone in it.",
+            "4: Empty 'alarm' value in configuration. Expected: NAME: TOPIC > NUMBER.",
+        ]
+    );
+}
+
+#[test]
 fn metrics_are_served_on_this_machine_unless_an_address_is_named() {
     let listeners = config("metrics_listener 9234\nmetrics_listener 1 ::\n").metrics_listeners;
     let texts: Vec<String> = listeners.iter().map(ToString::to_string).collect();

@@ -23,7 +23,7 @@ use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 use wigwag_alarm::read_span;
 
-use crate::exporter::target::{LoginArgs, Target};
+use crate::exporter::target::{DEFAULT_ENDPOINT, LoginArgs, Target};
 use keeper::Keeper;
 use quiet::QuietHours;
 use rules::Sources;
@@ -43,7 +43,7 @@ pub struct Args {
     rules: Vec<String>,
 
     /// File with a rule on each line; read again on SIGHUP
-    #[arg(short, long = "rules", value_name = "FILE", env = "ALERT_RULES")]
+    #[arg(short = 'r', long = "rules", value_name = "FILE", env = "ALERT_RULES")]
     files: Vec<OsString>,
 
     /// Pass on the alarms that the broker itself raises; only ours does
@@ -57,7 +57,7 @@ pub struct Args {
         value_name = "URL",
         env = "BROKER_ENDPOINT",
         hide_env_values = true,
-        default_value = "tcp://127.0.0.1:1883"
+        default_value = DEFAULT_ENDPOINT
     )]
     endpoint: String,
 
@@ -81,16 +81,16 @@ pub struct Args {
     webhook_ca: Option<OsString>,
 
     /// Publish each alarm as JSON below this topic of the same broker: TOPIC/activate/NAME and TOPIC/deactivate/NAME
-    #[arg(long, value_name = "TOPIC", env = "ALERT_PUBLISH", value_parser = topic)]
+    #[arg(long, value_name = "TOPIC", value_parser = topic)]
     publish: Option<String>,
 
     /// When Slack and webhooks are told of critical alarms only: '22:00-07:00 Europe/Berlin', 'Sat,Sun 00:00-24:00'; of
     /// others, when the hours are over, if there is still something to tell
-    #[arg(long, value_name = "HOURS", env = "ALERT_QUIET_HOURS", value_parser = QuietHours::parse)]
+    #[arg(long, value_name = "HOURS", value_parser = QuietHours::parse)]
     quiet_hours: Vec<QuietHours>,
 
     /// Tell Slack and webhooks again so often of an alarm that goes on; 'never' is allowed
-    #[arg(long, value_name = "TIME", env = "ALERT_REPEAT", default_value = "4h", value_parser = Pause::parse)]
+    #[arg(long, value_name = "TIME", default_value = "4h", value_parser = Pause::parse)]
     repeat: Pause,
 
     /// Do not tell Slack and webhooks that an alarm is over
@@ -98,7 +98,7 @@ pub struct Args {
     no_resolve: bool,
 
     /// Raise an alarm when the broker could not be reached for so long; 'never' is allowed
-    #[arg(long, value_name = "TIME", env = "ALERT_UNREACHABLE", default_value = "30s", value_parser = Pause::parse)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = Pause::parse)]
     unreachable: Pause,
 
     /// Write alarms to standard output as JSON, one on a line
@@ -146,7 +146,7 @@ pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> anyhow::Result<
         rules.iter().for_each(|rule| say(&rule.to_string()));
         return Ok(ExitCode::SUCCESS);
     }
-    let target = args.login.target(&args.endpoint)?;
+    let target = args.login.target(args.endpoint())?;
     let sinks = args.sinks()?;
     say(&format!("broker    {}", target.address));
     say(&format!("rules     {}", rules.len()));
@@ -210,11 +210,19 @@ impl Args {
         })
     }
 
+    /// Compose files leave variables empty.
+    fn endpoint(&self) -> &str {
+        match &*self.endpoint {
+            "" => DEFAULT_ENDPOINT,
+            endpoint => endpoint,
+        }
+    }
+
     fn endpoint_shown(&self) -> String {
-        let place = self
-            .endpoint
+        let endpoint = self.endpoint();
+        let place = endpoint
             .split_once("://")
-            .map_or(&*self.endpoint, |(_, place)| place);
+            .map_or(endpoint, |(_, place)| place);
         let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
         place.to_owned()
     }

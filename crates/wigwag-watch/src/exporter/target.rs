@@ -16,7 +16,7 @@ use wigwag_client::{
 use super::secret::{OnCommandLine, Secret};
 
 /// Where the usual exporter looks.
-pub(super) const DEFAULT_ENDPOINT: &str = "tcp://127.0.0.1:1883";
+pub(crate) const DEFAULT_ENDPOINT: &str = "tcp://127.0.0.1:1883";
 
 /// Brokers of one exporter.
 const TARGETS_MAX: usize = 1_000;
