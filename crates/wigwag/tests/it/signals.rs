@@ -12,7 +12,51 @@ use crate::configured::{Configured, command, write};
 use crate::process::Process;
 use crate::tools;
 
-against_both_brokers!(a_log_file_that_was_moved_is_opened_anew);
+against_both_brokers!(
+    a_log_file_that_was_moved_is_opened_anew,
+    our_tool_tells_it_to_reload_and_to_end,
+);
+
+/// What `wigwag signal` says on standard error, and its code.
+fn tell(pid: u32, signal: &str) -> (String, Option<i32>) {
+    let mut tool = tools::wigwag();
+    let output = tool
+        .args(["signal", "-p", &pid.to_string(), signal])
+        .output()
+        .unwrap();
+    (
+        String::from_utf8(output.stderr).unwrap(),
+        output.status.code(),
+    )
+}
+
+fn our_tool_tells_it_to_reload_and_to_end(kind: Kind) {
+    let text = format!("user root\nlistener {} 127.0.0.1\n", free_port());
+    let mut broker = Configured::start(kind, tempdir().unwrap(), &text);
+    // Started through another program or not, it is the same process.
+    let pid = broker.process.id();
+    assert_eq!(tell(pid, "config-reload"), (String::new(), Some(0)));
+    broker
+        .process
+        .await_line("that it reads its file again", |line| {
+            line.ends_with("Reloading config.")
+        });
+    assert_eq!(tell(pid, "shutdown"), (String::new(), Some(0)));
+    assert!(broker.process.await_exit().success());
+}
+
+#[test]
+fn our_tool_ends_nobody_who_does_not_listen() {
+    let mut bystander = Process::start(Command::new("cat").arg("-u"));
+    bystander.type_in("here\n");
+    bystander.await_line("that it runs", |line| line == "here");
+    let (said, code) = tell(bystander.id(), "config-reload");
+    assert!(said.contains("does not listen for SIGHUP"), "{said}");
+    assert_eq!(code, Some(1));
+    bystander.feed("still here\n");
+    bystander.await_line("that it has not been ended", |line| line == "still here");
+    assert!(bystander.await_exit().success());
+}
 
 fn a_log_file_that_was_moved_is_opened_anew(kind: Kind) {
     let folder = tempdir().unwrap();
