@@ -1,6 +1,6 @@
 //! `wigwag ctrl`, `mosquitto_ctrl`: administers a broker over its control topics, or a file of dynamic security without one.
 //!
-//! `verbs` has the commands, `answer` what is printed of their answers. They are asked of an [`Endpoint`]: `online` is a
+//! `verbs` has the commands, `answer` what is printed of their answers. They are asked of an endpoint: `online` is a
 //! broker, `offline` a file. `shell` asks one after the other.
 
 mod answer;
