@@ -9,6 +9,7 @@ use wigwag_proto::{Qos, Version};
 
 use crate::case::{Bound, Case, Churn, Hold, Load, Pace, Run, Topology};
 use crate::duration;
+use crate::interrupt::Interrupt;
 use crate::mix::{Mix, version_from};
 use crate::objective::Objective;
 use crate::scenario::Scenario;
@@ -351,6 +352,7 @@ impl Args {
             connect_rate: self.connect_rate,
             stall_max: self.stall,
             silence_max: SILENCE_MAX,
+            interrupt: Interrupt::default(),
         }
     }
 

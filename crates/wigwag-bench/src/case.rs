@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use wigwag_proto::{Qos, Version};
 
+use crate::interrupt::Interrupt;
+
 /// Who publishes to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -190,6 +192,7 @@ pub(crate) struct Load {
     pub(crate) stall_max: Duration,
     /// At QoS 0 what has not arrived after so long a silence is lost.
     pub(crate) silence_max: Duration,
+    pub(crate) interrupt: Interrupt,
 }
 
 #[cfg(test)]

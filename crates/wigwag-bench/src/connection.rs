@@ -153,7 +153,7 @@ impl Connection {
         self.stage.awaited()
     }
 
-    /// Goes on with the handshake as far as the socket lets it, and says how far it is.
+    /// Goes on with the handshake until its next answer or as far as the socket lets it, and says how far it is.
     pub(crate) fn advance(&mut self, buffer: &mut [u8]) -> anyhow::Result<Stage> {
         self.try_advance(buffer)
             .with_context(|| format!("client '{}'", self.client_id))
@@ -172,7 +172,10 @@ impl Connection {
         if self.stage >= Stage::AwaitsConnAck {
             self.flush()?;
         }
-        while matches!(self.stage, Stage::AwaitsConnAck | Stage::AwaitsSubAck) {
+        let before = self.stage;
+        while self.stage == before
+            && matches!(self.stage, Stage::AwaitsConnAck | Stage::AwaitsSubAck)
+        {
             let carried = self.carry.len();
             ensure!(carried < buffer.len(), "the broker sends too long a packet");
             buffer[..carried].copy_from_slice(&self.carry);

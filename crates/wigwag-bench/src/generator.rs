@@ -331,6 +331,7 @@ impl<'a> Generator<'a> {
     /// Turns until everything of the phase is done, or is given up.
     fn work(&mut self) -> anyhow::Result<()> {
         loop {
+            self.load.interrupt.check()?;
             let now = self.now_nanos();
             for flow in &mut self.flows {
                 flow.send(now)?;

@@ -3,6 +3,7 @@
 mod args;
 mod case;
 mod duration;
+mod interrupt;
 mod mix;
 mod objective;
 mod scenario;
@@ -40,6 +41,7 @@ pub use self::args::Args;
 use self::args::Plan;
 use self::case::Run;
 use self::document::Document;
+use self::interrupt::Interrupt;
 use self::objective::Verdict;
 use self::process::Process;
 use self::progress::Progress;
@@ -77,15 +79,19 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         None => {}
     }
     // A mistake on the command line is told before anybody is called.
-    let plan = (!args.connect).then(|| args.plan()).transpose()?;
+    let mut plan = (!args.connect).then(|| args.plan()).transpose()?;
     let tls = args.tls()?;
     let targets = args.targets()?.into_iter();
     let brokers = targets.map(|target| Broker::reach(target, &tls));
     let brokers: Vec<_> = brokers.collect::<anyhow::Result<_>>()?;
     let output = Output { is_json: args.json };
-    let mut document = match &plan {
-        Some(plan) => run_plan(plan, &brokers, &output)?,
-        None => run_connects(&args, &brokers, &output)?,
+    let interrupt = Interrupt::listen()?;
+    let mut document = match &mut plan {
+        Some(plan) => {
+            plan.load.interrupt = interrupt.clone();
+            run_plan(plan, &brokers, &output)?
+        }
+        None => run_connects(&args, &brokers, &interrupt, &output)?,
     };
     let objectives = plan.map_or_else(|| args.objective.clone(), |plan| plan.objectives);
     document.judge(&objectives);
@@ -98,6 +104,9 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.summary {
         let written = fs::write(path, format!("{json}\n"));
         written.with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if interrupt.is_set() {
+        return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
     Ok(document.exit_code())
 }
@@ -122,6 +131,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 fn measure_in_turns<T>(
     brokers: &[Broker],
     rounds: usize,
+    interrupt: &Interrupt,
     mut measure: impl FnMut(&Broker, usize) -> anyhow::Result<T>,
 ) -> Vec<Vec<Result<T, String>>> {
     let mut measured: Vec<Vec<_>> = brokers.iter().map(|_| Vec::new()).collect();
@@ -132,6 +142,10 @@ fn measure_in_turns<T>(
         }
         for index in turns {
             let outcome = measure(&brokers[index], round);
+            if interrupt.is_set() {
+                // Half a round says nothing.
+                return measured;
+            }
             measured[index].push(outcome.map_err(|error| format!("{error:#}")));
         }
     }
@@ -148,9 +162,10 @@ fn run_plan(plan: &Plan, brokers: &[Broker], output: &Output) -> anyhow::Result<
     let mut document = Document::new(method.to_string());
     let mut progress = Progress::on_terminal();
     for (index, run) in plan.runs.iter().enumerate() {
-        let measured = measure_in_turns(brokers, plan.rounds, |broker, round| {
+        let interrupt = &plan.load.interrupt;
+        let measured = measure_in_turns(brokers, plan.rounds, interrupt, |broker, round| {
             progress.announce(format!(
-                "case {} of {}, round {} of {}, {}",
+                "case {}/{}, round {}/{}, {}",
                 index + 1,
                 plan.runs.len(),
                 round + 1,
@@ -163,6 +178,9 @@ fn run_plan(plan: &Plan, brokers: &[Broker], output: &Output) -> anyhow::Result<
             progress.clear();
             found
         });
+        if measured.iter().all(Vec::is_empty) {
+            break;
+        }
         let rows = document.add(run, brokers, &measured);
         for rows in rows.chunks(brokers.len()) {
             for row in rows {
@@ -181,10 +199,16 @@ fn run_plan(plan: &Plan, brokers: &[Broker], output: &Output) -> anyhow::Result<
     Ok(document)
 }
 
-fn run_connects(args: &Args, brokers: &[Broker], output: &Output) -> anyhow::Result<Document> {
-    let (load, rounds) = args.load_of_connects();
+fn run_connects(
+    args: &Args,
+    brokers: &[Broker],
+    interrupt: &Interrupt,
+    output: &Output,
+) -> anyhow::Result<Document> {
+    let (mut load, rounds) = args.load_of_connects();
+    load.interrupt = interrupt.clone();
     let count = args.idle as usize;
-    let measured = measure_in_turns(brokers, rounds, |broker, _| {
+    let measured = measure_in_turns(brokers, rounds, interrupt, |broker, _| {
         connects::measure(&broker.endpoint, broker.process.as_ref(), count, &load)
     });
     let row =

@@ -91,11 +91,19 @@ impl Attempt {
         clock: Instant,
         timings: &mut Timings,
     ) -> anyhow::Result<bool> {
-        let before = self.connection.stage();
-        let stage = self.connection.advance(buffer)?;
-        if stage == before {
-            return Ok(stage == Stage::Open);
+        loop {
+            let before = self.connection.stage();
+            let stage = self.connection.advance(buffer)?;
+            if stage != before {
+                self.note(before, stage, clock, timings);
+            }
+            if stage == before || stage == Stage::Open {
+                return Ok(stage == Stage::Open);
+            }
         }
+    }
+
+    fn note(&mut self, before: Stage, stage: Stage, clock: Instant, timings: &mut Timings) {
         let now = clock.elapsed().as_nanos() as u64;
         if stage > Stage::AwaitsConnAck && self.connected_nanos.is_none() {
             self.connected_nanos = Some(now);
@@ -109,7 +117,6 @@ impl Attempt {
                 Timings::record(&mut timings.subscribe, now.saturating_sub(connected));
             }
         }
-        Ok(stage == Stage::Open)
     }
 }
 
@@ -167,6 +174,7 @@ impl Opening<'_> {
         let mut events = Events::with_capacity(1024);
         let mut moved = Instant::now();
         while self.open < self.count {
+            self.load.interrupt.check()?;
             self.start_more()?;
             match self.poll.poll(&mut events, Some(self.sleep())) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,

@@ -10,7 +10,7 @@ use crate::case::Bound;
 use crate::table::thousands;
 
 const INTERVAL_NANOS: u64 = 100_000_000;
-const BAR_WIDTH: usize = 24;
+const BAR_WIDTH: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -86,10 +86,9 @@ impl Progress {
             Some(Bound::Deliveries(count)) => Some(delivered as f64 / count as f64),
             None => None,
         };
-        let bar = done.map(bar).unwrap_or_default();
         let line = format!(
-            "{} {bar}{:.1} s, {}/s",
-            self.phase,
+            "{} {:.1} s, {}/s",
+            done.map_or_else(|| self.phase.to_owned(), bar),
             elapsed.as_secs_f64(),
             thousands(speed as u64)
         );
@@ -117,7 +116,7 @@ impl Progress {
 /// A bar for a share between 0 and 1.
 fn bar(done: f64) -> String {
     let full = (done.clamp(0.0, 1.0) * BAR_WIDTH as f64) as usize;
-    format!("[{}{}] ", "#".repeat(full), "-".repeat(BAR_WIDTH - full))
+    format!("[{}{}]", "#".repeat(full), "-".repeat(BAR_WIDTH - full))
 }
 
 #[cfg(test)]
@@ -126,9 +125,9 @@ mod tests {
 
     #[test]
     fn the_bar_is_as_full_as_the_run_is_done() {
-        assert_eq!(bar(0.0), format!("[{}] ", "-".repeat(24)));
-        assert_eq!(bar(0.5), format!("[{}{}] ", "#".repeat(12), "-".repeat(12)));
-        assert_eq!(bar(7.0), format!("[{}] ", "#".repeat(24)));
+        assert_eq!(bar(0.0), format!("[{}]", "-".repeat(16)));
+        assert_eq!(bar(0.5), format!("[{}{}]", "#".repeat(8), "-".repeat(8)));
+        assert_eq!(bar(7.0), format!("[{}]", "#".repeat(16)));
     }
 
     #[test]

@@ -215,6 +215,7 @@ fn load(version: Version) -> Load {
         bound: Bound::Deliveries(100),
         warm_up: None,
         connect_rate: None,
+        interrupt: Interrupt::default(),
         stall_max: Duration::from_millis(500),
         silence_max: Duration::from_millis(500),
     }
@@ -485,7 +486,13 @@ fn connections_are_counted_against_mosquitto() {
     let mut args = mosquitto.args("--connect --idle 200 --rounds 2");
     let (tls, target) = (args.tls().unwrap(), args.targets().unwrap().remove(0));
     let broker = Broker::reach(target, &tls).unwrap();
-    let document = run_connects(&args, &[broker], &Output { is_json: true }).unwrap();
+    let document = run_connects(
+        &args,
+        &[broker],
+        &Interrupt::default(),
+        &Output { is_json: true },
+    )
+    .unwrap();
     let row = &document.connects[0];
     assert!(!row.is_failure(), "{row:?}");
     let unknown = row.cells(row).iter().filter(|cell| *cell == "–").count();

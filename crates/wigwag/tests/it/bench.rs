@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Kind, free_port};
 use crate::configured::Configured;
+use crate::process::Process;
 use crate::tools;
 use crate::wire::packet;
 
@@ -354,6 +355,18 @@ fn the_exit_code_tells_what_was_missed() {
         }
     });
     assert_eq!(a_hundred(&losing, 1, "--objective loss=0").0, 1);
+}
+
+#[test]
+fn an_interrupted_run_ends_at_once_and_tells_what_it_has_found() {
+    let address = faulty(SOUND);
+    let line = format!(
+        "bench --broker {address} --topology pairs --pairs 1 --qos 0 --size 64 --seconds 600"
+    );
+    let mut process = Process::start(tools::wigwag().args(line.split_whitespace()));
+    process.await_line("that it begins", |line| line.starts_with("| ----"));
+    process.signal("INT");
+    assert_eq!(process.await_exit().code(), Some(130), "{}", process.said());
 }
 
 #[test]
