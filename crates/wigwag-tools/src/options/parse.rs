@@ -395,7 +395,7 @@ impl Draft {
                 };
             }
             Opt::WillTopic => {
-                let topic = value.topic()?;
+                let topic = value.text()?;
                 check_name(topic).map_err(|()| {
                     format!("Error: Invalid will topic '{topic}', does it contain '+' or '#'?\n")
                 })?;
@@ -417,7 +417,7 @@ impl Draft {
         let publish = &mut self.line.publish;
         let subscribe = &mut self.line.subscribe;
         match option {
-            Opt::Topic => self.topic(value.topic()?)?,
+            Opt::Topic => self.topic(value.text()?)?,
             Opt::Qos => {
                 let number = value.number("Error: Invalid QoS given: {}\n")?;
                 let wrong = || format!("Error: Invalid QoS given: {number}\n");
@@ -452,7 +452,7 @@ impl Draft {
                 publish.repeat_delay = Duration::try_from_secs_f64(secs).map_err(|_| wrong)?;
             }
             Opt::ResponseTopic => {
-                let topic = value.topic()?;
+                let topic = value.text()?;
                 check_name(topic).map_err(|()| {
                     format!(
                         "Error: Invalid response topic '{topic}', does it contain '+' or '#'?\n"
@@ -750,13 +750,8 @@ impl<'a> Value<'a> {
         text.trim().parse().map_err(|_| wrong.replace("{}", text))
     }
 
-    /// A text of which control characters are no part.
-    fn topic(self) -> Result<&'a str, String> {
-        self.text()
-    }
-
     fn filter(self, what: &str) -> Result<String, String> {
-        let filter = self.topic()?;
+        let filter = self.text()?;
         check_filter(filter).map_err(|()| {
             format!(
                 "Error: Invalid {what} topic '{filter}', are all '+' and '#' wildcards correct?\n"
