@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::options::command_line::Program;
-use crate::options::table::Tool;
+use crate::options::table::{Group, Opt, Tool, rows};
 use crate::{begin, describe, say, subscribe};
 
 pub use replay::run as replay;
@@ -55,7 +55,6 @@ pub fn command() -> Command {
         ABOUT,
         "The file to write to; what is there is lost",
     )
-    .name("record")
     .after_help("Every option of `wigwag sub` is taken; -C and -W say when to end.")
 }
 
@@ -66,8 +65,18 @@ pub fn replay_command() -> Command {
         ABOUT_REPLAY,
         "The recording, or '-' for the input",
     );
+    // What the recording says, and what only `pub` does.
+    let others = rows(Tool::Pub).filter(|row| match row.option {
+        Opt::Json | Opt::Reconnect => true,
+        Opt::MaxInflight => false,
+        _ => row.group == Group::Messages,
+    });
+    let command = others
+        .filter_map(|row| row.names.first())
+        .fold(command, |command, id| {
+            command.mut_arg(*id, |own| own.hide(true))
+        });
     command
-        .name("replay")
         .arg(Arg::new("speed").long("speed").value_name("FACTOR").help(
             "How much faster than it was recorded; max for no pauses at all. 1 if none is given",
         ))

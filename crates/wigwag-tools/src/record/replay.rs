@@ -6,14 +6,14 @@ use std::io::{self, BufRead, BufReader};
 use std::process::ExitCode;
 
 use tokio::time::{Instant, sleep_until};
-use wigwag_proto::{PropertiesBuf, Property, ReasonCode, TopicFilter, TopicName};
+use wigwag_proto::{PropertiesBuf, Property, Qos, ReasonCode, TopicFilter, TopicName};
 
 use crate::connect::failure::{code, refusal_advice, refusal_code, refusal_line};
 use crate::connect::{Connection, Failure, Happening, Outgoing, report};
 use crate::message::Received;
-use crate::options::command_line::{CommandLine, Program};
+use crate::options::command_line::{CommandLine, Program, Source};
 use crate::options::table::Tool;
-use crate::{begin, say};
+use crate::{begin, files, say};
 
 use super::schedule::{Schedule, Speed};
 use super::{Split, line, split};
@@ -50,12 +50,18 @@ fn prepare(arguments: &[OsString]) -> Result<(CommandLine, Recording, Choice), E
     // A recording has the properties of MQTT 5.
     options.splice(..0, ["-V", "mqttv5"].map(OsString::from));
     let line = begin::read(Tool::Pub, Program::Wigwag, &options)?;
+    let names_message = line.publish.source != Source::None || line.publish.retain;
+    if !line.topics.is_empty() || names_message || line.qos != Qos::AtMostOnce {
+        return Err(misused(
+            "topics, payloads, QoS and RETAIN are those of the recording. --only chooses by topic.",
+        ));
+    }
     let recording = Recording::open(file);
     let recording = recording.map_err(|error| {
-        let name = file.display();
+        let (name, reason) = (file.display(), files::reason(&error));
         report(
             &line,
-            &format!("Error: cannot read '{name}': {error}"),
+            &format!("Error: cannot read '{name}': {reason}"),
             None,
         );
         ExitCode::FAILURE

@@ -27,7 +27,7 @@ use crate::options::command_line::{CommandLine, Program};
 use crate::options::table::Tool;
 use crate::printer::Printer;
 use crate::record::line;
-use crate::{begin, say};
+use crate::{begin, files, say};
 
 use screen::Screen;
 use selection::{Selection, Verdict};
@@ -491,8 +491,10 @@ struct Record(File);
 impl Record {
     fn create(path: &Path) -> Result<Record, String> {
         let file = File::create(path);
-        file.map(Record)
-            .map_err(|error| format!("Error: cannot write '{}': {error}", path.display()))
+        file.map(Record).map_err(|error| {
+            let (path, reason) = (path.display(), files::reason(&error));
+            format!("Error: cannot write '{path}': {reason}")
+        })
     }
 
     fn add(&mut self, message: &Received) -> io::Result<()> {

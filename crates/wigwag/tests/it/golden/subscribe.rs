@@ -272,7 +272,7 @@ fn topics_counts_and_filters() {
         run("-p {port} -t many/+ -C 2 -v"),
         run("-p {port} -t many/# -C 3 -v"),
         run("-p {port} -t many/a -t many/b -C 2 -v"),
-        run("-p {port} -t many/# -C 2 -v -T many/+"),
+        run("-p {port} -t many/# -C 1 -v -T many/+"),
         run("-p {port} -t many/# -C 2 -v -T many/a"),
         run("-p {port} -t many/# -C 1 -v -T many/a -T many/b"),
         run("-p {port} -t many/# -C 1 -v --filter-out many/a --filter-out many/c/#"),
