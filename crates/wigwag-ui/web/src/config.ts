@@ -54,7 +54,8 @@ function readServed(served: unknown): { mqtt: { url?: string; port?: number }; v
   return typeof served.version === 'string' ? { mqtt, version: served.version } : { mqtt };
 }
 
-function checkUrl(text: string, where: string): Config['broker'] {
+/** Is it an address that a browser can speak MQTT with? `where` begins the sentence about one that is not. */
+export function checkUrl(text: string, where: string): Config['broker'] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'ws:' || url?.protocol === 'wss:') return { url: text };
   return { problem: `${where} is “${text}”; it must begin with ws:// or wss://, as in ws://localhost:9001.` };

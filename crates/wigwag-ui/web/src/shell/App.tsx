@@ -1,37 +1,35 @@
 /** The frame around every page: navigation, the place for the page, and the voice for assistive technology. */
 import { Suspense, useEffect } from 'react';
-import { Link, Navigate, NavLink, Route, Routes, useLocation } from 'react-router';
+import { Link, Navigate, Route, Routes, useLocation } from 'react-router';
 
 import { useStation } from '../station.ts';
-import { classNames } from '../ui/class-names.ts';
 import { useStore } from '../ui/frame-store.ts';
-import { Icon } from '../ui/icons.tsx';
 import { tabSearch } from './links.ts';
+import { Navigation } from './Navigation.tsx';
 import { Overlays } from './Overlays.tsx';
+import { PageFrame } from './PageFrame.tsx';
 import { PageHeader } from './PageHeader.tsx';
 import { SCREENS } from './screens.tsx';
 import { applyTheme, useSettings } from './settings.ts';
-import { ThemeToggle } from './ThemeToggle.tsx';
+import { useKeys } from './useKeys.ts';
 
 export function App() {
   const theme = useSettings((settings) => settings.theme);
   useEffect(() => {
     applyTheme(theme);
   }, [theme]);
+  useKeys();
   return (
     <div className="flex min-h-dvh flex-col md:flex-row">
-      <Rail />
-      <main className="flex min-w-0 grow flex-col gap-4 p-4 md:px-6 md:py-5">
+      <SkipLink />
+      <Navigation />
+      <main
+        id="page"
+        tabIndex={-1}
+        className="flex min-w-0 grow flex-col gap-4 p-4 pb-[calc(var(--bottom-bar)+1rem)] outline-none md:px-6 md:py-5"
+      >
         <Suspense fallback={<Opening />}>
-          <Routes>
-            <Route index element={<ToDevices />} />
-            {SCREENS.map(({ path, pages }) =>
-              pages.map(({ path: below, Page }) => (
-                <Route key={below} path={below === '' ? path : `${path}/${below}`} element={<Page />} />
-              )),
-            )}
-            <Route path="*" element={<NotFound />} />
-          </Routes>
+          <Pages />
         </Suspense>
       </main>
       <Overlays />
@@ -40,48 +38,45 @@ export function App() {
   );
 }
 
-function Rail() {
-  const search = tabSearch(useLocation().search);
-  const { version } = useStation();
+function Pages() {
   return (
-    <div className="flex items-center gap-2 border-b border-line bg-surface px-4 py-2 md:sticky md:top-0 md:h-dvh md:w-22 md:flex-col md:border-r md:border-b-0 md:px-2 md:py-5">
-      <Link
-        to={{ pathname: '/', search }}
-        aria-label="Wigwag"
-        title={version === undefined ? 'Wigwag' : `Wigwag ${version}`}
-        className="grid size-11 place-items-center rounded-xl"
-      >
-        <Flag />
-      </Link>
-      <nav aria-label="Pages" className="flex grow md:mt-4 md:w-full md:flex-col">
-        {SCREENS.map(({ path, name, icon }) => (
-          <NavLink
-            key={path}
-            to={{ pathname: `/${path}`, search }}
-            className={({ isActive }) =>
-              classNames(
-                'flex min-h-11 items-center gap-2 rounded-xl px-3 font-medium md:flex-col md:gap-1 md:px-1 md:py-2.5 md:text-xs',
-                isActive ? 'bg-sunken text-ink' : 'text-ink-soft hover:text-ink',
-              )
-            }
-          >
-            <Icon name={icon} className="md:size-5" />
-            {name}
-          </NavLink>
-        ))}
-      </nav>
-      <ThemeToggle />
-    </div>
+    <Routes>
+      <Route index element={<ToDevices />} />
+      {SCREENS.map(({ path, pages }) =>
+        pages.map(({ path: below, Page }) => {
+          const whole = below === '' ? path : `${path}/${below}`;
+          return (
+            <Route
+              key={below}
+              path={whole}
+              element={
+                <PageFrame key={whole}>
+                  <Page />
+                </PageFrame>
+              }
+            />
+          );
+        }),
+      )}
+      <Route path="*" element={<NotFound />} />
+    </Routes>
   );
 }
 
-/** The wigwag flag: one square in another. */
-function Flag() {
+/** For the keyboard: past the navigation, which is the same on every page. */
+function SkipLink() {
   return (
-    <svg aria-hidden="true" viewBox="0 0 32 32" className="size-8">
-      <rect width="32" height="32" rx="7" className="fill-flag" />
-      <rect x="10.5" y="10.5" width="11" height="11" rx="1.5" fill="#fff" />
-    </svg>
+    <a
+      href="#page"
+      onClick={(event) => {
+        // Not the browser's way: <base> would make another page of the address.
+        event.preventDefault();
+        document.getElementById('page')?.focus();
+      }}
+      className="sr-only z-20 rounded-lg bg-solid px-4 py-2.5 text-on-solid focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
+    >
+      Skip to the page
+    </a>
   );
 }
 
@@ -102,7 +97,7 @@ function NotFound() {
       <PageHeader title="Page not found" />
       <p className="text-ink-soft">
         There is no page at <code className="font-mono text-xs wrap-anywhere">{pathname}</code>.{' '}
-        <Link to={{ pathname: '/devices', search }} className="text-accent underline">
+        <Link to={{ pathname: '/devices', search: tabSearch(search) }} className="text-accent underline">
           Go to the devices
         </Link>
       </p>

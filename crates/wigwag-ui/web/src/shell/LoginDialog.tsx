@@ -17,7 +17,8 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const { url, status, userName: current } = useStore(station.connection);
   const [userName, setUserName] = useState(current ?? '');
   const [password, setPassword] = useState('');
-  const isTrying = status.phase === 'connecting';
+  const [isSent, setSent] = useState(false);
+  const isTrying = isSent && status.phase === 'connecting';
   const cautions = loginCautions(url, station.isChosenBroker);
   // A stranger's broker must not be handed what the browser remembers for this page.
   const remembered = station.isChosenBroker ? 'off' : undefined;
@@ -27,6 +28,7 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
     if (isTrying || userName === '') return;
     station.connection.login({ userName, password });
     setPassword('');
+    setSent(true);
   };
   return (
     <Dialog title="Log in to the broker" onClose={onClose} className="md:max-w-md">

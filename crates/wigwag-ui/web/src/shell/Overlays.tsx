@@ -3,13 +3,19 @@ import { useEffect } from 'react';
 
 import { useStation } from '../station.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
+import { KeysDialog } from './KeysDialog.tsx';
 import { LoginDialog } from './LoginDialog.tsx';
 import { useOverlay } from './overlay.ts';
+import { PaletteDialog } from './palette/PaletteDialog.tsx';
 
 export function Overlays() {
   const { open, close } = useOverlay();
   useLoginPrompt();
   switch (open) {
+    case 'palette':
+      return <PaletteDialog onClose={close} />;
+    case 'keys':
+      return <KeysDialog onClose={close} />;
     case 'login':
       return <LoginDialog onClose={close} />;
     case undefined:

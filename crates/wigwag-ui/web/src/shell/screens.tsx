@@ -7,10 +7,11 @@ import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 
 import { DevicesPage } from '../devices/DevicesPage.tsx';
+import type { Station } from '../station.ts';
 import type { IconName } from '../ui/icons.tsx';
 
 export interface Screen {
-  /** First level of the address, without slashes. */
+  /** First level of the address, without slashes. Not one that the server answers itself, such as `metrics`. */
   path: string;
   name: string;
   /** What it is for, in a few words: for the command palette. */
@@ -19,12 +20,32 @@ export interface Screen {
   /** Opened by `g` and then this key. */
   key: string;
   pages: readonly Page[];
+  /** What the command palette finds here. */
+  find?: Find;
+  /** Its own keys, for the help sheet. */
+  keys?: readonly KeyHelp[];
 }
 
 export interface Page {
   /** Below the screen's path: '' for the screen itself, ':id', or '*' for everything. */
   path: string;
   Page: ComponentType | LazyExoticComponent<ComponentType>;
+}
+
+/** Finds at most `max` things whose names fit what was typed, which may be nothing. */
+export type Find = (station: Station, text: string, max: number) => Findings | Promise<Findings>;
+
+export interface Findings {
+  /** What they are, in the plural. */
+  title: string;
+  found: readonly { name: string; about: string; to: string }[];
+  /** Those that fit and are not among these. */
+  beyond: number;
+}
+
+export interface KeyHelp {
+  keys: readonly string[];
+  does: string;
 }
 
 export const SCREENS: readonly Screen[] = [
@@ -35,6 +56,19 @@ export const SCREENS: readonly Screen[] = [
     icon: 'devices',
     key: 'd',
     pages: [{ path: '', Page: DevicesPage }],
+  },
+  {
+    path: 'settings',
+    name: 'Settings',
+    about: 'Theme, times, keys, the connection to the broker',
+    icon: 'settings',
+    key: 's',
+    pages: [
+      {
+        path: '',
+        Page: onDemand(async () => (await import('../settings/SettingsPage.tsx')).SettingsPage),
+      },
+    ],
   },
 ];
 

@@ -1,6 +1,18 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 
-import { formatAge, formatAgo, formatBytes, formatTemperature, formatTime } from './format.ts';
+import {
+  formatAge,
+  formatAgo,
+  formatBytes,
+  formatTemperature,
+  formatTime,
+  formatTimeMs,
+  setTimeStyle,
+} from './format.ts';
+
+afterEach(() => {
+  setTimeStyle('24');
+});
 
 test.each([
   [0, 'now'],
@@ -30,6 +42,24 @@ test('a time of another day comes with its date', () => {
   const at = new Date(2026, 0, 2, 3, 4, 5).getTime();
   expect(formatTime(at)).toBe('03:04:05');
   expect(formatTime(at, at + 3 * 86_400_000)).toBe('2026-01-02 03:04:05');
+});
+
+test.each([
+  [0, '12:00:00 AM'],
+  [9, '9:00:00 AM'],
+  [12, '12:00:00 PM'],
+  [15, '3:00:00 PM'],
+])('hour %i on a clock of 12 hours is %s', (hour, text) => {
+  setTimeStyle('12');
+  expect(formatTime(new Date(2026, 6, 1, hour).getTime())).toBe(text);
+});
+
+test('UTC is marked as such, behind the milliseconds', () => {
+  setTimeStyle('utc');
+  const at = Date.UTC(2026, 6, 1, 13, 4, 5, 6);
+  expect(formatTime(at)).toBe('13:04:05Z');
+  expect(formatTimeMs(at)).toBe('13:04:05.006Z');
+  expect(formatTime(at, at + 86_400_000)).toBe('2026-07-01 13:04:05Z');
 });
 
 test.each([

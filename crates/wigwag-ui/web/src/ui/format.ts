@@ -28,17 +28,27 @@ export function formatAgo(ms: number): string {
   return age === 'now' ? 'just now' : `${age} ago`;
 }
 
-/** Local time of day, 24 hours; with the date when it was another day. */
-export function formatTime(at: number, now: number = at): string {
-  const time = new Date(at);
-  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(twoDigits).join(':');
-  return now - at < DAY_MS && time.getDate() === new Date(now).getDate()
-    ? clock
-    : `${formatDate(time)} ${clock}`;
+/** How times of day are written: 24 or 12 hours of local time, or UTC. */
+export const TIME_STYLES = ['24', '12', 'utc'] as const;
+export type TimeStyle = (typeof TIME_STYLES)[number];
+
+let timeStyle: TimeStyle = '24';
+
+/** For everything that is shown from then on. */
+export function setTimeStyle(style: TimeStyle): void {
+  timeStyle = style;
+}
+
+/** Time of day; with the date when it was another day. */
+export function formatTime(at: number, now: number = at, style: TimeStyle = timeStyle): string {
+  const time = onTheClock(at, style);
+  const isToday = now - at < DAY_MS && time.getUTCDate() === onTheClock(now, style).getUTCDate();
+  return isToday ? formatClock(time, '', style) : `${formatDate(time)} ${formatClock(time, '', style)}`;
 }
 
 export function formatTimeMs(at: number): string {
-  return `${formatTime(at)}.${String(new Date(at).getMilliseconds()).padStart(3, '0')}`;
+  const time = onTheClock(at, timeStyle);
+  return formatClock(time, `.${String(time.getUTCMilliseconds()).padStart(3, '0')}`, timeStyle);
 }
 
 export function formatTemperature(value: number): string {
@@ -55,8 +65,26 @@ export function formatBytes(bytes: number): string {
   return `${oneDecimal.format(bytes / 1024 / 1024)} MiB`;
 }
 
+/** A date whose UTC fields are what the user's clock shows. */
+function onTheClock(at: number, style: TimeStyle): Date {
+  return style === 'utc' ? new Date(at) : new Date(at - new Date(at).getTimezoneOffset() * MINUTE_MS);
+}
+
+function formatClock(time: Date, fraction: string, style: TimeStyle): string {
+  const hours = time.getUTCHours();
+  const rest = [time.getUTCMinutes(), time.getUTCSeconds()].map(twoDigits).join(':') + fraction;
+  switch (style) {
+    case '24':
+      return `${twoDigits(hours)}:${rest}`;
+    case '12':
+      return `${hours % 12 === 0 ? 12 : hours % 12}:${rest} ${hours < 12 ? 'AM' : 'PM'}`;
+    case 'utc':
+      return `${twoDigits(hours)}:${rest}Z`;
+  }
+}
+
 function formatDate(time: Date): string {
-  return [time.getFullYear(), twoDigits(time.getMonth() + 1), twoDigits(time.getDate())].join('-');
+  return [time.getUTCFullYear(), twoDigits(time.getUTCMonth() + 1), twoDigits(time.getUTCDate())].join('-');
 }
 
 function twoDigits(value: number): string {

@@ -34,6 +34,12 @@ const DRAWINGS = {
       <path d="m7.7 8.3 5.3-5.3m-2 2 1.8 1.8" />
     </>
   ),
+  keyboard: (
+    <>
+      <rect x="1.75" y="4" width="12.5" height="8" rx="1.25" />
+      <path d="M4.5 6.7h.01m2.3 0h.01m2.3 0h.01m2.3 0h.01M5.5 9.4h5" />
+    </>
+  ),
   moon: <path d="M13 9.6A5.4 5.4 0 0 1 6.4 3a5.4 5.4 0 1 0 6.6 6.6Z" />,
   offline: (
     <>
@@ -56,6 +62,19 @@ const DRAWINGS = {
     </>
   ),
   retry: <path d="M13 3.5v3h-3m2.8-.3A5.2 5.2 0 1 0 13.2 9" />,
+  search: (
+    <>
+      <circle cx="7" cy="7" r="4.25" />
+      <path d="m10.2 10.2 3.3 3.3" />
+    </>
+  ),
+  settings: (
+    <>
+      <path d="M2.5 5h5m4 0h2m-11 6h2m4 0h5" />
+      <circle cx="9.5" cy="5" r="1.9" />
+      <circle cx="6.5" cy="11" r="1.9" />
+    </>
+  ),
   spinner: <path d="M8 2.25A5.75 5.75 0 1 1 2.25 8" />,
   stop: <rect x="4.25" y="4.25" width="7.5" height="7.5" rx="1" />,
   sun: (

@@ -1,0 +1,198 @@
+/** The page at /settings: what this browser keeps of the user's choices, and the connection of this tab. */
+import type { SubmitEvent } from 'react';
+import { useState } from 'react';
+
+import { checkUrl } from '../config.ts';
+import { useOverlay } from '../shell/overlay.ts';
+import { PageHeader } from '../shell/PageHeader.tsx';
+import { useSettings } from '../shell/settings.ts';
+import { THEME_OPTIONS } from '../shell/theme-options.ts';
+import { useStation } from '../station.ts';
+import { Button } from '../ui/Button.tsx';
+import { Choice } from '../ui/Choice.tsx';
+import { useNow } from '../ui/clock.ts';
+import { formatTime } from '../ui/format.ts';
+import { useStore } from '../ui/frame-store.ts';
+import { TextField } from '../ui/TextField.tsx';
+import { Section } from './Section.tsx';
+
+export function SettingsPage() {
+  return (
+    <>
+      <PageHeader title="Settings" />
+      <div className="flex w-full max-w-3xl flex-col gap-4">
+        <Appearance />
+        <Keyboard />
+        <Broker />
+        <User />
+        <About />
+      </div>
+    </>
+  );
+}
+
+function Appearance() {
+  const { theme, setTheme, timeStyle, setTimeStyle } = useSettings();
+  const now = useNow();
+  const times = [
+    { value: '24', name: '24 hours' },
+    { value: '12', name: '12 hours' },
+    { value: 'utc', name: 'UTC' },
+  ] as const;
+  return (
+    <Section title="Appearance" note="Kept in this browser.">
+      <Choice label="Theme" value={theme} options={THEME_OPTIONS} onChange={setTheme} />
+      <Choice
+        label="Time format"
+        value={timeStyle}
+        options={times.map((time) => ({ ...time, example: formatTime(now, now, time.value) }))}
+        onChange={setTimeStyle}
+      />
+    </Section>
+  );
+}
+
+function Keyboard() {
+  const { singleKeys, setSingleKeys } = useSettings();
+  const show = useOverlay((overlay) => overlay.show);
+  return (
+    <Section title="Keyboard" note="Kept in this browser.">
+      <Choice
+        label="Single keys"
+        value={singleKeys ? 'on' : 'off'}
+        options={[
+          { value: 'on', name: 'Single keys on' },
+          { value: 'off', name: 'Single keys off' },
+        ]}
+        onChange={(value) => {
+          setSingleKeys(value === 'on');
+        }}
+      />
+      <p className="text-ink-soft">
+        Keys without Ctrl can get in the way of speech input and of other tools. Those with Ctrl always work.
+      </p>
+      <Button
+        icon="keyboard"
+        className="self-start"
+        onClick={() => {
+          show('keys');
+        }}
+      >
+        Show the keys
+      </Button>
+    </Section>
+  );
+}
+
+function Broker() {
+  const { isChosenBroker } = useStation();
+  const { url } = useStore(useStation().connection);
+  const [text, setText] = useState(url);
+  const [problem, setProblem] = useState<string>();
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const broker = checkUrl(text.trim(), 'The address');
+    if ('problem' in broker) setProblem(broker.problem);
+    else openBroker(broker.url);
+  };
+  return (
+    <Section
+      title="Broker"
+      note="For this tab: the address of the page names the broker, so that a bookmark does too."
+    >
+      <form onSubmit={submit} className="flex flex-col gap-3">
+        <TextField
+          label="Address"
+          value={text}
+          onChange={(value) => {
+            setText(value);
+            setProblem(undefined);
+          }}
+          hint="A browser speaks MQTT over WebSocket only: ws://host:port/path or wss://…"
+          problem={problem}
+          inputMode="url"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          isMono
+        />
+        <div className="flex flex-wrap gap-2">
+          <Button type="submit" look="solid" disabled={text.trim() === '' || text.trim() === url}>
+            Connect to this broker
+          </Button>
+          {isChosenBroker && (
+            <Button
+              onClick={() => {
+                openBroker(undefined);
+              }}
+            >
+              Back to the broker of this server
+            </Button>
+          )}
+        </div>
+      </form>
+    </Section>
+  );
+}
+
+/** Begins the page anew: nothing of the one broker, passwords least of all, may be taken for the other's. */
+function openBroker(url: string | undefined): void {
+  const target = new URL(window.location.href);
+  if (url === undefined) target.searchParams.delete('broker');
+  else target.searchParams.set('broker', url);
+  window.location.assign(target);
+}
+
+function User() {
+  const { connection } = useStation();
+  const { userName } = useStore(connection);
+  const show = useOverlay((overlay) => overlay.show);
+  return (
+    <Section title="User" note="Kept in memory until this page is closed or reloaded, never stored.">
+      <p data-testid="user">
+        {userName === undefined ? (
+          'To the broker you are nobody in particular.'
+        ) : (
+          <>
+            To the broker you are <strong className="font-semibold wrap-anywhere">{userName}</strong>.
+          </>
+        )}
+      </p>
+      <div className="flex flex-wrap gap-2">
+        <Button
+          icon="key"
+          onClick={() => {
+            show('login');
+          }}
+        >
+          {userName === undefined ? 'Log in' : 'Log in as somebody else'}
+        </Button>
+        {userName !== undefined && (
+          <Button
+            onClick={() => {
+              connection.login(undefined);
+            }}
+          >
+            Log out
+          </Button>
+        )}
+      </div>
+    </Section>
+  );
+}
+
+function About() {
+  const { version } = useStation();
+  return (
+    <Section title="About">
+      <p>
+        Wigwag{version !== undefined && ` ${version}`}, under the MIT licence or the Apache Licence 2.0, as
+        you like. This page contains{' '}
+        <a href={new URL('licences.txt', document.baseURI).href} className="text-accent underline">
+          the work of others
+        </a>
+        .
+      </p>
+    </Section>
+  );
+}
