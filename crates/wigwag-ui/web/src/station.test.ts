@@ -138,3 +138,14 @@ test('the connection is announced when it changes, and no attempt in between', (
   }
   expect(said).toEqual(['Not connected to the broker']);
 });
+
+test('what is watched goes to those who watch, and not into the log', () => {
+  const heard: string[] = [];
+  const stops = [1, 2].map(() => station.watch('$SYS/#', ({ topic }) => heard.push(topic)));
+  expect(sent.slice(1)).toEqual([{ kind: 'subscribe', filter: '$SYS/#' }]);
+  receive('$SYS/broker/uptime', '3 seconds');
+  expect(heard).toEqual(['$SYS/broker/uptime', '$SYS/broker/uptime']);
+  expect(view().log.entries).toEqual([]);
+  for (const stop of stops) stop();
+  expect(sent.slice(2)).toEqual([{ kind: 'unsubscribe', filter: '$SYS/#' }]);
+});

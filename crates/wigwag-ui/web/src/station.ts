@@ -19,7 +19,9 @@ import { DeviceStore } from './devices/device-store.ts';
 import { MessageLog } from './log/message-log.ts';
 import type { Port } from './mqtt/connection.ts';
 import { Connection, randomClientId } from './mqtt/connection.ts';
+import { matches } from './mqtt/filter.ts';
 import type { Incoming, Outgoing, PublishOutcome } from './mqtt/protocol.ts';
+import { TEXT_BYTES_MAX } from './mqtt/protocol.ts';
 import { Announcer } from './shell/announcer.ts';
 
 export class Station {
@@ -32,6 +34,7 @@ export class Station {
   /** The broker is the one in the page's address. */
   readonly isChosenBroker: boolean;
   readonly #replyTopic: string;
+  readonly #watchers = new Set<Watcher>();
 
   constructor(port: Port, config: Config, clientId: string = randomClientId()) {
     this.version = config.version;
@@ -61,14 +64,27 @@ export class Station {
     }
   }
 
+  /**
+   * Subscribes to a filter beyond those of the devices, and hands over what comes until the returned function is called.
+   * What nobody else is interested in is not in the message log.
+   */
+  watch(filter: string, handle: (message: Incoming) => void): () => void {
+    const watcher = { filter, handle };
+    this.#watchers.add(watcher);
+    const unsubscribe = this.connection.subscribeTo(filter);
+    return () => {
+      this.#watchers.delete(watcher);
+      unsubscribe();
+    };
+  }
+
   #publish(message: Outgoing): Promise<PublishOutcome> {
     this.log.add({
       at: Date.now(),
       direction: 'out',
       topic: message.topic,
-      text: message.payload,
-      bytes: new TextEncoder().encode(message.payload).length,
-      retain: false,
+      ...textOf(message.payload),
+      retain: message.retain ?? false,
       qos: message.qos,
       problem: undefined,
     });
@@ -76,9 +92,17 @@ export class Station {
   }
 
   #handleMessage(message: Incoming): void {
+    for (const watcher of this.#watchers) {
+      if (matches(watcher.filter, message.topic)) watcher.handle(message);
+    }
+    if (!this.#isOurs(message.topic)) return;
     const problem = this.#route(message);
     const { at, topic, text, bytes, retain, qos } = message;
     this.log.add({ at, direction: 'in', topic, text, bytes, retain, qos, problem });
+  }
+
+  #isOurs(topic: string): boolean {
+    return [this.#replyTopic, STATE_FILTER, PRESENCE_FILTER].some((filter) => matches(filter, topic));
   }
 
   /** Returns what is wrong with the message, if anything. */
@@ -121,6 +145,17 @@ export class Station {
     this.devices.handlePresence(id, presence.value, message.at);
     return undefined;
   }
+}
+
+interface Watcher {
+  filter: string;
+  handle: (message: Incoming) => void;
+}
+
+function textOf(payload: string | Uint8Array): { text: string; bytes: number } {
+  return typeof payload === 'string'
+    ? { text: payload, bytes: new TextEncoder().encode(payload).length }
+    : { text: new TextDecoder().decode(payload.subarray(0, TEXT_BYTES_MAX)), bytes: payload.length };
 }
 
 function spoken(id: string, outcome: Outcome): string {

@@ -1,10 +1,17 @@
 /**
- * mqtt.js as {@link OpenClient} wants it: one connection per call, MQTT 5 over WebSocket, no reconnecting of its own,
- * payloads decoded to bounded text.
+ * mqtt.js as {@link OpenClient} wants it: one connection per call, MQTT 5 over WebSocket, no reconnecting of its own.
+ * What is made of a message is up to who opens.
  */
 import mqtt from 'mqtt';
-import type { IClientPublishOptions, IPublishPacket, MqttClient, Packet } from 'mqtt';
+import type {
+  IClientPublishOptions,
+  IClientSubscribeOptions,
+  IPublishPacket,
+  MqttClient,
+  Packet,
+} from 'mqtt';
 
+import type { Properties } from '../message/message.ts';
 import type { BrokerClient, ClientEvents, OpenClient } from './link.ts';
 import type { Incoming, Outgoing, PublishOutcome } from './protocol.ts';
 import { TEXT_BYTES_MAX } from './protocol.ts';
@@ -17,29 +24,46 @@ const UNAUTHORISED = [0x86, 0x87];
 
 const utf8 = new TextDecoder();
 
-export const openClient: OpenClient = (url, clientId, credentials, events) => {
-  const client = mqtt.connect(url, {
-    protocolVersion: 5,
-    clientId,
-    clean: true,
-    ...(credentials === undefined ? {} : { username: credentials.userName, password: credentials.password }),
-    keepalive: KEEP_ALIVE_SECS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    reconnectPeriod: 0,
-    resubscribe: false,
-    queueQoSZero: false,
-    // The worker's own timers are not throttled in a background tab.
-    timerVariant: 'native',
-  });
-  const closeOnce = listen(client, url, events);
-  return {
-    subscribe: (filter) => subscribe(client, filter),
-    publish: (message) => publish(client, message),
-    close: closeOnce,
-  } satisfies BrokerClient;
-};
+/** How messages are asked for, and what is made of them. */
+export interface Taste<Message> {
+  subscribe: IClientSubscribeOptions;
+  read: (packet: IPublishPacket, payload: Uint8Array) => Message;
+}
 
-function listen(client: MqttClient, url: string, events: ClientEvents): () => void {
+/** Payloads as bounded text. */
+export const openClient: OpenClient<Incoming> = openWith({ subscribe: { qos: 1 }, read: decode });
+
+export function openWith<Message>(taste: Taste<Message>): OpenClient<Message> {
+  return (url, clientId, credentials, events) => {
+    const client = mqtt.connect(url, {
+      protocolVersion: 5,
+      clientId,
+      clean: true,
+      ...(credentials === undefined ? {} : { username: credentials.userName, password: credentials.password }),
+      keepalive: KEEP_ALIVE_SECS,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      queueQoSZero: false,
+      // The worker's own timers are not throttled in a background tab.
+      timerVariant: 'native',
+    });
+    const closeOnce = listen(client, url, taste, events);
+    return {
+      subscribe: (filter) => subscribe(client, filter, taste.subscribe),
+      unsubscribe: (filter) => unsubscribe(client, filter),
+      publish: (message) => publish(client, message),
+      close: closeOnce,
+    } satisfies BrokerClient;
+  };
+}
+
+function listen<Message>(
+  client: MqttClient,
+  url: string,
+  taste: Taste<Message>,
+  events: ClientEvents<Message>,
+): () => void {
   let reason: string | undefined;
   let isUnauthorised = false;
   let opened = false;
@@ -55,8 +79,8 @@ function listen(client: MqttClient, url: string, events: ClientEvents): () => vo
     opened = true;
     events.handleConnected();
   });
-  client.on('message', (topic, payload, packet) => {
-    events.handleMessage(decode(topic, payload, packet));
+  client.on('message', (_topic, payload, packet) => {
+    events.handleMessage(taste.read(packet, payload));
   });
   client.on('disconnect', (packet) => {
     const code = packet.reasonCode ?? 0;
@@ -73,26 +97,34 @@ function listen(client: MqttClient, url: string, events: ClientEvents): () => vo
   return close;
 }
 
-async function subscribe(client: MqttClient, filter: string): Promise<string | undefined> {
+async function subscribe(
+  client: MqttClient,
+  filter: string,
+  options: IClientSubscribeOptions,
+): Promise<string | undefined> {
   try {
-    await client.subscribeAsync(filter, { qos: 1 });
+    await client.subscribeAsync(filter, options);
     return undefined;
   } catch (error) {
     return messageOf(error);
   }
 }
 
+/** A connection that ends meanwhile takes the subscription with it. */
+async function unsubscribe(client: MqttClient, filter: string): Promise<void> {
+  await client.unsubscribeAsync(filter).catch(() => undefined);
+}
+
 async function publish(client: MqttClient, message: Outgoing): Promise<PublishOutcome> {
-  const options: IClientPublishOptions = { qos: message.qos, properties: {} };
-  if (options.properties !== undefined) {
-    if (message.responseTopic !== undefined) options.properties.responseTopic = message.responseTopic;
-    if (message.correlation !== undefined) {
-      // The encoder takes text for binary data as well; there is no Buffer in a worker to make of it what the type asks.
-      options.properties.correlationData = message.correlation as unknown as Buffer;
-    }
-  }
+  const options: IClientPublishOptions = {
+    qos: message.qos,
+    retain: message.retain ?? false,
+    properties: propertiesFor(message),
+  };
+  // The encoder takes any bytes; there is no Buffer in a worker to make of them what the type asks.
+  const payload = message.payload as string | Buffer;
   try {
-    const ack: Packet | undefined = await client.publishAsync(message.topic, message.payload, options);
+    const ack: Packet | undefined = await client.publishAsync(message.topic, payload, options);
     const code = ack?.cmd === 'puback' ? (ack as { reasonCode?: number }).reasonCode : 0;
     return { kind: code === NO_MATCHING_SUBSCRIBERS ? 'unheard' : 'accepted' };
   } catch (error) {
@@ -100,10 +132,42 @@ async function publish(client: MqttClient, message: Outgoing): Promise<PublishOu
   }
 }
 
-function decode(topic: string, payload: Uint8Array, packet: IPublishPacket): Incoming {
+type PacketProperties = NonNullable<IClientPublishOptions['properties']>;
+
+function propertiesFor({ properties, responseTopic, correlation }: Outgoing): PacketProperties {
+  const packet = properties === undefined ? {} : packetProperties(properties);
+  if (responseTopic !== undefined) packet.responseTopic = responseTopic;
+  // Text is fine for the encoder as well.
+  if (correlation !== undefined) packet.correlationData = correlation as unknown as Buffer;
+  return packet;
+}
+
+/** Subscription Identifiers are the broker's to add. */
+function packetProperties(properties: Properties): PacketProperties {
+  const packet: PacketProperties = {};
+  if (properties.payloadFormatIndicator !== undefined) {
+    packet.payloadFormatIndicator = properties.payloadFormatIndicator === 1;
+  }
+  if (properties.messageExpiryInterval !== undefined) {
+    packet.messageExpiryInterval = properties.messageExpiryInterval;
+  }
+  if (properties.contentType !== undefined) packet.contentType = properties.contentType;
+  if (properties.responseTopic !== undefined) packet.responseTopic = properties.responseTopic;
+  if (properties.correlationData !== undefined) {
+    packet.correlationData = properties.correlationData as Buffer;
+  }
+  if (properties.userProperties !== undefined) {
+    const grouped: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+    for (const [name, value] of properties.userProperties) (grouped[name] ??= []).push(value);
+    packet.userProperties = grouped;
+  }
+  return packet;
+}
+
+function decode(packet: IPublishPacket, payload: Uint8Array): Incoming {
   const correlation = packet.properties?.correlationData;
   return {
-    topic,
+    topic: packet.topic,
     text: utf8.decode(payload.subarray(0, TEXT_BYTES_MAX)),
     bytes: payload.length,
     retain: packet.retain,

@@ -56,7 +56,10 @@ export class Connection extends FrameStore<ConnectionView> {
   readonly #port: Port;
   readonly #events: ConnectionEvents;
   readonly #awaiting = new Map<number, (outcome: PublishOutcome) => void>();
+  /** How many want each filter beyond those of `open`. */
+  readonly #wanted = new Map<string, number>();
   #view: ConnectionView = { url: '', status: { phase: 'connecting', attempt: 1 }, downSince: undefined };
+  #credentials: Credentials | undefined;
   #lastId = 0;
 
   constructor(port: Port, events: ConnectionEvents) {
@@ -78,8 +81,14 @@ export class Connection extends FrameStore<ConnectionView> {
     this.#setView({ ...this.#view, status: { phase: 'offline', reason } });
   }
 
+  /** For connections beside this one, which are to be the same user's. */
+  get credentials(): Credentials | undefined {
+    return this.#credentials;
+  }
+
   /** Connects anew as this user, or as nobody. */
   login(credentials: Credentials | undefined): void {
+    this.#credentials = credentials;
     const { url, status, downSince } = this.#view;
     this.#setView({
       url,
@@ -92,6 +101,25 @@ export class Connection extends FrameStore<ConnectionView> {
 
   retry(): void {
     this.#port.post({ kind: 'retry' });
+  }
+
+  /** Subscribes to one more filter for as long as anybody wants it: until each caller has called what it got. */
+  subscribeTo(filter: string): () => void {
+    const wanted = this.#wanted.get(filter) ?? 0;
+    this.#wanted.set(filter, wanted + 1);
+    if (wanted === 0) this.#port.post({ kind: 'subscribe', filter });
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      const left = (this.#wanted.get(filter) ?? 1) - 1;
+      if (left > 0) {
+        this.#wanted.set(filter, left);
+        return;
+      }
+      this.#wanted.delete(filter);
+      this.#port.post({ kind: 'unsubscribe', filter });
+    };
   }
 
   publish(message: Outgoing): Promise<PublishOutcome> {

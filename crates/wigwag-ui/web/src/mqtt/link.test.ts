@@ -1,27 +1,37 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { Batch } from './batch.ts';
 import type { BrokerClient, ClientEvents, OpenClient } from './link.ts';
 import { Link } from './link.ts';
-import type { Credentials, FromWorker, LinkStatus, Outgoing, PublishOutcome } from './protocol.ts';
+import type { Credentials, FromWorker, Incoming, LinkStatus, Outgoing, PublishOutcome } from './protocol.ts';
 
 const START = new Date('2026-01-01T00:00:00Z').getTime();
 
 class FakeClient implements BrokerClient {
   readonly credentials: Credentials | undefined;
-  readonly events: ClientEvents;
+  readonly events: ClientEvents<Incoming>;
   readonly subscribed: string[] = [];
+  readonly unsubscribed: string[] = [];
+  readonly unsubscribed: string[] = [];
   readonly published: Outgoing[] = [];
   refusals = new Map<string, string>();
   outcome: Promise<PublishOutcome> = Promise.resolve({ kind: 'accepted' });
   closed = false;
 
-  constructor(credentials: Credentials | undefined, events: ClientEvents) {
+  constructor(credentials: Credentials | undefined, events: ClientEvents<Incoming>) {
     this.credentials = credentials;
     this.events = events;
   }
   subscribe(filter: string): Promise<string | undefined> {
     this.subscribed.push(filter);
     return Promise.resolve(this.refusals.get(filter));
+  }
+  unsubscribe(filter: string): void {
+    this.unsubscribed.push(filter);
+  }
+  unsubscribe(filter: string): Promise<void> {
+    this.unsubscribed.push(filter);
+    return Promise.resolve();
   }
   publish(message: Outgoing): Promise<PublishOutcome> {
     this.published.push(message);
@@ -38,13 +48,13 @@ class FakeClient implements BrokerClient {
 
 let clients: FakeClient[];
 let posted: FromWorker[];
-let link: Link;
+let link: Link<Incoming>;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: START });
   clients = [];
   posted = [];
-  const open: OpenClient = (_url, _clientId, credentials, events) => {
+  const open: OpenClient<Incoming> = (_url, _clientId, credentials, events) => {
     const client = new FakeClient(credentials, events);
     clients.push(client);
     return client;
@@ -52,6 +62,7 @@ beforeEach(() => {
   link = new Link(
     open,
     (message) => posted.push(message),
+    new Batch((message) => posted.push(message)),
     () => 0.5,
   );
   link.handle({ kind: 'connect', url: 'ws://b', clientId: 'me', filters: ['reply', 'state'] });
@@ -92,6 +103,7 @@ describe('connecting', () => {
         throw new Error('insecure');
       },
       (message) => posted.push(message),
+      new Batch((message) => posted.push(message)),
     );
     refusing.handle({ kind: 'connect', url: 'ws://b', clientId: 'me', filters: [] });
     expect(status()).toEqual({ phase: 'offline', reason: 'insecure' });
@@ -200,6 +212,41 @@ describe('a broker that wants to know who we are', () => {
     link.handle({ kind: 'login', credentials: undefined });
     expect(first.closed).toBe(true);
     expect(client().credentials).toBeUndefined();
+  });
+});
+
+describe('one more filter', () => {
+  test('holds from then on, over all connections, until it is given up', async () => {
+    await connected();
+    link.handle({ kind: 'subscribe', filter: 'more' });
+    expect(client().subscribed).toEqual(['reply', 'state', 'more']);
+    client().end('lost');
+    await vi.advanceTimersByTimeAsync(1_000);
+    await connected();
+    expect(client().subscribed).toEqual(['reply', 'state', 'more']);
+    link.handle({ kind: 'unsubscribe', filter: 'more' });
+    expect(client().unsubscribed).toEqual(['more']);
+    client().end('lost');
+    await vi.advanceTimersByTimeAsync(5_000);
+    await connected();
+    expect(client().subscribed).toEqual(['reply', 'state']);
+  });
+
+  test('that is asked for while the broker answers is not forgotten', async () => {
+    client().events.handleConnected();
+    link.handle({ kind: 'subscribe', filter: 'more' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(client().subscribed).toEqual(['reply', 'state', 'more']);
+  });
+
+  test('that is refused is told, for as long as somebody wants it', async () => {
+    await connected();
+    client().refusals.set('more', 'Not authorized');
+    link.handle({ kind: 'subscribe', filter: 'more' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(status()).toMatchObject({ refused: [{ filter: 'more', reason: 'Not authorized' }] });
+    link.handle({ kind: 'unsubscribe', filter: 'more' });
+    expect(status()).toMatchObject({ phase: 'connected', refused: [] });
   });
 });
 

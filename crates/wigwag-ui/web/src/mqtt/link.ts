@@ -3,10 +3,8 @@
  * would do at a fixed period; knows mqtt.js only through {@link OpenClient}, so that tests run without a network.
  */
 import { backoffMs } from './backoff.ts';
-import { Batch } from './batch.ts';
 import type {
   FromWorker,
-  Incoming,
   LinkStatus,
   Outgoing,
   Credentials,
@@ -16,16 +14,16 @@ import type {
 } from './protocol.ts';
 
 /** One connection, never reused. `handleClosed` comes once, whatever went wrong. */
-export type OpenClient = (
+export type OpenClient<Message> = (
   url: string,
   clientId: string,
   credentials: Credentials | undefined,
-  events: ClientEvents,
+  events: ClientEvents<Message>,
 ) => BrokerClient;
 
-export interface ClientEvents {
+export interface ClientEvents<Message> {
   handleConnected: () => void;
-  handleMessage: (message: Incoming) => void;
+  handleMessage: (message: Message) => void;
   handleClosed: (end: ClientEnd) => void;
 }
 
@@ -38,32 +36,50 @@ export interface ClientEnd {
 export interface BrokerClient {
   /** Resolves to why the broker refused, or to nothing. */
   subscribe: (filter: string) => Promise<string | undefined>;
+  unsubscribe: (filter: string) => Promise<void>;
+  unsubscribe: (filter: string) => void;
   publish: (message: Outgoing) => Promise<PublishOutcome>;
   close: () => void;
 }
 
+/** Where messages go. What was added before `flush` is seen before whatever comes after it. */
+export interface Outlet<Message> {
+  add: (message: Message) => void;
+  flush: () => void;
+}
+
+type Posted = Exclude<FromWorker, { kind: 'messages' }>;
+
 /** A connection that lasted this long counts as good: the next loss starts from the shortest wait. */
 const STABLE_AFTER_MS = 10_000;
 
+type Connected = Extract<LinkStatus, { phase: 'connected' }>;
 type ConnectRequest = Extract<ToWorker, { kind: 'connect' }>;
 
-export class Link {
-  readonly #open: OpenClient;
-  readonly #post: (message: FromWorker) => void;
+export class Link<Message> {
+  readonly #open: OpenClient<Message>;
+  readonly #post: (message: Posted) => void;
+  readonly #outlet: Outlet<Message>;
   readonly #random: () => number;
-  readonly #batch: Batch;
   #request: ConnectRequest | undefined;
   #credentials: Credentials | undefined;
+  /** Filters beyond those of the request. */
+  readonly #more = new Set<string>();
   #client: BrokerClient | undefined;
   #status: LinkStatus | undefined;
   #attempt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(open: OpenClient, post: (message: FromWorker) => void, random: () => number = Math.random) {
+  constructor(
+    open: OpenClient<Message>,
+    post: (message: Posted) => void,
+    outlet: Outlet<Message>,
+    random: () => number = Math.random,
+  ) {
     this.#open = open;
     this.#post = post;
+    this.#outlet = outlet;
     this.#random = random;
-    this.#batch = new Batch(post);
   }
 
   handle(message: ToWorker): void {
@@ -78,10 +94,40 @@ export class Link {
       case 'retry':
         this.retryNow();
         break;
+      case 'subscribe':
+        void this.#subscribeMore(message.filter);
+        break;
+      case 'unsubscribe':
+        this.#unsubscribe(message.filter);
+        break;
       case 'publish':
-        void this.#publish(message.id, message);
+        void this.publish(message).then((outcome) => {
+          this.#post({ kind: 'published', id: message.id, outcome });
+        });
         break;
     }
+  }
+
+  /** Subscribes to what is new and unsubscribes from what is gone, on the connection that there is. */
+  setFilters(filters: string[]): void {
+    const request = this.#request;
+    if (request === undefined) return;
+    this.#request = { ...request, filters };
+    const client = this.#client;
+    if (client === undefined || this.#status?.phase !== 'connected') return;
+    for (const filter of request.filters) if (!filters.includes(filter)) void client.unsubscribe(filter);
+    void this.#subscribe(
+      client,
+      filters.filter((filter) => !request.filters.includes(filter)),
+      this.#status,
+    );
+  }
+
+  async publish(message: Outgoing): Promise<PublishOutcome> {
+    const client = this.#status?.phase === 'connected' ? this.#client : undefined;
+    if (client === undefined) return { kind: 'refused', reason: 'not connected' };
+    const outcome = await client.publish(message);
+    return outcome.kind === 'refused' && this.#client !== client ? { kind: 'interrupted' } : outcome;
   }
 
   /** Ends the wait for the next attempt; does nothing in any other phase. */
@@ -102,13 +148,13 @@ export class Link {
     try {
       const client = this.#open(request.url, request.clientId, this.#credentials, {
         handleConnected: () => {
-          if (this.#client === client) void this.#subscribe(client, request.filters);
+          if (this.#client === client) void this.#subscribe(client, [...request.filters, ...this.#more]);
         },
         handleMessage: (message) => {
-          if (this.#client === client) this.#batch.add(message);
+          if (this.#client === client) this.#outlet.add(message);
         },
         handleClosed: (end) => {
-          if (this.#client === client) this.#handleClosed(request, end);
+          if (this.#client === client) this.#handleClosed(end);
         },
       });
       this.#client = client;
@@ -119,7 +165,7 @@ export class Link {
     }
   }
 
-  async #subscribe(client: BrokerClient, filters: string[]): Promise<void> {
+  async #subscribe(client: BrokerClient, filters: string[], before: Connected | undefined): Promise<void> {
     const refusals = await Promise.all(
       filters.map(async (filter): Promise<RefusedFilter[]> => {
         const reason = await client.subscribe(filter);
@@ -127,10 +173,13 @@ export class Link {
       }),
     );
     if (this.#client !== client) return;
-    this.#setStatus({ phase: 'connected', since: Date.now(), refused: refusals.flat() });
+    const refused = [...(before?.refused ?? []), ...refusals.flat()].filter(({ filter }) =>
+      this.#request?.filters.includes(filter),
+    );
+    this.#setStatus({ phase: 'connected', since: before?.since ?? Date.now(), refused });
   }
 
-  #handleClosed(request: ConnectRequest, { reason, isUnauthorised }: ClientEnd): void {
+  #handleClosed({ reason, isUnauthorised }: ClientEnd): void {
     if (isUnauthorised) {
       // Trying the same again would at best be counted as guessing.
       this.#client = undefined;
@@ -143,7 +192,7 @@ export class Link {
     const delay = backoffMs(this.#attempt, this.#random());
     this.#setStatus({ phase: 'waiting', retryAt: Date.now() + delay, attempt: this.#attempt, reason });
     this.#retryTimer = setTimeout(() => {
-      this.#connect(request);
+      this.retryNow();
     }, delay);
   }
 
@@ -154,20 +203,20 @@ export class Link {
     client?.close();
   }
 
-  async #publish(id: number, message: Outgoing): Promise<void> {
-    const client = this.#status?.phase === 'connected' ? this.#client : undefined;
-    let outcome: PublishOutcome = { kind: 'refused', reason: 'not connected' };
-    if (client !== undefined) {
-      outcome = await client.publish(message);
-      if (outcome.kind === 'refused' && this.#client !== client) outcome = { kind: 'interrupted' };
-    }
-    this.#post({ kind: 'published', id, outcome });
-  }
-
   #setStatus(status: LinkStatus): void {
     // What came before the change must be seen before it.
-    this.#batch.flush();
+    this.#outlet.flush();
     this.#status = status;
     this.#post({ kind: 'status', status });
   }
+}
+
+async function refusals(client: BrokerClient, filters: string[]): Promise<RefusedFilter[]> {
+  const all = await Promise.all(
+    filters.map(async (filter): Promise<RefusedFilter[]> => {
+      const reason = await client.subscribe(filter);
+      return reason === undefined ? [] : [{ filter, reason }];
+    }),
+  );
+  return all.flat();
 }

@@ -2,9 +2,14 @@
  * What the page and the worker say to each other. The worker owns the connection and its timing, the page owns what is
  * shown; nothing but these values crosses.
  */
+import type { Properties } from '../message/message.ts';
+
 export type ToWorker =
   | { kind: 'connect'; url: string; clientId: string; filters: string[] }
   | { kind: 'retry' }
+  /** One more filter, from now on until `unsubscribe`, over all connections. */
+  | { kind: 'subscribe'; filter: string }
+  | { kind: 'unsubscribe'; filter: string }
   /** Connects anew with these, or as nobody; everything else stays as `connect` said. */
   | { kind: 'login'; credentials: Credentials | undefined }
   | ({ kind: 'publish'; id: number } & Outgoing);
@@ -50,8 +55,10 @@ export interface Incoming {
 
 export interface Outgoing {
   topic: string;
-  payload: string;
-  qos: 0 | 1;
+  payload: string | Uint8Array;
+  qos: 0 | 1 | 2;
+  retain?: boolean;
+  properties?: Properties;
   responseTopic?: string;
   correlation?: string;
 }

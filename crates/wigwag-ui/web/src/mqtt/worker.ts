@@ -1,4 +1,5 @@
 /** Entry of the worker: ties {@link Link} to mqtt.js on one side and to the page on the other. */
+import { Batch } from './batch.ts';
 import { openClient } from './client.ts';
 import { Link } from './link.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
@@ -11,9 +12,10 @@ interface WorkerScope {
 }
 
 const scope = globalThis as unknown as WorkerScope;
-const link = new Link(openClient, (message) => {
+const post = (message: FromWorker): void => {
   scope.postMessage(message);
-});
+};
+const link = new Link(openClient, post, new Batch(post));
 
 scope.addEventListener('message', (event) => {
   link.handle(event.data);
