@@ -39,7 +39,9 @@ export function openWith<Message>(taste: Taste<Message>): OpenClient<Message> {
       protocolVersion: 5,
       clientId,
       clean: true,
-      ...(credentials === undefined ? {} : { username: credentials.userName, password: credentials.password }),
+      ...(credentials === undefined
+        ? {}
+        : { username: credentials.userName, password: credentials.password }),
       keepalive: KEEP_ALIVE_SECS,
       connectTimeout: CONNECT_TIMEOUT_MS,
       reconnectPeriod: 0,
@@ -51,7 +53,9 @@ export function openWith<Message>(taste: Taste<Message>): OpenClient<Message> {
     const closeOnce = listen(client, url, taste, events);
     return {
       subscribe: (filter) => subscribe(client, filter, taste.subscribe),
-      unsubscribe: (filter) => unsubscribe(client, filter),
+      unsubscribe: (filter) => {
+        unsubscribe(client, filter);
+      },
       publish: (message) => publish(client, message),
       close: closeOnce,
     } satisfies BrokerClient;
@@ -111,8 +115,8 @@ async function subscribe(
 }
 
 /** A connection that ends meanwhile takes the subscription with it. */
-async function unsubscribe(client: MqttClient, filter: string): Promise<void> {
-  await client.unsubscribeAsync(filter).catch(() => undefined);
+function unsubscribe(client: MqttClient, filter: string): void {
+  client.unsubscribe(filter, () => undefined);
 }
 
 async function publish(client: MqttClient, message: Outgoing): Promise<PublishOutcome> {

@@ -12,7 +12,6 @@ class FakeClient implements BrokerClient {
   readonly events: ClientEvents<Incoming>;
   readonly subscribed: string[] = [];
   readonly unsubscribed: string[] = [];
-  readonly unsubscribed: string[] = [];
   readonly published: Outgoing[] = [];
   refusals = new Map<string, string>();
   outcome: Promise<PublishOutcome> = Promise.resolve({ kind: 'accepted' });
@@ -28,10 +27,6 @@ class FakeClient implements BrokerClient {
   }
   unsubscribe(filter: string): void {
     this.unsubscribed.push(filter);
-  }
-  unsubscribe(filter: string): Promise<void> {
-    this.unsubscribed.push(filter);
-    return Promise.resolve();
   }
   publish(message: Outgoing): Promise<PublishOutcome> {
     this.published.push(message);

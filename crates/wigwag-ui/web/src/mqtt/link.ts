@@ -36,7 +36,6 @@ export interface ClientEnd {
 export interface BrokerClient {
   /** Resolves to why the broker refused, or to nothing. */
   subscribe: (filter: string) => Promise<string | undefined>;
-  unsubscribe: (filter: string) => Promise<void>;
   unsubscribe: (filter: string) => void;
   publish: (message: Outgoing) => Promise<PublishOutcome>;
   close: () => void;
@@ -53,7 +52,6 @@ type Posted = Exclude<FromWorker, { kind: 'messages' }>;
 /** A connection that lasted this long counts as good: the next loss starts from the shortest wait. */
 const STABLE_AFTER_MS = 10_000;
 
-type Connected = Extract<LinkStatus, { phase: 'connected' }>;
 type ConnectRequest = Extract<ToWorker, { kind: 'connect' }>;
 
 export class Link<Message> {
@@ -108,21 +106,6 @@ export class Link<Message> {
     }
   }
 
-  /** Subscribes to what is new and unsubscribes from what is gone, on the connection that there is. */
-  setFilters(filters: string[]): void {
-    const request = this.#request;
-    if (request === undefined) return;
-    this.#request = { ...request, filters };
-    const client = this.#client;
-    if (client === undefined || this.#status?.phase !== 'connected') return;
-    for (const filter of request.filters) if (!filters.includes(filter)) void client.unsubscribe(filter);
-    void this.#subscribe(
-      client,
-      filters.filter((filter) => !request.filters.includes(filter)),
-      this.#status,
-    );
-  }
-
   async publish(message: Outgoing): Promise<PublishOutcome> {
     const client = this.#status?.phase === 'connected' ? this.#client : undefined;
     if (client === undefined) return { kind: 'refused', reason: 'not connected' };
@@ -165,18 +148,30 @@ export class Link<Message> {
     }
   }
 
-  async #subscribe(client: BrokerClient, filters: string[], before: Connected | undefined): Promise<void> {
-    const refusals = await Promise.all(
-      filters.map(async (filter): Promise<RefusedFilter[]> => {
-        const reason = await client.subscribe(filter);
-        return reason === undefined ? [] : [{ filter, reason }];
-      }),
-    );
+  async #subscribe(client: BrokerClient, filters: string[]): Promise<void> {
+    const refused = await refusals(client, filters);
     if (this.#client !== client) return;
-    const refused = [...(before?.refused ?? []), ...refusals.flat()].filter(({ filter }) =>
-      this.#request?.filters.includes(filter),
-    );
-    this.#setStatus({ phase: 'connected', since: before?.since ?? Date.now(), refused });
+    this.#setStatus({ phase: 'connected', since: Date.now(), refused });
+    // Asked for while the broker answered.
+    for (const filter of this.#more) if (!filters.includes(filter)) void this.#subscribeMore(filter);
+  }
+
+  async #subscribeMore(filter: string): Promise<void> {
+    this.#more.add(filter);
+    const client = this.#client;
+    if (client === undefined || this.#status?.phase !== 'connected') return;
+    const refused = await refusals(client, [filter]);
+    const isWanted = this.#client === client && this.#more.has(filter);
+    if (refused.length === 0 || !isWanted) return;
+    this.#setStatus({ ...this.#status, refused: [...this.#status.refused, ...refused] });
+  }
+
+  #unsubscribe(filter: string): void {
+    this.#more.delete(filter);
+    if (this.#status?.phase !== 'connected') return;
+    this.#client?.unsubscribe(filter);
+    const refused = this.#status.refused.filter((refusal) => refusal.filter !== filter);
+    if (refused.length < this.#status.refused.length) this.#setStatus({ ...this.#status, refused });
   }
 
   #handleClosed({ reason, isUnauthorised }: ClientEnd): void {
