@@ -2,9 +2,9 @@
  * Starts and ends the programs of the browser test: `wigwag` in its parts, and Mosquitto in place of our broker when
  * E2E_BROKER=mosquitto asks for it. Every program is on 127.0.0.1 and on ports that were free a moment ago.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,19 +56,42 @@ function startWigwag(...args) {
   return Program.start(wigwag, args.map(String), { readyLine: /^ready/m });
 }
 
-async function startMosquitto({ mqttPort, wsPort }) {
+function startMosquitto({ mqttPort, wsPort }) {
+  return startConfigured(
+    'mosquitto',
+    ['-v', '-c'],
+    [...listeners({ mqttPort, wsPort }), 'allow_anonymous true'],
+  );
+}
+
+/** Lets one user in, and nobody else. */
+export function startBrokerWithUser({ mqttPort, wsPort, user }) {
   const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
-  const file = join(folder, 'mosquitto.conf');
-  const lines = [
+  const passwords = join(folder, 'passwords');
+  const [command, ...args] = withMosquitto ? ['mosquitto_passwd'] : [wigwag, 'passwd'];
+  execFileSync(command, [...args, '-c', '-b', passwords, user.name, user.password]);
+  // Mosquitto gives up the rights of root, and with them this folder.
+  chmodSync(folder, 0o755);
+  chmodSync(passwords, 0o644);
+  const lines = [...listeners({ mqttPort, wsPort }), `password_file ${passwords}`];
+  const [program, options] = withMosquitto ? ['mosquitto', ['-v', '-c']] : [wigwag, ['broker', '-c']];
+  return startConfigured(program, options, lines, folder);
+}
+
+function listeners({ mqttPort, wsPort }) {
+  return [
     `listener ${mqttPort} 127.0.0.1`,
     `listener ${wsPort} 127.0.0.1`,
     'protocol websockets',
-    'allow_anonymous true',
-    // Like ours at this point: what is retained is gone with the process.
+    // What is retained is gone with the process.
     'persistence false',
   ];
+}
+
+async function startConfigured(command, args, lines, folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'))) {
+  const file = join(folder, 'mosquitto.conf');
   writeFileSync(file, lines.join('\n'));
-  const program = await Program.start('mosquitto', ['-v', '-c', file], { readyLine: /running/ });
+  const program = await Program.start(command, [...args, file], { readyLine: /running/ });
   program.whenEnded(() => rmSync(folder, { recursive: true, force: true }));
   return program;
 }

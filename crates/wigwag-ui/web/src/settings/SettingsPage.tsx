@@ -61,8 +61,8 @@ function Keyboard() {
         label="Single keys"
         value={singleKeys ? 'on' : 'off'}
         options={[
-          { value: 'on', name: 'Single keys on' },
-          { value: 'off', name: 'Single keys off' },
+          { value: 'on', name: 'On' },
+          { value: 'off', name: 'Off' },
         ]}
         onChange={(value) => {
           setSingleKeys(value === 'on');

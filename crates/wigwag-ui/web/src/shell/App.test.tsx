@@ -134,7 +134,7 @@ describe('a broker that refuses', () => {
 
   test('is given what the user types, which is stored nowhere', async () => {
     open();
-    await hear(refusal);
+    await hear({ ...refusal });
     const dialog = screen.getByRole('dialog', { name: 'Log in to the broker' });
     expect(within(dialog).queryByText(/^The broker refused this/)).toBeNull();
     await userEvent.type(within(dialog).getByLabelText('User name'), 'ada');
@@ -146,7 +146,7 @@ describe('a broker that refuses', () => {
     expect(document.body.innerHTML).not.toContain('secret');
 
     await hear({ phase: 'connecting', attempt: 1 });
-    await hear(refusal);
+    await hear({ ...refusal });
     expect(screen.getByText(/^The broker refused this user name and password/)).toBeTruthy();
     await hear({ phase: 'connected', since: Date.now(), refused: [] });
     expect(screen.queryByRole('dialog')).toBeNull();
@@ -154,7 +154,7 @@ describe('a broker that refuses', () => {
 
   test('can be left alone, and asked again from the banner', async () => {
     open();
-    await hear(refusal);
+    await hear({ ...refusal });
     await userEvent.click(screen.getByRole('button', { name: 'Not now' }));
     expect(screen.queryByRole('dialog')).toBeNull();
     await userEvent.click(within(screen.getByTestId('banner')).getByRole('button', { name: 'Log in' }));
@@ -163,7 +163,7 @@ describe('a broker that refuses', () => {
 
   test('and is a stranger comes with a warning', async () => {
     open('/devices', true);
-    await hear(refusal);
+    await hear({ ...refusal });
     expect(screen.getByText(/^The address of this page names this broker/)).toBeTruthy();
     expect(screen.getByLabelText('Password').getAttribute('autocomplete')).toBe('off');
   });
@@ -172,7 +172,7 @@ describe('a broker that refuses', () => {
 describe('the settings', () => {
   test('turn single keys off, which the help sheet says', async () => {
     open('/settings');
-    await userEvent.click(await screen.findByRole('radio', { name: 'Single keys off' }));
+    await userEvent.click(await screen.findByRole('radio', { name: 'Off' }));
     await userEvent.keyboard('gd');
     expect(address()).toBe('/settings');
     await userEvent.click(screen.getByRole('button', { name: 'Show the keys' }));

@@ -5,6 +5,7 @@
 import type { SubmitEvent } from 'react';
 import { useState } from 'react';
 
+import type { LinkStatus } from '../mqtt/protocol.ts';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';
@@ -17,8 +18,10 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const { url, status, userName: current } = useStore(station.connection);
   const [userName, setUserName] = useState(current ?? '');
   const [password, setPassword] = useState('');
-  const [isSent, setSent] = useState(false);
-  const isTrying = isSent && status.phase === 'connecting';
+  // What was the case when the form was sent: a refusal from before says nothing about what is in it now.
+  const [before, setBefore] = useState<LinkStatus>();
+  const isTrying = before !== undefined && (status === before || status.phase === 'connecting');
+  const isRefused = status.phase === 'login' && current !== undefined && !isTrying;
   const cautions = loginCautions(url, station.isChosenBroker);
   // A stranger's broker must not be handed what the browser remembers for this page.
   const remembered = station.isChosenBroker ? 'off' : undefined;
@@ -28,7 +31,7 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
     if (isTrying || userName === '') return;
     station.connection.login({ userName, password });
     setPassword('');
-    setSent(true);
+    setBefore(status);
   };
   return (
     <Dialog title="Log in to the broker" onClose={onClose} className="md:max-w-md">
@@ -58,7 +61,7 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
           value={password}
           onChange={setPassword}
           autoComplete={remembered ?? 'current-password'}
-          problem={status.phase === 'login' && current !== undefined ? refusal(status.reason) : undefined}
+          problem={isRefused ? refusal(status.reason) : undefined}
         />
         <div className="flex flex-wrap justify-end gap-2">
           <Button look="ghost" onClick={onClose}>

@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { useEffect, useId, useRef } from 'react';
 
 import { classNames } from './class-names.ts';
+import { Icon } from './icons.tsx';
 
 interface Props {
   title: string;
@@ -48,11 +49,22 @@ export function Dialog({ title, isTitleHidden = false, onClose, className, child
     >
       <h2
         id={titleId}
-        className={isTitleHidden ? 'sr-only' : 'px-5 pt-5 text-lg font-semibold tracking-tight'}
+        className={isTitleHidden ? 'sr-only' : 'px-5 pt-5 pr-14 text-lg font-semibold tracking-tight'}
       >
         {title}
       </h2>
       {children}
+      {/* Last, so that the dialog begins with the focus on what it is about. */}
+      {!isTitleHidden && (
+        <button
+          type="button"
+          aria-label="Close"
+          onClick={onClose}
+          className="absolute top-2.5 right-2.5 grid size-11 place-items-center rounded-lg text-ink-soft hover:bg-sunken hover:text-ink"
+        >
+          <Icon name="close" />
+        </button>
+      )}
     </dialog>
   );
 }
