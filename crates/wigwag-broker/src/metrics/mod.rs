@@ -239,6 +239,17 @@ mod tests {
     }
 
     #[test]
+    fn a_histogram_ends_in_a_bucket_for_everything() {
+        for format in [Format::OpenMetrics, Format::Text] {
+            let text = write_native(Scrape::default(), format).expect("encoded");
+            let buckets = text.lines().filter(|line| line.contains("_bucket{"));
+            let last = buckets.last().expect("a histogram");
+            // Without it, Prometheus takes no quantile.
+            assert!(last.contains("le=\"+Inf\""), "{last}");
+        }
+    }
+
+    #[test]
     fn bridges_are_told_apart_in_both_views() {
         let bridge = |name: &str, is_connected| BridgeReport {
             name: name.to_owned(),

@@ -628,7 +628,7 @@ fn number(number: f64) -> Vec<Sample> {
 
 fn buckets(durations: &Durations) -> Vec<Sample> {
     let bounds = BOUNDS_MICROS.map(|micros| f64::from(micros) / 1e6);
-    let bounds = bounds.into_iter().chain([f64::MAX]);
+    let bounds = bounds.into_iter().chain([f64::INFINITY]);
     vec![Sample {
         labels: Vec::new(),
         value: Value::Buckets(durations.sum_secs, bounds.zip(durations.counts).collect()),
