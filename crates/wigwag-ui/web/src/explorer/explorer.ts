@@ -1,0 +1,271 @@
+/**
+ * The Explorer's state on the page: what its worker has last said, and the topics that are open. Outlives the screen, so
+ * that the tree is still there when somebody comes back; owns no connection, the worker does.
+ */
+import type { ConnectionView } from '../mqtt/connection.ts';
+import { randomClientId } from '../mqtt/connection.ts';
+import type { LinkStatus } from '../mqtt/protocol.ts';
+import { FrameStore } from '../ui/frame-store.ts';
+import type {
+  Clearing,
+  ExportFormat,
+  FromTree,
+  Rows,
+  Search,
+  Stats,
+  Step,
+  Survey,
+  ToTree,
+} from './protocol.ts';
+import { TopicStore } from './topic-store.ts';
+
+export interface TreePort {
+  post: (message: ToTree) => void;
+  listen: (listener: (message: FromTree) => void) => void;
+}
+
+/** The page's own connection: which broker it is, and as whom. */
+export interface Home {
+  readonly subscribe: (listener: () => void) => () => void;
+  readonly snapshot: () => ConnectionView;
+  readonly credentials: { userName: string; password: string } | undefined;
+}
+
+export interface ExplorerView {
+  status: LinkStatus | undefined;
+  /** Since when the tree may be outdated. */
+  downSince: number | undefined;
+  filters: readonly string[];
+  search: Search | undefined;
+  isPaused: boolean;
+  rows: Rows;
+  stats: Stats;
+  survey: Survey | undefined;
+  clearing: Clearing | undefined;
+}
+
+interface Exported {
+  text: string[];
+  topics: number;
+}
+
+const NO_ROWS: Rows = { first: 0, total: 0, rows: [], cursor: undefined };
+const NO_STATS: Stats = {
+  messages: 0,
+  topics: 0,
+  rate: 0,
+  keptBytes: 0,
+  beyond: 0,
+  found: undefined,
+  pause: undefined,
+};
+
+export function openTreeWorker(): TreePort {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'explorer' });
+  return {
+    post: (message) => {
+      worker.postMessage(message);
+    },
+    listen: (listener) => {
+      worker.addEventListener('message', (event: MessageEvent<FromTree>) => {
+        listener(event.data);
+      });
+    },
+  };
+}
+
+export class Explorer extends FrameStore<ExplorerView> {
+  readonly #openPort: () => TreePort;
+  readonly #home: Home;
+  readonly #topics = new Map<string, { store: TopicStore; watchers: number }>();
+  readonly #exports = new Map<number, (exported: Exported) => void>();
+  #port: TreePort | undefined;
+  #identity: { url: string; credentials: Home['credentials'] } | undefined;
+  #lastExport = 0;
+  #view: ExplorerView = {
+    status: undefined,
+    downSince: undefined,
+    filters: [],
+    search: undefined,
+    isPaused: false,
+    rows: NO_ROWS,
+    stats: NO_STATS,
+    survey: undefined,
+    clearing: undefined,
+  };
+
+  constructor(openPort: () => TreePort, home: Home) {
+    super();
+    this.#openPort = openPort;
+    this.#home = home;
+  }
+
+  /** There is no connection before the first filter. */
+  setFilters(filters: string[]): void {
+    this.#set({ filters });
+    if (this.#port === undefined && filters.length === 0) return;
+    this.#connected().post({ kind: 'filters', filters });
+  }
+
+  setWindow(first: number, count: number): void {
+    this.#port?.post({ kind: 'window', first, count });
+  }
+
+  walk(step: Step): void {
+    this.#port?.post({ kind: 'walk', step });
+  }
+
+  toggle(path: string): void {
+    this.#port?.post({ kind: 'toggle', path });
+  }
+
+  putCursor(path: string): void {
+    this.#port?.post({ kind: 'cursor', path });
+  }
+
+  reveal(path: string): void {
+    this.#port?.post({ kind: 'reveal', path });
+  }
+
+  setSearch(search: Search | undefined): void {
+    this.#set({ search });
+    this.#port?.post({ kind: 'search', search });
+  }
+
+  setPaused(paused: boolean): void {
+    this.#set({ isPaused: paused });
+    this.#port?.post({ kind: 'pause', paused });
+  }
+
+  /** Empties the tree; what comes from then on fills it again. */
+  forget(): void {
+    for (const { store } of this.#topics.values()) store.forget();
+    this.#port?.post({ kind: 'forget' });
+  }
+
+  retry(): void {
+    this.#port?.post({ kind: 'retry' });
+  }
+
+  survey(path: string): void {
+    this.#set({ survey: undefined });
+    this.#port?.post({ kind: 'survey', path });
+  }
+
+  clear(path: string): void {
+    this.#port?.post({ kind: 'clear', path });
+  }
+
+  cancelClearing(): void {
+    this.#port?.post({ kind: 'cancel' });
+  }
+
+  undoClearing(): void {
+    this.#port?.post({ kind: 'undo' });
+  }
+
+  /** The latest message of each topic at and below the path, or of the whole tree; only those that a search has found. */
+  export(path: string | undefined, format: ExportFormat): Promise<Exported> {
+    const id = ++this.#lastExport;
+    return new Promise((resolve) => {
+      this.#exports.set(id, resolve);
+      this.#connected().post({ kind: 'export', id, path, format });
+    });
+  }
+
+  /** The messages of a topic, the same store for all who ask. Fed while somebody watches. */
+  topic(topic: string): TopicStore {
+    return this.#entry(topic).store;
+  }
+
+  /** Until what is returned is called. */
+  watch(topic: string): () => void {
+    const entry = this.#entry(topic);
+    entry.watchers += 1;
+    if (entry.watchers === 1) this.#port?.post({ kind: 'watch', topic });
+    return () => {
+      entry.watchers -= 1;
+      if (entry.watchers > 0) return;
+      this.#topics.delete(topic);
+      this.#port?.post({ kind: 'unwatch', topic });
+    };
+  }
+
+  protected override view(): ExplorerView {
+    return this.#view;
+  }
+
+  #entry(topic: string): { store: TopicStore; watchers: number } {
+    let entry = this.#topics.get(topic);
+    if (entry === undefined) {
+      entry = { store: new TopicStore(topic), watchers: 0 };
+      this.#topics.set(topic, entry);
+    }
+    return entry;
+  }
+
+  #connected(): TreePort {
+    if (this.#port !== undefined) return this.#port;
+    const port = this.#openPort();
+    this.#port = port;
+    port.listen((message) => {
+      this.#handle(message);
+    });
+    this.#follow();
+    this.#home.subscribe(() => {
+      this.#follow();
+    });
+    for (const [topic, { watchers }] of this.#topics) if (watchers > 0) port.post({ kind: 'watch', topic });
+    return port;
+  }
+
+  /** Goes where the page's own connection goes, as the same user. */
+  #follow(): void {
+    const { url } = this.#home.snapshot();
+    const { credentials } = this.#home;
+    const before = this.#identity;
+    this.#identity = { url, credentials };
+    if (url !== before?.url) {
+      const clientId = `${randomClientId()}-explorer`;
+      this.#port?.post({ kind: 'connect', url, clientId, credentials });
+    } else if (credentials !== before.credentials) {
+      this.#port?.post({ kind: 'login', credentials });
+    }
+  }
+
+  #handle(message: FromTree): void {
+    switch (message.kind) {
+      case 'status':
+        this.#handleStatus(message.status);
+        break;
+      case 'rows':
+        this.#set({ rows: message.rows, stats: message.stats });
+        break;
+      case 'topic':
+        this.#topics.get(message.change.topic)?.store.handleChange(message.change);
+        break;
+      case 'surveyed':
+        this.#set({ survey: message.survey });
+        break;
+      case 'clearing':
+        this.#set({ clearing: message.clearing });
+        break;
+      case 'exported':
+        this.#exports.get(message.id)?.(message);
+        this.#exports.delete(message.id);
+        break;
+    }
+  }
+
+  #handleStatus(status: LinkStatus): void {
+    const wasConnected = this.#view.status?.phase === 'connected';
+    const downSince =
+      status.phase === 'connected' ? undefined : wasConnected ? Date.now() : this.#view.downSince;
+    this.#set({ status, downSince });
+  }
+
+  #set(change: Partial<ExplorerView>): void {
+    this.#view = { ...this.#view, ...change };
+    this.changed();
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The topics as a tree, with what is counted and kept of each. Bounded in topics and in bytes: history gives way from its
+ * oldest message on, and of the latest messages only the beginning is kept once they fill their share. Reads no clock.
+ */
+import type { Message } from '../../message/message.ts';
+import { HISTORY_BYTES_MAX, HISTORY_MAX, LATEST_BYTES_MAX, LEVELS_MAX, TOPICS_MAX } from '../protocol.ts';
+
+/** What a message costs beside its payload, roughly. */
+const MESSAGE_BYTES = 256;
+/** Of a payload, when there is no room for all. */
+const CUT_BYTES = 256;
+/** A rate follows a change within about this time. */
+const RATE_OVER_MS = 4_000;
+
+export class Node {
+  readonly name: string;
+  readonly parent: Node | undefined;
+  readonly path: string;
+  readonly depth: number;
+  children: Map<string, Node> | undefined;
+  #sorted: readonly Node[] | undefined;
+  isOpen = false;
+  /** At and below. */
+  topics = 0;
+  messages = 0;
+  retainedTopics = 0;
+  #rate = 0;
+  #rateAt = 0;
+  /** Of this topic itself. */
+  total = 0;
+  /** Oldest first, without the latest. */
+  readonly history: Message[] = [];
+  latest: Message | undefined;
+  retained: Message | undefined;
+
+  constructor(name: string, parent: Node | undefined) {
+    this.name = name;
+    this.parent = parent;
+    this.depth = parent === undefined ? 0 : parent.depth + 1;
+    this.path = parent === undefined || parent.depth === 0 ? name : `${parent.path}/${name}`;
+  }
+
+  /** By name, numbers by their value. */
+  get sorted(): readonly Node[] {
+    this.#sorted ??= [...(this.children?.values() ?? [])].sort(byName);
+    return this.#sorted;
+  }
+
+  /** Those that are kept, oldest first. */
+  get kept(): Message[] {
+    return this.latest === undefined ? [] : [...this.history, this.latest];
+  }
+
+  child(name: string): Node {
+    this.children ??= new Map();
+    let child = this.children.get(name);
+    if (child === undefined) {
+      child = new Node(name, this);
+      this.children.set(name, child);
+      this.#sorted = undefined;
+    }
+    return child;
+  }
+
+  count(at: number): void {
+    this.messages += 1;
+    this.#rate = this.#rate * decay(at - this.#rateAt) + 1_000 / RATE_OVER_MS;
+    this.#rateAt = at;
+  }
+
+  /** Messages per second. */
+  rate(now: number): number {
+    return this.#rate * decay(now - this.#rateAt);
+  }
+}
+
+export class Trie {
+  root = new Node('', undefined);
+  /** Grows whenever there is another node. */
+  version = 0;
+  beyond = 0;
+  #historyBytes = 0;
+  #latestBytes = 0;
+  #historyCount = 0;
+  /** Of all topics, in the order in which they became history. */
+  readonly #aging = new Queue<Aged>();
+
+  get keptBytes(): number {
+    return this.#historyBytes + this.#latestBytes;
+  }
+
+  /** The node, unless there is no room for another topic. Numbers the message. */
+  add(message: Message): Node | undefined {
+    const node = this.#nodeFor(message.topic);
+    if (node === undefined) {
+      this.beyond += 1;
+      return undefined;
+    }
+    message.seq = ++node.total;
+    if (node.total === 1) for (const above of upwards(node)) above.topics += 1;
+    for (const above of upwards(node)) above.count(message.at);
+    this.#keep(node, message);
+    return node;
+  }
+
+  find(path: string): Node | undefined {
+    let node: Node | undefined = this.root;
+    for (const level of path.split('/')) node = node?.children?.get(level);
+    return node;
+  }
+
+  #nodeFor(topic: string): Node | undefined {
+    const levels = topic.split('/');
+    if (levels.length > LEVELS_MAX) return this.#known(levels);
+    if (this.root.topics >= TOPICS_MAX) return this.#known(levels);
+    let node = this.root;
+    for (const level of levels) {
+      if (node.children?.has(level) !== true) this.version += 1;
+      node = node.child(level);
+    }
+    return node;
+  }
+
+  /** Without making a new one. A branch that has had no message of its own is none yet. */
+  #known(levels: readonly string[]): Node | undefined {
+    let node: Node | undefined = this.root;
+    for (const level of levels) node = node?.children?.get(level);
+    return node === undefined || node.total === 0 ? undefined : node;
+  }
+
+  #keep(node: Node, message: Message): void {
+    const before = node.latest;
+    if (before !== undefined) this.#age(node, before);
+    if (this.#latestBytes + costOf(message) > LATEST_BYTES_MAX) {
+      message.payload = message.payload.slice(0, CUT_BYTES);
+    }
+    node.latest = message;
+    this.#latestBytes += costOf(message);
+    if (message.retain) this.#retain(node, message);
+  }
+
+  /** A retained message without payload takes the one before it away. */
+  #retain(node: Node, message: Message): void {
+    const had = node.retained !== undefined;
+    const has = message.bytes > 0;
+    // It stays when it is history no more, and counts with the latest ones.
+    if (node.retained !== undefined) this.#latestBytes -= costOf(node.retained);
+    node.retained = has ? message : undefined;
+    if (has) this.#latestBytes += costOf(message);
+    if (had !== has) for (const above of upwards(node)) above.retainedTopics += has ? 1 : -1;
+  }
+
+  #age(node: Node, message: Message): void {
+    this.#latestBytes -= costOf(message);
+    this.#historyBytes += costOf(message);
+    this.#historyCount += 1;
+    node.history.push(message);
+    this.#aging.push({ node, seq: message.seq });
+    if (node.history.length >= HISTORY_MAX) this.#dropOldest(node);
+    // What a topic has dropped by itself still stands in line.
+    if (this.#aging.length > 2 * this.#historyCount + 1_024) this.#aging.keepOnly(isKept);
+    while (this.#historyBytes > HISTORY_BYTES_MAX) {
+      const oldest = this.#aging.shift();
+      if (oldest === undefined) return;
+      if (oldest.node.history[0]?.seq === oldest.seq) this.#dropOldest(oldest.node);
+    }
+  }
+
+  #dropOldest(node: Node): void {
+    const dropped = node.history.shift();
+    if (dropped === undefined) return;
+    this.#historyBytes -= costOf(dropped);
+    this.#historyCount -= 1;
+  }
+}
+
+interface Aged {
+  node: Node;
+  seq: number;
+}
+
+function isKept({ node, seq }: Aged): boolean {
+  return seq >= (node.history[0]?.seq ?? Infinity);
+}
+
+/** First in, first out, without moving all the others each time. */
+class Queue<Item> {
+  #items: Item[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  keepOnly(wanted: (item: Item) => boolean): void {
+    this.#items = this.#items.slice(this.#head).filter(wanted);
+    this.#head = 0;
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  shift(): Item | undefined {
+    const item = this.#items[this.#head];
+    if (item === undefined) return undefined;
+    this.#head += 1;
+    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}
+
+/** The node itself and all above it. */
+export function* upwards(node: Node): Generator<Node> {
+  for (let at: Node | undefined = node; at !== undefined; at = at.parent) yield at;
+}
+
+/** The node itself, if it has had messages, and all such nodes below it, in the order of the tree. */
+export function* topicsOf(node: Node): Generator<Node> {
+  const waiting = [node];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    if (at.total > 0) yield at;
+    for (let index = at.sorted.length - 1; index >= 0; index--) {
+      const child = at.sorted[index];
+      if (child !== undefined) waiting.push(child);
+    }
+  }
+}
+
+function costOf(message: Message): number {
+  return message.payload.length + MESSAGE_BYTES;
+}
+
+function decay(ms: number): number {
+  return Math.exp(-Math.max(0, ms) / RATE_OVER_MS);
+}
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** The second comparison tells names apart that look the same to a reader. */
+function byName(left: Node, right: Node): number {
+  return collator.compare(left.name, right.name) || (left.name < right.name ? -1 : 1);
+}
