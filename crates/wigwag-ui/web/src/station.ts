@@ -5,9 +5,10 @@
 import { createContext, use } from 'react';
 
 import type { Config } from './config.ts';
-import type { Outcome } from './devices/command-store.ts';
+import type { CommandMessage, Outcome } from './devices/command-store.ts';
 import { CommandStore } from './devices/command-store.ts';
 import {
+  commandTopic,
   parsePresence,
   parseReply,
   parseState,
@@ -15,12 +16,14 @@ import {
   PRESENCE_FILTER,
   STATE_FILTER,
 } from './devices/contract.ts';
+import { RecordShelf } from './devices/detail/device-record.ts';
 import { DeviceStore } from './devices/device-store.ts';
+import type { LogEntry } from './log/message-log.ts';
 import { MessageLog } from './log/message-log.ts';
 import type { Port } from './mqtt/connection.ts';
 import { Connection, randomClientId } from './mqtt/connection.ts';
 import { matches } from './mqtt/filter.ts';
-import type { Incoming, Outgoing, PublishOutcome } from './mqtt/protocol.ts';
+import type { Incoming, PublishOutcome } from './mqtt/protocol.ts';
 import { TEXT_BYTES_MAX } from './mqtt/protocol.ts';
 import { Announcer } from './shell/announcer.ts';
 
@@ -29,8 +32,16 @@ export class Station {
   readonly devices = new DeviceStore();
   readonly commands: CommandStore;
   readonly log = new MessageLog();
+  /** Of the devices whose pages were opened. */
+  readonly records = new RecordShelf((id, record) =>
+    this.watch(commandTopic(id), (message) => {
+      record.handleCommand(entryOf(message), message.correlation);
+    }),
+  );
   readonly announcer = new Announcer();
   readonly version: string | undefined;
+  /** Where the server shows metrics of the broker, seen from the page's base. */
+  readonly metricsPath: string | undefined;
   /** The broker is the one in the page's address. */
   readonly isChosenBroker: boolean;
   readonly #replyTopic: string;
@@ -38,6 +49,7 @@ export class Station {
 
   constructor(port: Port, config: Config, clientId: string = randomClientId()) {
     this.version = config.version;
+    this.metricsPath = config.metrics;
     this.isChosenBroker = config.isChosen;
     this.#replyTopic = `dashboard/${clientId}/reply`;
     this.connection = new Connection(port, {
@@ -52,7 +64,7 @@ export class Station {
     });
     this.commands = new CommandStore({
       replyTopic: this.#replyTopic,
-      publish: (message) => this.#publish(message),
+      publish: (message, id) => this.#publish(message, id),
       handleOutcome: (id, outcome) => {
         this.announcer.say(spoken(id, outcome));
       },
@@ -78,8 +90,8 @@ export class Station {
     };
   }
 
-  #publish(message: Outgoing): Promise<PublishOutcome> {
-    this.log.add({
+  #publish(message: CommandMessage, deviceId: string): Promise<PublishOutcome> {
+    const entry: Omit<LogEntry, 'seq'> = {
       at: Date.now(),
       direction: 'out',
       topic: message.topic,
@@ -87,7 +99,9 @@ export class Station {
       retain: message.retain ?? false,
       qos: message.qos,
       problem: undefined,
-    });
+    };
+    this.log.add(entry);
+    this.records.find(deviceId)?.handleSent(entry, message.correlation);
     return this.connection.publish(message);
   }
 
@@ -96,55 +110,73 @@ export class Station {
       if (matches(watcher.filter, message.topic)) watcher.handle(message);
     }
     if (!this.#isOurs(message.topic)) return;
-    const problem = this.#route(message);
-    const { at, topic, text, bytes, retain, qos } = message;
-    this.log.add({ at, direction: 'in', topic, text, bytes, retain, qos, problem });
+    const { id, problem, latencyMs } = this.#route(message);
+    const entry = { ...entryOf(message), problem, latencyMs };
+    this.log.add(entry);
+    if (id !== undefined) this.records.find(id)?.log.add(entry);
   }
 
   #isOurs(topic: string): boolean {
     return [this.#replyTopic, STATE_FILTER, PRESENCE_FILTER].some((filter) => matches(filter, topic));
   }
 
-  /** Returns what is wrong with the message, if anything. */
-  #route(message: Incoming): string | undefined {
+  #route(message: Incoming): Understood {
     if (message.topic === this.#replyTopic) return this.#handleReply(message);
     const topic = parseTopic(message.topic);
-    if (topic === undefined) return undefined;
-    const problem =
+    if (topic === undefined) return {};
+    const understood =
       topic.kind === 'state' ? this.#handleState(topic.id, message) : this.#handlePresence(topic.id, message);
-    if (problem !== undefined) this.devices.handleInvalid(topic.id);
-    return problem;
+    if (understood.problem !== undefined) this.devices.handleInvalid(topic.id);
+    return { id: topic.id, ...understood };
   }
 
-  #handleReply(message: Incoming): string | undefined {
+  #handleReply(message: Incoming): Understood {
     const reply = parseReply(message.text);
-    if ('problem' in reply) return reply.problem;
+    if ('problem' in reply) return reply;
+    const id = reply.value.deviceId;
+    const latencyMs = this.commands.latencyOf(id, message.correlation, message.at);
     this.commands.handleReply(reply.value, message.correlation, message.at);
-    return undefined;
+    return { id, latencyMs };
   }
 
-  #handleState(id: string, message: Incoming): string | undefined {
+  #handleState(id: string, message: Incoming): Understood {
     if (message.bytes === 0) {
       this.devices.handleStateCleared(id);
-      return undefined;
+      return {};
     }
     const state = parseState(id, message.text, message.bytes);
-    if ('problem' in state) return state.problem;
-    this.devices.handleState(id, state.value, message.at, message.retain);
-    if (!message.retain) this.commands.handleState(id, state.value.status, message.at);
-    return undefined;
+    if ('problem' in state) return state;
+    this.devices.handleState(id, state.value, message.text, message.at, message.retain);
+    const stateAt = this.devices.device(id)?.stateAt ?? message.at;
+    this.records.find(id)?.handleState(message.text, stateAt);
+    if (message.retain) return {};
+    const latencyMs = this.commands.handleState(id, state.value.status, message.at);
+    return { latencyMs };
   }
 
-  #handlePresence(id: string, message: Incoming): string | undefined {
+  #handlePresence(id: string, message: Incoming): Understood {
     if (message.bytes === 0) {
       this.devices.handlePresenceCleared(id);
-      return undefined;
+      return {};
     }
     const presence = parsePresence(message.text);
-    if ('problem' in presence) return presence.problem;
+    if ('problem' in presence) return presence;
     this.devices.handlePresence(id, presence.value, message.at);
-    return undefined;
+    return {};
   }
+}
+
+/** What a message turned out to be. */
+interface Understood {
+  /** The device it is about. */
+  id?: string;
+  /** What is wrong with it. */
+  problem?: string;
+  latencyMs?: number | undefined;
+}
+
+function entryOf({ at, topic, text, bytes, retain, qos }: Incoming): Omit<LogEntry, 'seq'> {
+  return { at, direction: 'in', topic, text, bytes, retain, qos, problem: undefined };
 }
 
 interface Watcher {
@@ -159,7 +191,7 @@ function textOf(payload: string | Uint8Array): { text: string; bytes: number } {
 }
 
 function spoken(id: string, outcome: Outcome): string {
-  const what = `Device ${id}: ${outcome.action}`;
+  const what = `Device ${id}: ${outcome.action === 'custom' ? 'command' : outcome.action}`;
   switch (outcome.phase) {
     case 'confirmed':
       return `${what} confirmed`;

@@ -5,12 +5,11 @@
 import { classNames } from '../ui/class-names.ts';
 import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
-import type { Command } from './command-store.ts';
-import type { Action } from './contract.ts';
+import type { Ask, Command } from './command-store.ts';
 
-const ONGOING: Record<Action, string> = { start: 'Starting…', stop: 'Stopping…' };
-const DONE: Record<Action, string> = { start: 'Started', stop: 'Stopped' };
-const NAME: Record<Action, string> = { start: 'Start', stop: 'Stop' };
+const ONGOING: Record<Ask, string> = { start: 'Starting…', stop: 'Stopping…', custom: 'Sending…' };
+const DONE: Record<Ask, string> = { start: 'Started', stop: 'Stopped', custom: 'Confirmed' };
+const NAME: Record<Ask, string> = { start: 'Start', stop: 'Stop', custom: 'Command' };
 
 interface Line {
   icon: IconName;

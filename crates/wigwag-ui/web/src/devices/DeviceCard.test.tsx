@@ -1,5 +1,6 @@
 import { act, render, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
+import { MemoryRouter } from 'react-router';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
@@ -21,6 +22,7 @@ const LOST: ConnectionView = {
 const DEVICE: Device = {
   id: '7',
   state: { status: 'running', temperature: 37.46, timestamp: NOW / 1_000 },
+  text: '',
   stateAt: NOW,
   presence: { online: true, heardAt: NOW },
   samples: [{ at: NOW, temperature: 37.46 }],
@@ -35,12 +37,14 @@ beforeEach(() => {
 function show(changes: { device?: Partial<Device>; link?: ConnectionView; command?: Command } = {}) {
   const onCommand = vi.fn();
   render(
-    <DeviceCard
-      device={{ ...DEVICE, ...changes.device }}
-      link={changes.link ?? CONNECTED}
-      command={changes.command}
-      onCommand={onCommand}
-    />,
+    <MemoryRouter>
+      <DeviceCard
+        device={{ ...DEVICE, ...changes.device }}
+        link={changes.link ?? CONNECTED}
+        command={changes.command}
+        onCommand={onCommand}
+      />
+    </MemoryRouter>,
   );
   return onCommand;
 }

@@ -7,7 +7,10 @@ import { FrameStore } from '../ui/frame-store.ts';
 import { commandPayload, commandTopic, statusAfter } from './contract.ts';
 import type { Action, Reply, Status } from './contract.ts';
 
-export type Command = { action: Action; correlation: string; sentAt: number } & (
+/** What was asked for: one of the actions that every device knows, or something in the user's own words. */
+export type Ask = Action | 'custom';
+
+export type Command = { action: Ask; correlation: string; sentAt: number } & (
   | { phase: 'pending' }
   | { phase: 'confirmed'; by: 'reply' | 'state'; tookMs: number }
   | { phase: 'rejected'; error: string }
@@ -15,6 +18,7 @@ export type Command = { action: Action; correlation: string; sentAt: number } & 
   | { phase: 'interrupted' }
 );
 
+export type CommandMessage = Outgoing & { payload: string; correlation: string };
 export type Outcome = Exclude<Command, { phase: 'pending' }>;
 export type CommandsView = ReadonlyMap<string, Command>;
 
@@ -24,7 +28,7 @@ export const CONFIRMED_SHOWN_MS = 4_000;
 
 interface Options {
   replyTopic: string;
-  publish: (message: Outgoing) => Promise<PublishOutcome>;
+  publish: (message: CommandMessage, id: string) => Promise<PublishOutcome>;
   /** Told once per command, for assistive technology. */
   handleOutcome: (id: string, outcome: Outcome) => void;
 }
@@ -42,22 +46,12 @@ export class CommandStore extends FrameStore<CommandsView> {
 
   /** Does nothing while an earlier command to the same device is pending. */
   send(id: string, action: Action): void {
-    if (this.#commands.get(id)?.phase === 'pending') return;
-    const correlation = `command-${++this.#count}`;
-    this.#set(id, { phase: 'pending', action, correlation, sentAt: Date.now() });
-    this.#schedule(id, REPLY_WITHIN_MS, () => {
-      this.#settle(id, correlation, { phase: 'timed-out' });
-    });
-    const message: Outgoing = {
-      topic: commandTopic(id),
-      payload: commandPayload(action),
-      qos: 1,
-      responseTopic: this.#options.replyTopic,
-      correlation,
-    };
-    void this.#options.publish(message).then((outcome) => {
-      this.#handlePublished(id, correlation, outcome);
-    });
+    this.#send(id, action, commandPayload(action));
+  }
+
+  /** The same for a payload of the user's own; only a reply confirms it. */
+  sendCustom(id: string, payload: string): void {
+    this.#send(id, 'custom', payload);
   }
 
   /** A reply that comes after the time-out still says what happened, so it still counts. */
@@ -75,11 +69,22 @@ export class CommandStore extends FrameStore<CommandsView> {
     );
   }
 
-  /** Only for states published since, not for retained ones. */
-  handleState(id: string, status: Status, arrivedAt: number): void {
+  /** Only for states published since, not for retained ones. Returns how long after the command it came that did it. */
+  handleState(id: string, status: Status, arrivedAt: number): number | undefined {
     const command = this.#commands.get(id);
-    if (command?.phase !== 'pending' || statusAfter(command.action) !== status) return;
-    this.#finish(id, command, { phase: 'confirmed', by: 'state', tookMs: tookMs(command, arrivedAt) });
+    if (command?.phase !== 'pending' || command.action === 'custom') return undefined;
+    if (statusAfter(command.action) !== status) return undefined;
+    const took = tookMs(command, arrivedAt);
+    this.#finish(id, command, { phase: 'confirmed', by: 'state', tookMs: took });
+    return took;
+  }
+
+  /** How long the answer took, if it is one to the last command. */
+  latencyOf(id: string, correlation: string | undefined, arrivedAt: number): number | undefined {
+    const command = this.#commands.get(id);
+    return command === undefined || command.correlation !== correlation
+      ? undefined
+      : tookMs(command, arrivedAt);
   }
 
   handleDisconnected(): void {
@@ -90,6 +95,25 @@ export class CommandStore extends FrameStore<CommandsView> {
 
   protected override view(): CommandsView {
     return new Map(this.#commands);
+  }
+
+  #send(id: string, action: Ask, payload: string): void {
+    if (this.#commands.get(id)?.phase === 'pending') return;
+    const correlation = `command-${++this.#count}`;
+    this.#set(id, { phase: 'pending', action, correlation, sentAt: Date.now() });
+    this.#schedule(id, REPLY_WITHIN_MS, () => {
+      this.#settle(id, correlation, { phase: 'timed-out' });
+    });
+    const message: CommandMessage = {
+      topic: commandTopic(id),
+      payload,
+      qos: 1,
+      responseTopic: this.#options.replyTopic,
+      correlation,
+    };
+    void this.#options.publish(message, id).then((outcome) => {
+      this.#handlePublished(id, correlation, outcome);
+    });
   }
 
   #handlePublished(id: string, correlation: string, outcome: PublishOutcome): void {

@@ -20,6 +20,8 @@ export interface Presence {
 export interface Device {
   id: string;
   state: DeviceState | undefined;
+  /** The payload of the state, which may say more than the contract asks for. */
+  text: string;
   /** When the state was made: on arrival for a live message, by the device's clock for a retained one. */
   stateAt: number;
   presence: Presence | undefined;
@@ -53,11 +55,11 @@ export class DeviceStore extends FrameStore<DevicesView> {
     return this.#devices.get(id);
   }
 
-  handleState(id: string, state: DeviceState, arrivedAt: number, retained: boolean): void {
+  handleState(id: string, state: DeviceState, text: string, arrivedAt: number, retained: boolean): void {
     this.#update(id, (device) => {
       const stateAt = retained ? retainedAt(device, state, arrivedAt) : arrivedAt;
       const samples = withSample(device.samples, { at: stateAt, temperature: state.temperature });
-      return { ...device, state, stateAt, samples };
+      return { ...device, state, text, stateAt, samples };
     });
   }
 
@@ -72,7 +74,7 @@ export class DeviceStore extends FrameStore<DevicesView> {
 
   /** An empty retained message took the state back. */
   handleStateCleared(id: string): void {
-    this.#update(id, (device) => ({ ...device, state: undefined, samples: [] }));
+    this.#update(id, (device) => ({ ...device, state: undefined, text: '', samples: [] }));
   }
 
   handlePresenceCleared(id: string): void {
@@ -112,7 +114,7 @@ function isWorthShowing(device: Device): boolean {
 }
 
 function blank(id: string): Device {
-  return { id, state: undefined, stateAt: 0, presence: undefined, samples: [], invalid: 0 };
+  return { id, state: undefined, text: '', stateAt: 0, presence: undefined, samples: [], invalid: 0 };
 }
 
 /**

@@ -15,6 +15,7 @@ function device(changes: Partial<Device>): Device {
   return {
     id: '1',
     state,
+    text: '',
     stateAt: NOW,
     presence: { online: true, heardAt: NOW },
     samples: [],

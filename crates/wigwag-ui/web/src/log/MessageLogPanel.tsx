@@ -226,6 +226,14 @@ function Row({ entry, wide, selected, onSelect }: RowProps) {
             Invalid
           </span>
         )}
+        {entry.latencyMs !== undefined && (
+          <span
+            className="nums shrink-0 font-sans text-good"
+            title="How long after the command that it answers"
+          >
+            +{formatCount(entry.latencyMs)} ms
+          </span>
+        )}
         <span className="truncate text-ink">{preview(entry)}</span>
       </span>
     </div>

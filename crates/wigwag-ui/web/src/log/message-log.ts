@@ -18,6 +18,8 @@ export interface LogEntry {
   qos: 0 | 1 | 2;
   /** Why the message could not be used, if so. */
   problem: string | undefined;
+  /** How long after the command that it answers. */
+  latencyMs?: number | undefined;
 }
 
 export interface LogView {

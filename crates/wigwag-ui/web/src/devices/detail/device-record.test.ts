@@ -1,0 +1,84 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { DeviceRecord, RECORDS_MAX, RecordShelf } from './device-record.ts';
+import type { Device } from '../device-store.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const DEVICE: Device = {
+  id: '1',
+  state: { status: 'idle', temperature: 37, timestamp: NOW / 1_000 },
+  text: '{"deviceId":"1","status":"idle","temperature":37,"timestamp":1,"battery":{"voltage":3.7}}',
+  stateAt: NOW,
+  presence: undefined,
+  samples: [
+    { at: NOW - 2_000, temperature: 36 },
+    { at: NOW, temperature: 37 },
+  ],
+  invalid: 0,
+};
+const COMMAND = {
+  at: NOW,
+  direction: 'in',
+  topic: 'device/1/command',
+  text: '{"action":"start"}',
+  bytes: 18,
+  retain: false,
+  qos: 1,
+  problem: undefined,
+} as const;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW });
+});
+
+function values(record: DeviceRecord): Record<string, number[]> {
+  vi.advanceTimersToNextFrame();
+  const all = [...record.snapshot()].map(([path, series]) => [
+    path,
+    series.within({ from: 0, to: Infinity }).map(({ value }) => value),
+  ]);
+  return Object.fromEntries(all) as Record<string, number[]>;
+}
+
+describe('a record', () => {
+  test('begins with what is known, and has every number but the clock', () => {
+    const record = new DeviceRecord(NOW);
+    record.begin(DEVICE);
+    expect(values(record)).toEqual({ temperature: [36, 37], 'battery.voltage': [3.7] });
+    record.handleState('{"temperature":38,"battery":{"voltage":"low"}}', NOW + 2_000);
+    expect(values(record)).toEqual({ temperature: [36, 37, 38], 'battery.voltage': [3.7] });
+  });
+
+  test('has a command of ours once, though the broker sends it back, and those of others', () => {
+    const record = new DeviceRecord(NOW);
+    record.handleSent({ ...COMMAND, direction: 'out' }, 'command-1');
+    record.handleCommand(COMMAND, 'command-1');
+    record.handleCommand(COMMAND, 'theirs');
+    record.handleCommand(COMMAND, 'command-1');
+    expect(record.log.snapshot().entries.map(({ direction }) => direction)).toEqual(['out', 'in', 'in']);
+  });
+
+  test('does not grow with names that change all the time', () => {
+    const record = new DeviceRecord(NOW);
+    for (let index = 0; index < 1_000; index++) record.handleState(`{"f${index}":1}`, NOW + index);
+    expect(Object.keys(values(record)).length).toBeLessThan(100);
+  });
+});
+
+describe('the shelf', () => {
+  test('gives up the record that was not looked at for longest, and no other', () => {
+    const watched = new Set<string>();
+    const shelf = new RecordShelf((id) => {
+      watched.add(id);
+      return () => watched.delete(id);
+    });
+    const first = shelf.open('0', DEVICE);
+    for (let index = 1; index < RECORDS_MAX; index++) shelf.open(`${index}`, undefined);
+    expect(shelf.open('0', DEVICE)).toBe(first);
+    shelf.open('one more', undefined);
+    expect(shelf.find('1')).toBeUndefined();
+    expect(shelf.find('0')).toBe(first);
+    expect([...watched]).not.toContain('1');
+    expect(watched.size).toBe(RECORDS_MAX);
+  });
+});

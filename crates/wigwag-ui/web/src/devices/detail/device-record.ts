@@ -1,0 +1,117 @@
+/**
+ * What is recorded of the devices whose pages were opened: every message, and every number over time. A record goes on
+ * while other pages are shown; of more devices than {@link RECORDS_MAX} the one not looked at for longest is given up.
+ */
+import { MessageLog } from '../../log/message-log.ts';
+import type { LogEntry } from '../../log/message-log.ts';
+import { FrameStore } from '../../ui/frame-store.ts';
+import { STALE_AFTER_MS } from '../contract.ts';
+import type { Device } from '../device-store.ts';
+import { fieldsOf } from './fields.ts';
+import { Series } from './series.ts';
+
+export const RECORDS_MAX = 8;
+/** The broker sends us what we published a moment ago, if it does. */
+const ECHO_WITHIN_MS = 10_000;
+
+/** By path, in the order in which they were first seen. */
+export type SeriesView = ReadonlyMap<string, Series>;
+
+export class DeviceRecord extends FrameStore<SeriesView> {
+  readonly log = new MessageLog();
+  readonly since: number;
+  readonly #series = new Map<string, Series>();
+  #sent: { text: string; correlation: string | undefined; at: number }[] = [];
+
+  constructor(since: number) {
+    super();
+    this.since = since;
+  }
+
+  /** What was known before the record began. */
+  begin(device: Device): void {
+    for (const { at, temperature } of device.samples) this.#seriesOf('temperature').add(at, temperature);
+    this.handleState(device.text, device.stateAt);
+  }
+
+  handleState(text: string, at: number): void {
+    for (const { path, value } of fieldsOf(text).fields) {
+      if (typeof value === 'number' && isMeasured(path)) this.#seriesOf(path).add(at, value);
+    }
+    this.changed();
+  }
+
+  handleSent(entry: Omit<LogEntry, 'seq'>, correlation: string | undefined): void {
+    this.#sent = this.#sent.filter(({ at }) => entry.at - at < ECHO_WITHIN_MS);
+    this.#sent.push({ text: entry.text, correlation, at: entry.at });
+    this.log.add(entry);
+  }
+
+  /** A command from whomever; our own are in the log already. */
+  handleCommand(entry: Omit<LogEntry, 'seq'>, correlation: string | undefined): void {
+    const ours = this.#sent.findIndex((sent) => sent.text === entry.text && sent.correlation === correlation);
+    if (ours === -1) this.log.add(entry);
+    else this.#sent.splice(ours, 1);
+  }
+
+  protected override view(): SeriesView {
+    return new Map(this.#series);
+  }
+
+  #seriesOf(path: string): Series {
+    let series = this.#series.get(path);
+    if (series === undefined && this.#series.size < SERIES_MAX) {
+      series = new Series();
+      this.#series.set(path, series);
+    }
+    return series ?? new Series();
+  }
+}
+
+/** Fields that come and go must not fill the memory. */
+const SERIES_MAX = 64;
+
+/** Longer than this without a value is a gap in a chart. */
+export const SILENCE_MS = STALE_AFTER_MS;
+
+/** Not the clock and the name of the device. */
+export function isMeasured(path: string): boolean {
+  return path !== 'timestamp' && path !== 'deviceId';
+}
+
+export class RecordShelf {
+  readonly #records = new Map<string, { record: DeviceRecord; end: () => void }>();
+  readonly #watch: (id: string, record: DeviceRecord) => () => void;
+
+  /** `watch` has the record fed with what nobody else asks the broker for, until the function it returned is called. */
+  constructor(watch: (id: string, record: DeviceRecord) => () => void) {
+    this.#watch = watch;
+  }
+
+  /** The record of the device, begun now if there is none. */
+  open(id: string, device: Device | undefined): DeviceRecord {
+    const kept = this.#records.get(id);
+    if (kept !== undefined) {
+      this.#records.delete(id);
+      this.#records.set(id, kept);
+      return kept.record;
+    }
+    const record = new DeviceRecord(Date.now());
+    if (device?.state !== undefined) record.begin(device);
+    this.#records.set(id, { record, end: this.#watch(id, record) });
+    if (this.#records.size > RECORDS_MAX) this.#giveUpOldest();
+    return record;
+  }
+
+  /** For whoever has news of the device; it may be that nobody is interested. */
+  find(id: string): DeviceRecord | undefined {
+    return this.#records.get(id)?.record;
+  }
+
+  #giveUpOldest(): void {
+    const [id, oldest] = this.#records.entries().next().value ?? [];
+    if (id === undefined) return;
+    oldest?.end();
+    this.#records.delete(id);
+  }
+}
