@@ -1,10 +1,10 @@
 //! `wigwag device`: one device against any broker, by the contract in `contract.rs`: a simulated one, or this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
@@ -12,7 +12,7 @@ use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
 
 use crate::contract::{Reply, State, Status, check_id, parse_command};
 use crate::host::Host;
-use crate::output::say;
+use crate::output::{say, without_credentials};
 use crate::simulator::Simulator;
 use crate::source::Source;
 
@@ -28,23 +28,23 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Options of `wigwag device`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Broker to connect to: mqtt://HOST:PORT or ws://HOST:PORT/PATH
+    /// Broker to connect to: mqtt://HOST:PORT or ws://HOST:PORT/PATH, with user:password@ before the host if needed
     #[arg(long, value_name = "URL", default_value = "mqtt://localhost:1883")]
     broker: String,
 
     /// Id of the device, a level of its topics: device/ID/state, device/ID/command, device/ID/online
     ///
     /// With --source host it is the name of this machine by default.
-    #[arg(long, value_name = "ID", value_parser = check_id, required_unless_present = "source")]
+    #[arg(long, value_name = "ID", value_parser = check_id, required_unless_present = "source", required_if_eq("source", "simulated"))]
     id: Option<String>,
 
     /// Where its states come from
     #[arg(long, value_enum, default_value_t = SourceName::Simulated)]
     source: SourceName,
 
-    /// Where the host's /proc and /sys are, as in a container that has them mounted elsewhere
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    host_root: PathBuf,
+    /// Where the host's /proc and /sys are, as in a container that has them mounted elsewhere [default: /]
+    #[arg(long, value_name = "DIR")]
+    host_root: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -62,7 +62,7 @@ pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Res
     let (id, source) = args.open_source()?;
     let mut device = Device::start_from(&args.broker, &id, source)?;
     say!("device    {id}");
-    say!("broker    {}", args.broker);
+    say!("broker    {}", without_credentials(&args.broker));
     if args.source == SourceName::Host {
         for missing in device.missing() {
             say!("missing   {missing}");
@@ -89,6 +89,10 @@ impl Args {
     fn open_source(&self) -> anyhow::Result<(String, Source)> {
         match self.source {
             SourceName::Simulated => {
+                ensure!(
+                    self.host_root.is_none(),
+                    "--host-root is for --source host; a simulated device reads nothing there"
+                );
                 let id = self
                     .id
                     .clone()
@@ -96,7 +100,8 @@ impl Args {
                 Ok((id, Source::Simulated(Simulator::new(fastrand::Rng::new()))))
             }
             SourceName::Host => {
-                let host = Host::new(&self.host_root);
+                let root = self.host_root.as_deref().unwrap_or(Path::new("/"));
+                let host = Host::new(root);
                 let id = match &self.id {
                     Some(id) => id.clone(),
                     None => host
@@ -144,7 +149,7 @@ impl Device {
                     .retain(),
             )
             .build()
-            .with_context(|| format!("--broker {broker}"))?;
+            .with_context(|| format!("--broker {}", without_credentials(broker)))?;
         let inner = Arc::new(Inner {
             id: id.to_owned(),
             client,

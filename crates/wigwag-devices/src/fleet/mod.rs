@@ -29,7 +29,7 @@ use self::member::{Member, World};
 use self::scenario::{BUILT_IN, Fleet, Kind, Scenario};
 use self::sparkplug::EdgeNode;
 use self::tally::{Memory, Report, Tally, resident_bytes};
-use crate::output::say;
+use crate::output::{say, without_credentials};
 use crate::period;
 
 /// How long a fleet that stops waits for its devices.
@@ -149,15 +149,6 @@ fn show(wanted: &str) -> anyhow::Result<()> {
     };
     say!("{}", text.trim_end());
     Ok(())
-}
-
-/// What may be shown of an address.
-fn without_credentials(url: &str) -> String {
-    let hidden = url.split_once("://").and_then(|(scheme, rest)| {
-        let (_, host) = rest.rsplit_once('@')?;
-        Some(format!("{scheme}://{host}"))
-    });
-    hidden.unwrap_or_else(|| url.to_owned())
 }
 
 /// A scenario that is running.
@@ -291,17 +282,5 @@ fn behaviour_of(fleet: &Fleet, id: &str, random: fastrand::Rng) -> Box<dyn Behav
         Kind::Dashboard { running } => Box::new(Dashboard::new(id, *running, random)),
         Kind::HomeAssistant(home) => Box::new(HomeAssistant::new(Arc::clone(home), id, random)),
         Kind::Sparkplug(group) => Box::new(EdgeNode::new(Arc::clone(group), id, random)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_not_shown() {
-        let shown = |url| without_credentials(url);
-        assert_eq!(shown("mqtt://me:se@cret@host:1"), "mqtt://host:1");
-        assert_eq!(shown("ws://host/path"), "ws://host/path");
     }
 }

@@ -319,3 +319,41 @@ fn broker_address_that_cannot_be_is_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn password_in_an_address_is_not_shown() {
+    let broker = Broker::start(Kind::Wigwag);
+    let url = format!("mqtt://me:secret@127.0.0.1:{}", broker.mqtt_port());
+    let device = start_device(&url);
+    device.signal("INT");
+    let shown = device
+        .rewind()
+        .await_line("where its broker is", |line| line.starts_with("broker"));
+    assert!(shown.ends_with(&broker.mqtt_url()), "{shown}");
+    let mut refused = Process::start(tools::wigwag().args([
+        "device",
+        "--id",
+        "7",
+        "--broker",
+        "http://me:secret@there",
+    ]));
+    assert!(!refused.await_exit().success());
+    for process in [&device, &refused] {
+        assert!(!process.said().contains("secret"), "{}", process.said());
+    }
+}
+
+#[test]
+fn options_of_a_machine_are_refused_for_a_device_that_is_none() {
+    let refusal = |arguments: &[&str]| {
+        let mut device = Process::start(tools::wigwag().arg("device").args(arguments));
+        let code = device.await_exit().code();
+        (code, device.said())
+    };
+    let (code, said) = refusal(&["--id", "7", "--host-root", "/host"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("--host-root is for --source host"), "{said}");
+    let (code, said) = refusal(&["--source", "simulated"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--id"), "{said}");
+}
