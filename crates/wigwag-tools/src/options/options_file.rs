@@ -4,7 +4,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::table::Tool;
@@ -87,27 +88,46 @@ fn words(line: &str) -> Option<Vec<OsString>> {
 
 /// Writes options so that [`read`] reads them. Only the user may read the file: a password may be among them.
 pub(super) fn write(path: &Path, options: &[Vec<OsString>]) -> Result<(), String> {
-    let failed = |error: std::io::Error| {
+    let failed = |error: io::Error| {
         format!(
             "Error: Unable to write options file \"{}\": {error}.\n",
             path.display()
         )
     };
+    let lines: Result<Vec<String>, String> = options.iter().map(|own| line_of(own)).collect();
+    let lines = lines?;
     let mut file = fs::OpenOptions::new();
-    file.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file.write(true).create(true).truncate(true).mode(0o600);
     let mut file = file.open(path).map_err(failed)?;
-    for words in options {
-        let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
-        let line = words.join(OsStr::new(" "));
-        let line = line.to_str().filter(|line| !line.contains(['\n', '\r'])).ok_or_else(|| {
-            let line = line.display();
-            format!("Error: '{line}' cannot stand in an options file: its value has to be one line of UTF-8.\n")
-        })?;
+    restrict(&file).map_err(failed)?;
+    for line in lines {
         writeln!(file, "{line}").map_err(failed)?;
     }
     Ok(())
+}
+
+/// One that was there before may have been for others too.
+fn restrict(file: &fs::File) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_permissions(PermissionsExt::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+/// The line of an option, if [`words`] makes the same of it again.
+fn line_of(option: &[OsString]) -> Result<String, String> {
+    let line = option.join(OsStr::new(" "));
+    let line = line.to_str().filter(|line| {
+        let is_one = !line.contains(['\n', '\r']);
+        is_one && words(line).as_deref() == Some(option)
+    });
+    line.map(str::to_owned).ok_or_else(|| {
+        let line = option.join(OsStr::new(" "));
+        let line = line.display();
+        format!(
+            "Error: '{line}' cannot stand in an options file: a value is one line of UTF-8 that is not empty, and a word for -D.\n"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -149,11 +169,22 @@ mod tests {
             vec!["-m".into(), "two words".into()],
             vec!["--retain".into()],
         ];
+        fs::write(&path, "before").expect("writable");
         write(&path, &options).expect("writable");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "a password may be in it");
         let read = read(&path, false).expect("readable");
         let read: Vec<_> = read.into_iter().map(|(_, words)| words).collect();
         assert_eq!(read, options);
-        let lines = vec![vec!["-m".into(), "two\nlines".into()]];
-        assert!(write(&path, &lines).is_err());
+        for unreadable in [
+            &["-m", "two\nlines"][..],
+            &["-m", ""],
+            &["-D", "publish", "user-property", "two words", "b"],
+            &["-D", "publish", "content-type", ""],
+        ] {
+            let option: Vec<OsString> = unreadable.iter().map(OsString::from).collect();
+            let error = write(&path, &[option]).expect_err("it would be read as another");
+            assert!(error.contains("cannot stand"), "{unreadable:?}: {error}");
+        }
     }
 }
