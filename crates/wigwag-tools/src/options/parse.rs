@@ -449,7 +449,9 @@ impl Draft {
             Opt::RepeatDelay => {
                 let wrong = "Error: --repeat-delay argument must be >=0.0.\n\n";
                 let secs: f64 = value.text()?.parse().map_err(|_| wrong)?;
-                publish.repeat_delay = Duration::try_from_secs_f64(secs).map_err(|_| wrong)?;
+                let delay = Duration::try_from_secs_f64(secs).map_err(|_| wrong)?;
+                // For ever, nearly: no clock goes as far as a duration.
+                publish.repeat_delay = delay.min(Duration::from_secs(u32::MAX.into()));
             }
             Opt::ResponseTopic => {
                 let topic = value.text()?;
@@ -1042,6 +1044,13 @@ mod tests {
             "Error: Invalid port given: 70000\n",
         );
         wrong(Tool::Sub, &["-W", "0"], "Error: Invalid timeout \"0\".\n\n");
+    }
+
+    #[test]
+    fn a_delay_is_one_that_a_clock_can_count() {
+        let line = line(Tool::Pub, &["--repeat-delay", "1e19"]);
+        let delay = line.publish.repeat_delay;
+        assert!(std::time::Instant::now().checked_add(delay).is_some());
     }
 
     #[test]

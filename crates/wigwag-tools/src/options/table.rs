@@ -263,7 +263,7 @@ options! {
     NoRetained ["-R"] [] SUB_RR Output "Do not print retained messages";
     Count ["-C"] ["COUNT"] SUB Output "End after so many messages";
     ExitAfterSubscribing ["-E"] [] SUB Output "End when the server has answered the subscriptions";
-    Timeout ["-W"] ["SECONDS"] SUB_RR Output "End after this time, with code 27 if nothing came";
+    Timeout ["-W"] ["SECONDS"] SUB_RR Output "End after this time, with code 27";
     RandomFilter ["--random-filter"] ["PERCENT"] SUB Output "Print this share of the messages, chosen at random";
     Watch ["-w", "--watch"] [] SUB Output "Keep one line for each topic, with its last message";
     MessageRate ["--message-rate"] [] SUB Output "Print how many messages came, once a second";
