@@ -21,5 +21,6 @@ pub mod subscribe;
 mod begin;
 mod describe;
 mod files;
+mod lines;
 mod prompt;
 mod say;

@@ -3,11 +3,10 @@
 //! In the place of `mosquitto_pub`. What goes over the wire is the business of `connect`; here is what is sent when, and
 //! when it is over.
 
-mod lines;
 pub(crate) mod source;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, BufReader};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::connect::failure::{code, refusal_advice, refusal_code, refusal_line};
 use crate::connect::{Connection, Failure, Happening, Outgoing, Unsendable, reason_name, report};
 use crate::options::command_line::{CommandLine, Program, Source};
 use crate::options::table::Tool;
-use crate::{begin, say};
+use crate::{begin, lines, say};
 
 /// The wait before another attempt to connect.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
@@ -126,11 +125,13 @@ impl<'a> Publisher<'a> {
             if !self.goes_on_after(&failure) {
                 return failure.code();
             }
-            tokio::select! {
-                () = sleep(RECONNECT_AFTER) => {}
+            opened = tokio::select! {
+                opened = async {
+                    sleep(RECONNECT_AFTER).await;
+                    self.connection.open().await
+                } => opened,
                 _ = tokio::signal::ctrl_c() => return code::INTERRUPTED,
-            }
-            opened = self.connection.open().await;
+            };
         }
     }
 
@@ -177,7 +178,7 @@ impl<'a> Publisher<'a> {
             biased;
             _ = tokio::signal::ctrl_c() => Turn::Interrupted,
             happening = self.connection.next() => Turn::Happened(happening),
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Turn::Due,
+            () = reach(due) => Turn::Due,
             lines = next_lines(lines) => Turn::Lines(lines),
         }
     }
@@ -193,7 +194,8 @@ impl<'a> Publisher<'a> {
                 (self.is_online, self.was_online, self.is_first) = (true, true, true);
                 self.said.clear();
                 if self.payload.is_none() {
-                    self.lines.get_or_insert_with(lines::of_input);
+                    let input = || lines::of(BufReader::new(io::stdin()));
+                    self.lines.get_or_insert_with(input);
                 } else if self.connection.in_flight() == 0 && self.left > 0 {
                     self.due = Some(Instant::now());
                 }
@@ -300,6 +302,15 @@ impl<'a> Publisher<'a> {
         report(self.line, text, Some(advice));
         self.code = code;
         Ok(true)
+    }
+}
+
+/// Waits for a point in time, but not for the next tick of the timers if it has come; for ever, if there is none.
+async fn reach(due: Option<Instant>) {
+    match due {
+        Some(due) if due <= Instant::now() => {}
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

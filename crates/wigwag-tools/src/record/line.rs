@@ -104,8 +104,8 @@ fn as_json(decoded: &[u8]) -> Option<Box<RawValue>> {
 }
 
 /// Reads a line.
-pub fn read(line: &str) -> Result<Received, LineError> {
-    let line: Line<'_> = serde_json::from_str(line)?;
+pub fn read(line: &[u8]) -> Result<Received, LineError> {
+    let line: Line<'_> = serde_json::from_slice(line)?;
     let timestamp: Timestamp = (line.time.parse())
         .map_err(|_| wrong("time", "is no time like 2026-11-23T09:51:32.359757693Z"))?;
     TopicName::new(&line.topic).map_err(|_| wrong("topic", "is no Topic Name"))?;
@@ -276,7 +276,7 @@ mod tests {
         }
         for message in [message(b"text"), message(b""), full] {
             let line = text(&message, None);
-            let again = read(&line).expect("a message");
+            let again = read(line.as_bytes()).expect("a message");
             assert_eq!(text(&again, None), line);
             assert_eq!((again.payload, again.at), (message.payload, message.at));
         }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_message_says_why() {
         let check = |line: &str, expect: &str| {
-            let error = read(line).expect_err(line).to_string();
+            let error = read(line.as_bytes()).expect_err(line).to_string();
             assert!(error.contains(expect), "{error}");
         };
         let with = |members: &str| {

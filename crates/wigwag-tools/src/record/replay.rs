@@ -2,9 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use wigwag_proto::{PropertiesBuf, Property, Qos, ReasonCode, TopicFilter, TopicName};
 
@@ -13,7 +16,7 @@ use crate::connect::{Connection, Failure, Happening, Outgoing, report};
 use crate::message::Received;
 use crate::options::command_line::{CommandLine, Program, Source};
 use crate::options::table::Tool;
-use crate::{begin, files, say};
+use crate::{begin, files, lines, say};
 
 use super::schedule::{Schedule, Speed};
 use super::{Split, line, split};
@@ -50,12 +53,7 @@ fn prepare(arguments: &[OsString]) -> Result<(CommandLine, Recording, Choice), E
     // A recording has the properties of MQTT 5.
     options.splice(..0, ["-V", "mqttv5"].map(OsString::from));
     let line = begin::read(Tool::Pub, Program::Wigwag, &options)?;
-    let names_message = line.publish.source != Source::None || line.publish.retain;
-    if !line.topics.is_empty() || names_message || line.qos != Qos::AtMostOnce {
-        return Err(misused(
-            "topics, payloads, QoS and RETAIN are those of the recording. --only chooses by topic.",
-        ));
-    }
+    check(&line).map_err(misused)?;
     let recording = Recording::open(file);
     let recording = recording.map_err(|error| {
         let (name, reason) = (file.display(), files::reason(&error));
@@ -67,6 +65,25 @@ fn prepare(arguments: &[OsString]) -> Result<(CommandLine, Recording, Choice), E
         ExitCode::FAILURE
     })?;
     Ok((line, recording, choice))
+}
+
+/// What `pub` can do and a replay cannot is not passed over.
+fn check(line: &CommandLine) -> Result<(), &'static str> {
+    let own = &line.publish;
+    let names_message = own.source != Source::None || own.retain || line.qos != Qos::AtMostOnce;
+    let has_properties = !line.properties.publish.as_properties().is_empty();
+    if !line.topics.is_empty() || names_message || has_properties {
+        return Err(
+            "topics, payloads, QoS, RETAIN and properties are those of the recording. --only chooses by topic.",
+        );
+    }
+    if own.repeat != 1 || own.repeat_delay != Duration::ZERO {
+        return Err("a recording is played once, at its own pace or at that of --speed.");
+    }
+    if line.print.json || line.reconnect {
+        return Err("replay has neither --json nor --reconnect.");
+    }
+    Ok(())
 }
 
 fn misused(wrong: &str) -> ExitCode {
@@ -107,35 +124,36 @@ fn take_own(arguments: &[OsString]) -> Result<(Choice, Vec<OsString>), String> {
 /// A recording that is read line by line.
 struct Recording {
     name: String,
-    lines: io::Lines<Box<dyn BufRead>>,
+    lines: mpsc::Receiver<io::Result<Bytes>>,
     number: usize,
 }
 
 impl Recording {
     fn open(file: &OsStr) -> io::Result<Recording> {
-        let source: Box<dyn BufRead> = if file == "-" {
-            Box::new(BufReader::new(io::stdin()))
+        let lines = if file == "-" {
+            lines::of(BufReader::new(io::stdin()))
         } else {
-            Box::new(BufReader::new(File::open(file)?))
+            lines::of(BufReader::new(File::open(file)?))
         };
         Ok(Recording {
             name: file.display().to_string(),
-            lines: source.lines(),
+            lines,
             number: 0,
         })
     }
 
-    /// The next message; the error is a line for people.
-    fn next(&mut self) -> Option<Result<Received, String>> {
+    /// The next message; the error is a line for people. Dropping the future loses nothing.
+    async fn next(&mut self) -> Option<Result<Received, String>> {
         loop {
-            let line = self.lines.next()?;
+            let line = self.lines.recv().await?;
             self.number += 1;
-            let at = format!("{}:{}", self.name, self.number);
-            return Some(match line {
-                Ok(line) if line.trim().is_empty() => continue,
-                Ok(line) => line::read(&line).map_err(|error| format!("Error: {at}: {error}")),
-                Err(error) => Err(format!("Error: {at}: {error}")),
-            });
+            let read = match &line {
+                Ok(line) if line.trim_ascii().is_empty() => continue,
+                Ok(line) => line::read(line).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let at = |error| format!("Error: {}:{}: {error}", self.name, self.number);
+            return Some(read.map_err(at));
         }
     }
 }
@@ -201,7 +219,7 @@ impl Player<'_> {
     async fn publish_all(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let mut schedule = Schedule::new(self.choice.speed);
-        while let Some(message) = self.recording.next() {
+        while let Some(message) = self.next_message().await? {
             let message = match message {
                 Ok(message) => message,
                 Err(wrong) => {
@@ -213,13 +231,21 @@ impl Player<'_> {
             if !self.is_wanted(&message.topic) {
                 continue;
             }
-            // Far away is as good as never.
-            let due = start.checked_add(schedule.due(message.at));
-            self.wait_until(due.unwrap_or(start)).await?;
+            self.wait_until(start + schedule.due(message.at)).await?;
             self.publish(message)?;
-            self.connection.flush().await?;
         }
         Ok(())
+    }
+
+    /// The next of the recording, behind all that the connection has to say; what was published leaves meanwhile.
+    async fn next_message(&mut self) -> Result<Option<Result<Received, String>>, Failure> {
+        loop {
+            tokio::select! {
+                biased;
+                happening = self.connection.next() => self.heed(happening?),
+                message = self.recording.next() => return Ok(message),
+            }
+        }
     }
 
     fn is_wanted(&self, topic: &str) -> bool {

@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
+/// For ever, nearly: no clock goes as far as a duration.
+const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// How fast a recording is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Speed {
@@ -58,10 +61,10 @@ impl Schedule {
         let due = match self.speed {
             Speed::Max => Duration::ZERO,
             Speed::Times(times) => {
-                Duration::try_from_secs_f64(since.as_secs_f64() / times).unwrap_or(Duration::MAX)
+                Duration::try_from_secs_f64(since.as_secs_f64() / times).unwrap_or(NEVER)
             }
         };
-        self.last = self.last.max(due);
+        self.last = self.last.max(due.min(NEVER));
         self.last
     }
 }
@@ -85,6 +88,10 @@ mod tests {
         );
         assert_eq!(dues(Speed::Times(4.0), &[5, 7, 10]), [0, 500, 1_250]);
         assert_eq!(dues(Speed::Max, &[5, 7, 10]), [0, 0, 0]);
+        for slow in [1e-12, 1e-300] {
+            let never = NEVER.as_millis();
+            assert_eq!(dues(Speed::Times(slow), &[5, 7]), [0, never], "{slow}");
+        }
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl<'a> Requester<'a> {
             if !self.line.reconnect || !failure.may_pass() {
                 return failure.code();
             }
+            self.set_deadline();
             tokio::select! {
                 () = sleep(RECONNECT_AFTER) => {}
                 () = reach(self.deadline) => return self.end(End::TimeUp).await,
@@ -167,12 +168,10 @@ impl<'a> Requester<'a> {
     async fn attempt(&mut self) -> Result<End, Failure> {
         tokio::select! {
             opened = self.connection.open() => opened?,
+            () = reach(self.deadline) => return Ok(End::TimeUp),
             _ = tokio::signal::ctrl_c() => return Ok(End::Interrupted),
         }
-        if let Some(timeout) = self.line.print.timeout {
-            self.deadline
-                .get_or_insert_with(|| Instant::now() + timeout);
-        }
+        self.set_deadline();
         loop {
             tokio::select! {
                 biased;
@@ -184,6 +183,14 @@ impl<'a> Requester<'a> {
                 }
                 () = reach(self.deadline) => return Ok(End::TimeUp),
             }
+        }
+    }
+
+    /// `-W` counts from the first connection, or from the first attempt that has failed.
+    fn set_deadline(&mut self) {
+        if let Some(timeout) = self.line.print.timeout {
+            self.deadline
+                .get_or_insert_with(|| Instant::now() + timeout);
         }
     }
 

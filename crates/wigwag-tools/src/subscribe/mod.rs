@@ -6,6 +6,7 @@
 mod screen;
 mod selection;
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::future::pending;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
 use wigwag_client::SubscriptionOptions;
 use wigwag_proto::{PropertiesBuf, Qos, ReasonCode};
 
@@ -118,6 +119,8 @@ struct Subscriber<'a> {
     /// Answers to UNSUBSCRIBE that are waited for, where nothing is subscribed to.
     unsubscribing: usize,
     was_accepted: bool,
+    /// Topics whose retained messages are still to be removed: a server sends them faster than it answers.
+    removing: VecDeque<String>,
     /// Nothing is printed any more; retained messages are still being removed.
     is_ending: bool,
 }
@@ -166,6 +169,7 @@ impl<'a> Subscriber<'a> {
             deadline: None,
             unsubscribing: 0,
             was_accepted: false,
+            removing: VecDeque::new(),
             is_ending: false,
         })
     }
@@ -176,27 +180,31 @@ impl<'a> Subscriber<'a> {
         }
         let end = match self.connect().await {
             Ok(()) => {
-                self.deadline = (self.line.print.timeout).map(|timeout| Instant::now() + timeout);
+                self.set_deadline();
                 self.go_on().await
             }
-            Err(failure) => End::Failed(failure),
+            Err(end) => end,
         };
         self.end(end).await
     }
 
+    /// `-W` counts from the first connection, or from the first attempt that has failed.
+    fn set_deadline(&mut self) {
+        if let Some(timeout) = self.line.print.timeout {
+            self.deadline
+                .get_or_insert_with(|| Instant::now() + timeout);
+        }
+    }
+
     /// The first connection. Only with `--reconnect` there is more than one attempt.
-    async fn connect(&mut self) -> Result<(), Failure> {
-        let mut is_told = false;
-        loop {
-            match self.connection.open().await {
-                Err(failure) if self.line.reconnect && failure.may_pass() => {
-                    if !std::mem::replace(&mut is_told, true) {
-                        self.tell_of_reconnecting(&failure);
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                }
-                other => return other,
+    async fn connect(&mut self) -> Result<(), End> {
+        match self.connection.open().await {
+            Err(failure) if self.line.reconnect && failure.may_pass() => {
+                self.tell_of_reconnecting(&failure);
+                self.set_deadline();
+                self.reconnect().await
             }
+            other => Ok(other?),
         }
     }
 
@@ -239,11 +247,14 @@ impl<'a> Subscriber<'a> {
     /// Opens another connection, for as long as it takes and `-W` allows.
     async fn reconnect(&mut self) -> Result<(), End> {
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
+            let opened = tokio::select! {
+                opened = async {
+                    sleep(PAUSE).await;
+                    self.connection.open().await
+                } => opened,
                 () = reach(self.deadline) => return Err(End::TimeUp),
-            }
-            match self.connection.open().await {
+            };
+            match opened {
                 Ok(()) => return Ok(()),
                 Err(failure) if failure.may_pass() => {}
                 Err(failure) => return Err(End::Failed(failure)),
@@ -282,7 +293,10 @@ impl<'a> Subscriber<'a> {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);
                 Ok(self.line.topics.is_empty() && self.unsubscribing == 0)
             }
-            Happening::Published { .. } => Ok(self.is_done()),
+            Happening::Published { .. } => {
+                self.remove_next()?;
+                Ok(self.is_done())
+            }
             Happening::Message(message) => self.handle_message(&message),
         }
     }
@@ -338,25 +352,30 @@ impl<'a> Subscriber<'a> {
             Verdict::Take { is_last } => is_last,
         };
         if self.line.subscribe.remove_retained && message.retain {
-            self.remove(&message.topic)?;
+            self.removing.push_back(message.topic.clone());
+            self.remove_next()?;
         }
         self.show(message)?;
         self.is_ending = is_last;
         Ok(self.is_done())
     }
 
-    /// Lets the server forget what it has retained of a topic.
-    fn remove(&mut self, topic: &str) -> Result<(), Failure> {
-        let sent = self.connection.publish(Outgoing {
-            topic: Some(topic.to_owned()),
-            payload: Bytes::new(),
-            qos: Qos::AtLeastOnce,
-            retain: true,
-            properties: PropertiesBuf::new(),
-        })?;
-        if sent.is_err() {
-            let line = format!("Error: The server does not let '{topic}' be removed.");
-            report(self.line, &line, None);
+    /// Lets the server forget what it has retained, as far as it may be asked without waiting for its answers.
+    fn remove_next(&mut self) -> Result<(), Failure> {
+        while self.connection.has_quota()
+            && let Some(topic) = self.removing.pop_front()
+        {
+            let sent = self.connection.publish(Outgoing {
+                topic: Some(topic.clone()),
+                payload: Bytes::new(),
+                qos: Qos::AtLeastOnce,
+                retain: true,
+                properties: PropertiesBuf::new(),
+            })?;
+            if sent.is_err() {
+                let line = format!("Error: The server does not let '{topic}' be removed.");
+                report(self.line, &line, None);
+            }
         }
         Ok(())
     }
@@ -395,13 +414,14 @@ impl<'a> Subscriber<'a> {
 
     /// Whether the end has come: what is to be removed is removed.
     fn is_done(&self) -> bool {
-        self.is_ending && self.connection.in_flight() == 0
+        self.is_ending && self.removing.is_empty() && self.connection.in_flight() == 0
     }
 
     fn tell_of_reconnecting(&self, failure: &Failure) {
         if self.line.program == Program::Wigwag && !self.line.quiet {
             let line = failure.to_string();
-            say::error(&format!("{} Connecting again.", line.trim_end()));
+            let line = line.trim_end().trim_end_matches('.');
+            say::error(&format!("{line}. Connecting again."));
         }
     }
 

@@ -1,6 +1,6 @@
 //! `wigwag pub` where it takes more than one connection, and where somebody ends it.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -83,6 +83,23 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     let (mut stream, _) = server.accept().unwrap();
     stream.write_all(&[0x20, 2, 0, 5]).unwrap();
     assert_eq!(publisher.await_exit().code(), Some(5));
+}
+
+#[test]
+fn ctrl_c_ends_an_attempt_to_connect_again() {
+    let port = free_port();
+    let mut command = tools::wigwag();
+    command
+        .args(["pub", "-t", "a", "-m", "x", "--reconnect", "--ws", "-p"])
+        .arg(port.to_string());
+    let mut publisher = Process::start(&mut command);
+    publisher.await_line("why it waits", |line| line == "Error: Connection refused");
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let (mut stream, _) = server.accept().unwrap();
+    // It has asked for WebSocket, and waits for an answer.
+    stream.read_exact(&mut [0; 3]).unwrap();
+    publisher.signal("INT");
+    assert_eq!(publisher.await_exit().code(), Some(130));
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! What they have in common with `mosquitto_sub` is in `golden`.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -130,6 +133,42 @@ fn a_replay_keeps_the_pauses_and_chooses_by_topic() {
 }
 
 #[test]
+fn a_replay_that_waits_for_its_input_hears_ctrl_c() {
+    let broker = Broker::start(Kind::Wigwag);
+    let port = broker.mqtt_port();
+    let reader = subscribed(port, &["sub", "-t", "a", "-v"]);
+    let mut replay = Process::start(wigwag(port, &["replay", "-"]).arg("-d"));
+    replay.type_in(
+        "{\"time\":\"2026-11-23T09:51:32Z\",\"topic\":\"a\",\"qos\":0,\"retain\":false,\"payload\":\"x\"}\n",
+    );
+    reader.await_line("what was typed", |line| line == "a x");
+    replay.signal("INT");
+    assert_eq!(replay.await_exit().code(), Some(130), "{}", replay.said());
+    let said = replay.said();
+    assert!(said.ends_with("sending DISCONNECT"), "{said}");
+}
+
+#[test]
+fn a_replay_refuses_what_it_would_pass_over() {
+    let check = |words: &str, expect: &str| {
+        let words: Vec<_> = words.split_whitespace().collect();
+        let words = [&["replay", "/dev/null"], words.as_slice()].concat();
+        let output = wigwag(free_port(), &words).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with(&format!("Error: {expect}")), "{said}");
+    };
+    check("-q 1", "topics, payloads, QoS, RETAIN and properties");
+    check(
+        "-D publish content-type t",
+        "topics, payloads, QoS, RETAIN and properties",
+    );
+    check("--repeat 2", "a recording is played once");
+    check("--json", "replay has neither --json");
+    check("--reconnect", "replay has neither --json");
+}
+
+#[test]
 fn a_recording_that_is_damaged_says_where() {
     let broker = Broker::start(Kind::Wigwag);
     let folder = TempDir::new().unwrap();
@@ -155,6 +194,52 @@ fn a_subscriber_comes_back_when_its_broker_does() {
     publish(port, &["-t", "a", "-m", "after"]);
     reader.await_line("the message", |line| line == "a after");
     drop(broker);
+}
+
+#[test]
+fn time_is_up_without_a_broker_too() {
+    let port = free_port();
+    let check = |words: &[&str]| {
+        let words = [words, &["--reconnect", "-W", "1"]].concat();
+        let mut tool = Process::start(&mut wigwag(port, &words));
+        assert_eq!(tool.await_exit().code(), Some(27), "{}", tool.said());
+        let said = tool.said();
+        assert!(said.contains("Connection refused"), "{said}");
+        assert!(said.ends_with("Timed out"), "{said}");
+    };
+    check(&["sub", "-t", "a"]);
+    check(&["rr", "-t", "a", "-e", "b", "-m", "x"]);
+}
+
+/// More topics than there are Packet Identifiers, from a server that answers to none.
+#[test]
+fn a_flood_of_retained_messages_can_be_removed() {
+    const COUNT: usize = 70_000;
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        stream.write_all(&[0x20, 2, 0, 0]).unwrap();
+        // CONNECT, and SUBSCRIBE with the identifier 1.
+        stream.read_exact(&mut [0; 14 + 8]).unwrap();
+        stream.write_all(&[0x90, 3, 0, 1, 0]).unwrap();
+        let mut flood = b"\x31\x04\0\x01ax".repeat(COUNT);
+        flood.extend_from_slice(b"\x30\x04\0\x01ax");
+        stream.write_all(&flood).unwrap();
+        // PUBLISH of QoS 1 without a payload: as many as may be in flight, and no more.
+        let mut removals = vec![0; 20 * 7];
+        stream.read_exact(&mut removals).unwrap();
+        assert!(
+            removals
+                .chunks(7)
+                .all(|own| own[..5] == *b"\x33\x05\0\x01a")
+        );
+    });
+    let words = ["sub", "-t", "#", "--retained-only", "--remove-retained"];
+    let mut reader = Process::start(&mut wigwag(port, &words));
+    assert_eq!(reader.await_exit().code(), Some(0));
+    serving.join().unwrap();
+    assert_eq!(reader.said().lines().count(), COUNT);
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! `-l`: the lines of the input, one at a time, read on a thread of its own.
+//! Lines of an input, read on a thread of its own: messages to publish, and recordings.
+//!
+//! Whoever waits for the next one looks after a connection meanwhile, and hears Ctrl-C.
 
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead, Read as _};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -8,14 +10,13 @@ use tokio::sync::mpsc;
 use crate::options::parse::PAYLOAD_MAX;
 
 /// Lines that are read ahead.
-pub(super) const AHEAD: usize = 256;
+pub(crate) const AHEAD: usize = 256;
 
-/// The lines of the standard input, without their ends. The channel closes behind the last.
-pub(super) fn of_input() -> mpsc::Receiver<io::Result<Bytes>> {
+/// The lines of an input, without their ends. The channel closes behind the last.
+pub(crate) fn of(mut input: impl BufRead + Send + 'static) -> mpsc::Receiver<io::Result<Bytes>> {
     let (lines, receiver) = mpsc::channel(AHEAD);
     // It ends with the input or with the process: a read cannot be given up.
     std::thread::spawn(move || {
-        let mut input = io::stdin().lock();
         while let Some(line) = next(&mut input).transpose() {
             let failed = line.is_err();
             if lines.blocking_send(line).is_err() || failed {
@@ -26,7 +27,7 @@ pub(super) fn of_input() -> mpsc::Receiver<io::Result<Bytes>> {
     receiver
 }
 
-fn next(input: &mut impl io::BufRead) -> io::Result<Option<Bytes>> {
+fn next(input: &mut impl BufRead) -> io::Result<Option<Bytes>> {
     let mut line = Vec::new();
     let limit = PAYLOAD_MAX as u64 + 1;
     if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
