@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use wigwag_client::{Bytes, Client, Message, OfflineReason, Outcome, Publish, Qos, State};
 
 use super::board::as_value;
@@ -17,6 +17,9 @@ use super::text_format::{About, Page};
 
 /// How long the end of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long it may take when there is no time left: whoever asked waits no longer.
+const SHORT_FAREWELL: Duration = Duration::from_millis(100);
 
 /// Messages of the topic that wait to be looked at: a late one may come before the one that is waited for.
 const ARRIVALS_MAX: usize = 16;
@@ -103,7 +106,10 @@ pub(super) async fn travel_once(
     let (mut traveller, connect, subscribe) =
         Traveller::set_out(target, client_id, plan, until).await?;
     let trip = traveller.travel(until).await;
-    traveller.leave().await;
+    let left = until.saturating_duration_since(Instant::now());
+    traveller
+        .leave_within(left.clamp(SHORT_FAREWELL, FAREWELL))
+        .await;
     Ok(Times {
         connect,
         subscribe,
@@ -188,7 +194,12 @@ impl Traveller {
 
     /// Ends the connection.
     pub(super) async fn leave(self) {
-        self.client.disconnect_within(FAREWELL).await;
+        self.leave_within(FAREWELL).await;
+    }
+
+    async fn leave_within(self, within: Duration) {
+        // A broker that does not answer lets the client wait beyond its own bound, for the end of the stream.
+        let _ = timeout(within, self.client.disconnect_within(within)).await;
     }
 }
 

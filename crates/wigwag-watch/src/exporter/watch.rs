@@ -26,7 +26,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Watch {
     target: Target,
     board: Mutex<Board>,
+    /// Of the messages that are sent by the clock.
     record: Mutex<Record>,
+    /// Of those that somebody has asked for: with how little patience, and how often, changes nothing above.
+    asked: Mutex<Record>,
     /// If somebody asks for them.
     devices: Option<Mutex<Devices>>,
     client: Client,
@@ -47,6 +50,7 @@ impl Watch {
         let watch = Arc::new(Watch {
             board: Mutex::new(Board::new(knowledge)),
             record: Mutex::default(),
+            asked: Mutex::default(),
             devices: devices.map(|plan| Mutex::new(Devices::new(plan.clone(), unix_secs()))),
             client: target.watcher().build()?,
             target,
@@ -118,9 +122,11 @@ impl Watch {
             let state = match event {
                 Ok(Event::State(state)) => state,
                 Ok(Event::Subscribed {
-                    result: Err(error), ..
+                    filter,
+                    result: Err(error),
+                    ..
                 }) => {
-                    warn!(broker = self.name(), %error, "the broker does not let us read {FILTER}");
+                    warn!(broker = self.name(), %error, "the broker does not let us read {filter}");
                     continue;
                 }
                 Ok(_) => continue,
@@ -204,11 +210,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Sends one message over a connection of its own, and writes what has become of it and of those before.
+    /// Sends one message over a connection of its own, and writes what has become of it and of those that were asked
+    /// for before.
     pub(super) async fn probe_once(&self, plan: &Plan, page: &mut Page) {
         let client_id = self.target.another_client_id();
         let result = travel_once(&self.target, &client_id, plan).await;
-        let mut record = self.record();
+        let mut record = locked(&self.asked);
         match result {
             Ok(times) => record.handle_times(times),
             Err(failure) => {
@@ -227,7 +234,7 @@ impl Watch {
         }
     }
 
-    /// Writes what has become of messages.
+    /// Writes what has become of the messages that are sent by the clock.
     pub(super) fn write_record(&self, page: &mut Page) {
         self.record().write(page);
     }

@@ -390,6 +390,22 @@ fn several_brokers_have_a_label_and_only_they_can_be_asked() {
     assert!(process.await_exit().success(), "{}", process.said());
 }
 
+#[test]
+fn a_probe_that_fails_is_told_before_prometheus_loses_its_patience_and_only_to_who_asked() {
+    let endpoint = format!("mute={}", url(scripted_broker(Vec::new())));
+    let exporter = Exporter::start(&["-e", &endpoint, "--mqtt-version", "3.1.1"]);
+    let begin = Instant::now();
+    let (status, text) = exporter.get(
+        "/probe?target=mute&module=roundtrip",
+        "X-Prometheus-Scrape-Timeout-Seconds: 3\r\n",
+    );
+    let took = begin.elapsed();
+    assert!(status == 200 && took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(sample(&text, "mqtt_probe_success"), Some(0.0), "{text}");
+    let text = exporter.metrics();
+    assert!(!text.contains("mqtt_probe_"), "{text}");
+}
+
 /// A certificate of an authority for `localhost`, and both in files.
 fn identity(folder: &TempDir) -> (String, String) {
     let mut params = CertificateParams::default();
@@ -541,25 +557,31 @@ fn one_probe_has_an_exit_code(kind: Kind) {
     assert!(said.contains("\"step\":\"connect\""), "{said}");
 }
 
-/// A broker that lets one client in and tells it what it is told to.
+/// A broker that lets clients in, tells each what it is told to, and hears nothing.
 fn scripted_broker(messages: Vec<(String, Vec<u8>)>) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        short_packet(&mut client);
-        client.write_all(&packet(0x20, &[0, 0])).unwrap();
-        let subscribe = short_packet(&mut client);
-        let suback = packet(0x90, &[subscribe[0], subscribe[1], 0]);
-        client.write_all(&suback).unwrap();
-        for (topic, payload) in messages {
-            let publish = packet(0x30, &[field(topic.as_bytes()), payload].concat());
-            client.write_all(&publish).unwrap();
+        for client in listener.incoming() {
+            let messages = messages.clone();
+            thread::spawn(move || serve(client.unwrap(), &messages));
         }
-        // Until the exporter leaves.
-        let _ = client.read_to_end(&mut Vec::new());
     });
     port
+}
+
+fn serve(mut client: TcpStream, messages: &[(String, Vec<u8>)]) {
+    short_packet(&mut client);
+    client.write_all(&packet(0x20, &[0, 0])).unwrap();
+    let subscribe = short_packet(&mut client);
+    let suback = packet(0x90, &[subscribe[0], subscribe[1], 0]);
+    client.write_all(&suback).unwrap();
+    for (topic, payload) in messages {
+        let publish = packet(0x30, &[field(topic.as_bytes()), payload.clone()].concat());
+        client.write_all(&publish).unwrap();
+    }
+    // Until the client leaves.
+    let _ = client.read_to_end(&mut Vec::new());
 }
 
 /// What a packet of less than 128 bytes holds.
