@@ -4,6 +4,7 @@ import type { ReactNode } from 'react';
 import { classNames } from './class-names.ts';
 
 const DRAWINGS = {
+  chart: <path d="M2.5 2.5v11h11M5 10.5l2.8-3.5 2.2 2 3-4.5" />,
   check: <path d="m3.5 8.5 3 3 6-7" />,
   clock: (
     <>
@@ -27,6 +28,8 @@ const DRAWINGS = {
     </>
   ),
   down: <path d="M8 3v9.5m0 0 3.5-3.5M8 12.5 4.5 9" />,
+  explorer: <path d="M3.5 2.5v9.5h4m-4-6h4M9 4.5h4.5v3H9Zm0 6h4.5v3H9Z" />,
+  folded: <path d="m6 3.5 4.5 4.5L6 12.5" />,
   idle: <path d="M5.5 4.5v7m5-7v7" />,
   key: (
     <>
@@ -90,6 +93,7 @@ const DRAWINGS = {
     </>
   ),
   trash: <path d="M3 4.5h10m-6-2h2M4.5 4.5l.5 8A1 1 0 0 0 6 13.5h4a1 1 0 0 0 1-1l.5-8" />,
+  unfolded: <path d="m3.5 6 4.5 4.5L12.5 6" />,
   up: <path d="M8 13V3.5m0 0L4.5 7M8 3.5 11.5 7" />,
   warning: <path d="M8 2.6 14 13H2Zm0 4v3m0 1.7h.01" />,
 } satisfies Record<string, ReactNode>;
