@@ -147,7 +147,7 @@ pub struct Args {
     pub(crate) objective: Vec<Objective>,
 
     /// A case in which nothing arrives for so long is given up
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse_patience)]
     pub(crate) stall: Duration,
 
     /// Version of MQTT: 3.1, 3.1.1 or 5 [default: 3.1.1, or as the scenario says]

@@ -28,6 +28,13 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(nanos as u64))
 }
 
+/// How long to wait for something: with no patience at all, nothing would ever come in time.
+pub(crate) fn parse_patience(text: &str) -> anyhow::Result<Duration> {
+    let time = parse(text)?;
+    ensure!(!time.is_zero(), "'{text}' is no time to wait for anything");
+    Ok(time)
+}
+
 /// Nanoseconds of a number with its unit.
 pub(crate) fn nanos(text: &str, default_unit: Option<&str>) -> anyhow::Result<f64> {
     let text = text.trim();

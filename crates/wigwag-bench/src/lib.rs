@@ -29,8 +29,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -80,6 +81,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     }
     // A mistake on the command line is told before anybody is called.
     let mut plan = (!args.connect).then(|| args.plan()).transpose()?;
+    args.summary.as_deref().map_or(Ok(()), check_writable)?;
     let tls = args.tls()?;
     let targets = args.targets()?.into_iter();
     let brokers = targets.map(|target| Broker::reach(target, &tls));
@@ -102,13 +104,23 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         print(&json)?;
     }
     if let Some(path) = &args.summary {
-        let written = fs::write(path, format!("{json}\n"));
-        written.with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path, format!("{json}\n")).with_context(|| unwritable(path))?;
     }
     if interrupt.is_set() {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
     Ok(document.exit_code())
+}
+
+/// What is there stays until the measurement is over.
+fn check_writable(path: &Path) -> anyhow::Result<()> {
+    let mut options = File::options();
+    let opened = options.append(true).create(true).open(path);
+    opened.map(drop).with_context(|| unwritable(path))
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 fn list() -> anyhow::Result<ExitCode> {

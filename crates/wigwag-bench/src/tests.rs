@@ -323,6 +323,24 @@ fn a_case_without_progress_is_aborted_with_its_reason() {
 }
 
 #[test]
+fn no_number_of_messages_is_too_large_for_the_clock() {
+    let address = faulty_broker(Faults::of(|number| match number {
+        30 => Fate::Fatal,
+        _ => Fate::Delivered,
+    }));
+    let case = Case {
+        pace: Pace::Rate(1_000),
+        ..one_to(1, Qos::AtMostOnce)
+    };
+    let load = Load {
+        bound: Bound::Deliveries(u64::MAX),
+        ..load(Version::V3_1_1)
+    };
+    let round = measure(address, &case, &load).unwrap();
+    assert!(round.aborted.is_some_and(|reason| reason.contains("p0'")));
+}
+
+#[test]
 fn a_refused_load_says_who_refused_what() {
     let refusal = |faults| {
         let address = faulty_broker(faults);
@@ -570,6 +588,7 @@ fn options_that_cannot_be_meant_are_refused() {
         ("--scenario mixed --qos 1", "cannot be used with"),
         ("--objective speed", "none of <, <=, =, >= and >"),
         ("--stall soon", "is not a time"),
+        ("--stall 0s", "no time to wait"),
         ("--cert a.pem", "--key"),
     ];
     for (line, expected) in cases {
@@ -585,6 +604,13 @@ fn what_is_wrong_with_the_plan_is_told_before_anybody_is_called() {
     let reason = refused("--scenario telemetry --objective news:loss=0");
     assert!(
         reason.contains("there are all, opened, reports"),
+        "{reason}"
+    );
+    // Nobody listens there, so who is called is not what is told.
+    let line = args("--broker 127.0.0.1:1 --summary /nonexistent/summary.json");
+    let reason = format!("{:#}", run(line.unwrap()).unwrap_err());
+    assert!(
+        reason.starts_with("cannot write /nonexistent/summary.json"),
         "{reason}"
     );
 }

@@ -182,8 +182,8 @@ impl<'a> Flow<'a> {
         let last_nanos = schedule.intended_nanos(due_max.saturating_sub(1));
         self.phase.sent_max = due_max;
         // A broker that cannot keep up must not make the run endless.
-        self.phase.deadline_nanos =
-            Some(self.phase.started_nanos + last_nanos + nanos(self.load.stall_max));
+        let deadline = last_nanos.saturating_add(nanos(self.load.stall_max));
+        self.phase.deadline_nanos = Some(self.phase.started_nanos.saturating_add(deadline));
         self.phase.open_loop = Some(OpenLoop {
             schedule,
             due: 0,

@@ -18,6 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 const ANSWER_LEN_MAX: usize = 16 * 1024;
 /// The longest header of a frame from a server.
 const HEADER_LEN_MAX: usize = 10;
+/// The longest payload of a control frame (RFC 6455, section 5.5).
+const CONTROL_LEN_MAX: u64 = 125;
 
 /// The request for WebSocket, and what has come of its answer.
 #[derive(Debug)]
@@ -166,6 +168,11 @@ impl WebSocket {
                 "the broker sent a WebSocket frame that is masked or compressed".to_owned(),
             ));
         }
+        if matches!(header.opcode, OpCode::Control(_)) && left > CONTROL_LEN_MAX {
+            return Err(invalid(format!(
+                "the broker sent a WebSocket control frame of {left} bytes; {CONTROL_LEN_MAX} are allowed"
+            )));
+        }
         let len = cursor.position() as usize;
         self.header.clear();
         self.current = Some(Current {
@@ -281,6 +288,14 @@ mod tests {
         let mut websocket = WebSocket::default();
         assert_eq!(websocket.unframe(&mut bytes, &mut Vec::new()).unwrap(), 3);
         assert!(websocket.is_closed());
+    }
+
+    #[test]
+    fn a_control_frame_is_short() {
+        let mut bytes = served(OpCode::Control(Control::Ping), &[0; 126]);
+        let refused = WebSocket::default().unframe(&mut bytes, &mut Vec::new());
+        let reason = refused.unwrap_err().to_string();
+        assert!(reason.contains("126 bytes; 125 are allowed"), "{reason}");
     }
 
     #[test]
