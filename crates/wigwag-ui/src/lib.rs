@@ -45,7 +45,8 @@ pub async fn serve(listener: TcpListener, config: serde_json::Value) -> io::Resu
 /// Serves the web UI, and `config` at `/config.json`.
 ///
 /// The page understands `{"mqtt":{"url":"ws://host:9001"}}`, or `{"mqtt":{"port":9001}}` for a broker on the host that
-/// served the page, and optionally `"version":"0.1.0"`, which it displays.
+/// served the page, and optionally `"version":"0.1.0"`, which it displays, and `"metrics":"metrics"`, where it finds
+/// metrics of that broker for Prometheus beside itself; without it, it shows what the broker says below `$SYS`.
 ///
 /// Answers GET and HEAD; other methods get 405. A path without a file extension is a page of the application and gets
 /// its `index.html`, as is any below a first level other than `assets`; an unknown file gets 404. The router works at the root of a host and behind a proxy that strips a

@@ -96,7 +96,11 @@ impl WebServer {
         beside: Option<Router>,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let config = json!({ "mqtt": mqtt, "version": env!("CARGO_PKG_VERSION") });
+        let mut config = json!({ "mqtt": mqtt, "version": env!("CARGO_PKG_VERSION") });
+        if beside.is_some() {
+            // Relative: a proxy may have put us below a prefix.
+            config["metrics"] = json!("metrics");
+        }
         let page = wigwag_ui::router(config);
         let router = match beside {
             Some(beside) => page.merge(beside),

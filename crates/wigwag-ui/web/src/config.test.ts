@@ -34,6 +34,13 @@ describe('resolveConfig', () => {
     },
   );
 
+  test('says where metrics are, unless they are of another broker', () => {
+    expect(resolveConfig({ metrics: 'metrics' }, page).metrics).toBe('metrics');
+    expect(resolveConfig({ metrics: true }, page).metrics).toBeUndefined();
+    const chosen = { ...page, search: '?broker=ws://x:9' };
+    expect(resolveConfig({ metrics: 'metrics' }, chosen).metrics).toBeUndefined();
+  });
+
   test('passes the version on', () => {
     expect(resolveConfig({ version: '1.2.3' }, page).version).toBe('1.2.3');
   });

@@ -7,6 +7,8 @@ export interface Config {
   /** The broker is in the page's address, and the server may mean another one. */
   isChosen: boolean;
   version?: string;
+  /** Where the server shows metrics of that broker, seen from the page's base; absent when it shows none. */
+  metrics?: string;
 }
 
 /** The part of `window.location` that matters here. */
@@ -23,7 +25,7 @@ export async function loadConfig(base: string, location: PageLocation): Promise<
 }
 
 export function resolveConfig(served: unknown, location: PageLocation): Config {
-  const { mqtt, version } = readServed(served);
+  const { mqtt, version, metrics } = readServed(served);
   const override = new URLSearchParams(location.search).get('broker');
   const broker = override
     ? checkUrl(override, 'The address after ?broker=')
@@ -31,7 +33,13 @@ export function resolveConfig(served: unknown, location: PageLocation): Config {
       ? checkUrl(mqtt.url, 'The address in config.json')
       : { url: urlOnPageHost(mqtt.port ?? PORT_DEFAULT, location) };
   const isChosen = Boolean(override);
-  return version === undefined ? { broker, isChosen } : { broker, isChosen, version };
+  return {
+    broker,
+    isChosen,
+    ...(version === undefined ? {} : { version }),
+    // Those are of the server's broker, not of another one that somebody chose.
+    ...(metrics === undefined || isChosen ? {} : { metrics }),
+  };
 }
 
 /** A development server has no config.json, or answers with its index.html: both count as nothing said. */
@@ -44,14 +52,22 @@ async function fetchConfig(url: URL): Promise<unknown> {
   }
 }
 
-function readServed(served: unknown): { mqtt: { url?: string; port?: number }; version?: string } {
-  const mqtt: { url?: string; port?: number } = {};
-  if (!isRecord(served)) return { mqtt };
+interface Served {
+  mqtt: { url?: string; port?: number };
+  version?: string;
+  metrics?: string;
+}
+
+function readServed(served: unknown): Served {
+  const read: Served = { mqtt: {} };
+  if (!isRecord(served)) return read;
   if (isRecord(served.mqtt)) {
-    if (typeof served.mqtt.url === 'string') mqtt.url = served.mqtt.url;
-    if (typeof served.mqtt.port === 'number') mqtt.port = served.mqtt.port;
+    if (typeof served.mqtt.url === 'string') read.mqtt.url = served.mqtt.url;
+    if (typeof served.mqtt.port === 'number') read.mqtt.port = served.mqtt.port;
   }
-  return typeof served.version === 'string' ? { mqtt, version: served.version } : { mqtt };
+  if (typeof served.version === 'string') read.version = served.version;
+  if (typeof served.metrics === 'string') read.metrics = served.metrics;
+  return read;
 }
 
 /** Is it an address that a browser can speak MQTT with? `where` begins the sentence about one that is not. */

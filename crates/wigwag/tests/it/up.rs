@@ -96,6 +96,9 @@ fn up_tells_of_its_broker_beside_the_page() {
         status == 200 && tree.contains("$SYS/broker/uptime"),
         "{tree}"
     );
+    // And the page is told where.
+    let (_, config) = http_get(http, "/config.json");
+    assert!(config.contains(r#""metrics":"metrics""#), "{config}");
     // Everything else is the page's.
     assert!(http_get(http, "/devices").1.contains("<html"));
 }
