@@ -1,30 +1,24 @@
 /**
  * The devices page in a real browser, with real programs behind it. WIGWAG_BIN names the program; E2E_BROKER=mosquitto
- * puts Mosquitto in the place of our broker; E2E_OUT is the folder for screenshots. Steps build on each other, as a
+ * puts Mosquitto in the place of our broker; browser.mjs says where screenshots go. Steps build on each other, as a
  * user's afternoon does.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import { createServer, get as httpGet } from 'node:http';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import mqtt from 'mqtt';
-import { chromium } from 'playwright-core';
 
+import * as browsers from './browser.mjs';
 import { freePorts, startBroker, startDashboard, startDevice, startUp } from './processes.mjs';
 
-const out = process.env.E2E_OUT ?? join(import.meta.dirname, '../e2e-out');
-const chromiumPath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+const SIZES = { wide: browsers.WIDE, phone: browsers.PHONE };
 
 /** Longer than the longest wait between two attempts to reconnect. */
 const RECOVERY_MS = 45_000;
 /** A device is stale after 6 s of silence; a lost one is noticed sooner. */
 const STALE_MS = 15_000;
-
-const WIDE = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
 
 let browser;
 let page;
@@ -32,31 +26,17 @@ let broker;
 let dashboard;
 let ports;
 const devices = new Map();
-const complaints = [];
+let complaints;
 
 before(async () => {
-  mkdirSync(out, { recursive: true });
   const [mqttPort, wsPort, httpPort] = await freePorts(3);
   ports = { mqttPort, wsPort, httpPort };
   broker = await startBroker(ports);
   dashboard = await startDashboard(ports);
   for (const id of ['1', '2', '3']) devices.set(id, await startDevice({ ...ports, id }));
-  browser = await chromium.launch({
-    executablePath: chromiumPath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  page = await browser.newPage({ viewport: WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
+  browser = await browsers.launchBrowser();
+  ({ page, complaints } = await browsers.openPage(browser));
   page.setDefaultTimeout(10_000);
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
 });
 
 after(async () => {
@@ -355,7 +335,7 @@ function logRow(topic, text) {
 }
 
 async function isConnected() {
-  await page.getByTestId('connection').getByText('Connected', { exact: true }).waitFor();
+  await browsers.isConnected(page);
 }
 
 async function hasStatus(id, status, timeout) {
@@ -377,27 +357,9 @@ async function publish(topic, payload, options = {}) {
 }
 
 async function shootAll(name) {
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const [device, viewport] of Object.entries({ wide: WIDE, phone: PHONE })) {
-      await page.setViewportSize(viewport);
-      await shoot(`${name}-${device}-${colorScheme}`);
-      await fitsTheScreen();
-    }
-  }
-  await page.setViewportSize(WIDE);
-  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await browsers.shootAll(page, name, SIZES);
 }
 
 async function shoot(name) {
-  await page.screenshot({ path: join(out, `${name}.png`) });
-}
-
-/** Nothing may stick out to the right, whatever the width. */
-async function fitsTheScreen() {
-  const [content, screen] = await page.evaluate(() => [
-    globalThis.document.documentElement.scrollWidth,
-    globalThis.innerWidth,
-  ]);
-  assert.ok(content <= screen, `${content} px of content on a screen of ${screen} px`);
+  await browsers.shoot(page, name);
 }

@@ -1,0 +1,50 @@
+/**
+ * Makes the pictures of the documentation: every screen by day and by night, with devices at work behind it. WIGWAG_BIN
+ * names the program; the pictures go to docs/images, or to the folder of E2E_OUT.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { isConnected, launchBrowser, openPage, screens } from './browser.mjs';
+import { freePorts, startUp } from './processes.mjs';
+
+const out = process.env.E2E_OUT ?? join(import.meta.dirname, '../../../../docs/images');
+const DEVICES = 3;
+/** Enough for a line to be seen in each sparkline. */
+const MESSAGES = 40;
+
+const [mqttPort, wsPort, httpPort] = await freePorts(3);
+const up = await startUp({ devices: DEVICES, mqttPort, wsPort, httpPort });
+const browser = await launchBrowser();
+try {
+  const { page } = await openPage(browser, { viewport: { width: 1280, height: 760 }, deviceScaleFactor: 2 });
+  await page.goto(url('/devices'));
+  await isConnected(page);
+  for (let id = 1; id < DEVICES; id++) {
+    await page.getByRole('button', { name: `Start device ${id}`, exact: true }).click();
+  }
+  await page.waitForFunction(countIsAtLeast, MESSAGES, { timeout: 120_000, polling: 1_000 });
+  mkdirSync(out, { recursive: true });
+  for (const { name, path } of await screens(page)) {
+    // By the link: a screen shows what has gathered since the page was opened.
+    await page.getByRole('navigation', { name: 'Pages' }).locator(`a[href="${path}"]`).click();
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.screenshot({ path: join(out, `${name.toLowerCase()}-${colorScheme}.png`) });
+    }
+  }
+} finally {
+  await browser.close();
+  await up.stop();
+}
+
+function url(path) {
+  return `http://127.0.0.1:${httpPort}${path}`;
+}
+
+/** Runs in the page. */
+function countIsAtLeast(messages) {
+  const count = globalThis.document.querySelector('[title^="Messages kept"]');
+  return Number.parseInt(count?.textContent ?? '0', 10) >= messages;
+}
