@@ -28,7 +28,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 /// No inline script or style, no foreign origin except the broker's WebSocket, whose address only the page's user knows.
-const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; img-src 'self' data:; \
+/// Pictures in payloads are drawn from blobs, in which nothing runs.
+const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; img-src 'self' data: blob:; \
                       object-src 'none'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'";
 
 /// Whether the web UI is in this build. When it is not, [`router`] serves one page that says how to get it.

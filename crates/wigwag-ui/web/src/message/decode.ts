@@ -73,9 +73,12 @@ export async function decode(name: DecoderName, message: Message, birth?: Messag
     const within = guess(inner);
     const decoded = decodeNow(within === 'gzip' ? 'hex' : within, inner, birth);
     if (decoded.kind !== 'text') return decoded;
+    // No value: whoever follows numbers through many messages cannot wait for each.
+    const { text } = decoded;
     const size = `${DECODERS[within]} in gzip, ${bytes.length} bytes unpacked`;
     return {
-      ...decoded,
+      kind: 'text',
+      text,
       note: isCut ? `${size}; the rest is beyond ${UNPACKED_BYTES_MAX / 1024} KiB` : size,
     };
   } catch (error) {
@@ -129,8 +132,18 @@ function readJson(message: Message): Decoded {
 }
 
 function readSparkplug(payload: Uint8Array, birth?: Message): Decoded {
-  const names = birth === undefined ? undefined : aliasesOf(decodeSparkplug(birth.payload));
-  return structured(sparkplugValue(decodeSparkplug(payload), names));
+  return structured(
+    sparkplugValue(decodeSparkplug(payload), birth === undefined ? undefined : namesOf(birth)),
+  );
+}
+
+/** A certificate that cannot be read is no fault of the message that needs it. */
+function namesOf(birth: Message): Map<number | bigint, string> | undefined {
+  try {
+    return aliasesOf(decodeSparkplug(birth.payload));
+  } catch {
+    return undefined;
+  }
 }
 
 function structured(value: Value): Decoded {

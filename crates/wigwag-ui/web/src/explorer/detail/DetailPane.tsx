@@ -1,0 +1,95 @@
+/** The Explorer beside its tree: the topic that is open, a panel to publish, and the charts. Which view it is says the address. */
+import { lazy, Suspense, useEffect } from 'react';
+import { useSearchParams } from 'react-router';
+
+import { useStore, useStoreValue } from '../../ui/frame-store.ts';
+import { Tabs } from '../../ui/Tabs.tsx';
+import { draftOf } from './draft.ts';
+import { pins, usePublisher } from './detail-state.ts';
+import { PublishPanel } from './PublishPanel.tsx';
+import type { TopicPart } from './TopicDetail.tsx';
+import { TopicDetail } from './TopicDetail.tsx';
+
+const PinnedCharts = lazy(() => import('./PinnedCharts.tsx'));
+
+type View = TopicPart | 'publish';
+
+const VIEWS: readonly View[] = ['value', 'changes', 'history', 'publish'];
+
+/** `topic` is absent while none is open. */
+export function DetailPane({ topic }: { topic: string | undefined }) {
+  const publisher = usePublisher();
+  const hasPins = useStoreValue(pins, (all) => all.length > 0);
+  const [view, setView] = useView();
+  useEffect(() => {
+    if (topic !== undefined) publisher.suggestTopic(topic);
+  }, [publisher, topic]);
+  return (
+    <div className="flex min-w-0 flex-col gap-4">
+      <section
+        aria-label={topic === undefined ? 'Publish' : 'Topic'}
+        className="min-w-0 rounded-card border border-line bg-surface shadow-card"
+      >
+        {topic !== undefined && (
+          <h2 data-testid="topic" className="px-4 pt-3 pb-1 font-mono text-sm font-medium wrap-anywhere">
+            {topic}
+          </h2>
+        )}
+        <Tabs label="Views of the topic" value={view} tabs={tabs()} onChange={setView}>
+          {view === 'publish' ? (
+            <PublishPanel />
+          ) : topic === undefined ? (
+            <p className="px-4 py-4 text-ink-soft">Choose a topic in the tree to see its messages.</p>
+          ) : (
+            <TopicDetail
+              key={topic}
+              topic={topic}
+              part={view}
+              onResend={(message) => {
+                publisher.edit(draftOf(message));
+                setView('publish');
+              }}
+            />
+          )}
+        </Tabs>
+      </section>
+      {hasPins && (
+        <Suspense fallback={null}>
+          <PinnedCharts />
+        </Suspense>
+      )}
+    </div>
+  );
+}
+
+function tabs(): { value: View; name: React.ReactNode }[] {
+  return [
+    { value: 'value', name: 'Value' },
+    { value: 'changes', name: 'Changes' },
+    { value: 'history', name: 'History' },
+    { value: 'publish', name: <PublishTab /> },
+  ];
+}
+
+/** Says when messages are being sent, wherever one looks. */
+function PublishTab() {
+  const { repetition } = useStore(usePublisher());
+  return repetition === undefined ? 'Publish' : <span className="text-accent">Publish · repeating</span>;
+}
+
+function useView(): [View, (view: View) => void] {
+  const [search, setSearch] = useSearchParams();
+  const named = VIEWS.find((view) => view === search.get('view'));
+  const setView = (view: View): void => {
+    setSearch(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (view === 'value') after.delete('view');
+        else after.set('view', view);
+        return after;
+      },
+      { replace: true },
+    );
+  };
+  return [named ?? 'value', setView];
+}
