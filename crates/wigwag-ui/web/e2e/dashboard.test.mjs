@@ -202,7 +202,7 @@ test('behind a proxy that adds a prefix, pages and deep links work', async () =>
   await once(proxy, 'listening');
   const prefix = `http://127.0.0.1:${proxy.address().port}/lab/north`;
   try {
-    for (const path of ['/', '/devices', '/no/such/page']) {
+    for (const path of ['/', '/settings', '/devices', '/no/such/page']) {
       await page.goto(prefix + path);
       await isConnected();
     }

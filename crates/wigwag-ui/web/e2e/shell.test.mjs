@@ -3,10 +3,14 @@
  * every size and theme; and a broker that wants to know who is there.
  */
 import assert from 'node:assert/strict';
+import { get as httpGet } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { isAccessible, isConnected, launchBrowser, openPage, screens, shootAll } from './browser.mjs';
 import { freePorts, startBroker, startBrokerWithUser, startDashboard, startDevice } from './processes.mjs';
+
+/** What a first visit may cost, packed as every browser understands it. */
+const FIRST_PAGE_BYTES_MAX = 300 * 1024;
 
 let browser;
 let page;
@@ -156,12 +160,37 @@ test('a broker with users asks, is told, and nothing is stored', async () => {
   assert.equal(page.url(), url('/settings'));
 });
 
+test('a first visit costs little, and the code of other screens is not part of it', async (context) => {
+  const { page: visitor } = await openPage(browser);
+  const addresses = new Set();
+  visitor.on('response', (response) => addresses.add(response.url()));
+  await visitor.goto(url('/devices'));
+  await isConnected(visitor);
+  await visitor.close();
+  const sizes = await Promise.all([...addresses].map(packedSize));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  context.diagnostic(`${addresses.size} files, ${(bytes / 1024).toFixed(1)} KiB`);
+  assert.ok(![...addresses].some((address) => address.includes('SettingsPage')));
+  assert.ok(bytes < FIRST_PAGE_BYTES_MAX, `${bytes} bytes of ${[...addresses].join(' ')}`);
+});
+
 test('the browser had nothing to complain about', () => {
   assert.deepEqual(complaints, []);
 });
 
 function url(path) {
   return `http://127.0.0.1:${ports.httpPort}${path}`;
+}
+
+async function packedSize(address) {
+  return new Promise((resolve, reject) => {
+    const request = httpGet(address, { headers: { 'accept-encoding': 'gzip' } }, (response) => {
+      let bytes = 0;
+      response.on('data', (chunk) => (bytes += chunk.length));
+      response.on('end', () => resolve(bytes));
+    });
+    request.on('error', reject);
+  });
 }
 
 async function goByPalette(name) {
