@@ -375,7 +375,7 @@ impl Builder {
         if let Some(config) = broker.config() {
             bridges.apply(config);
         }
-        bridges.listen(heard, begun, &broker.observer.ear());
+        bridges.listen(heard, &begun, &broker.observer.ear());
         let bridges = Arc::new(bridges);
         broker.observer.watch_bridges(&bridges);
         broker.bridges = Some(bridges);

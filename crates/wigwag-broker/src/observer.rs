@@ -190,7 +190,7 @@ impl Observer {
 
     fn tell_of_alarms(&self) {
         self.alarms.handle_timeout(self.now());
-        for news in self.alarms.take_news() {
+        for news in self.alarms.take_news(self.now()) {
             match news {
                 News::Alarm {
                     topic,
@@ -203,7 +203,9 @@ impl Observer {
                     } else {
                         LogType::Warning
                     };
-                    self.log.write(log_type, line);
+                    if let Some(line) = line {
+                        self.log.write(log_type, line);
+                    }
                     self.publish(&topic, &payload, false, None);
                 }
                 News::Remark(line) => self.log.write(LogType::Warning, line),

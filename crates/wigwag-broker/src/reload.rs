@@ -192,7 +192,7 @@ impl Broker {
         self.follow_listeners();
         if let Some(bridges) = self.bridges_handle() {
             bridges.apply(config);
-            bridges.listen(heard, begun, &self.observer().ear());
+            bridges.listen(heard, &begun, &self.observer().ear());
         }
         if let Some(access) = access {
             access.tell_of(config.enable_control_api, &self.standing().listeners);

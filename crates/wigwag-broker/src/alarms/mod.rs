@@ -29,6 +29,12 @@ const ACTIVATE: &str = "$SYS/broker/alarms/activate/";
 /// Where what is over is published.
 const DEACTIVATE: &str = "$SYS/broker/alarms/deactivate/";
 
+/// Where bridges tell of themselves: by messages, not by numbers of the tree.
+const CONNECTIONS: &str = "$SYS/broker/connection/";
+
+/// Lines of the log about alarms in a second. Whoever may publish what a rule looks at could fill a disk otherwise.
+const LINES_PER_SEC: u32 = 100;
+
 /// How many characters of a topic are told that is not watched.
 const TOPIC_SHOWN_MAX: usize = 256;
 
@@ -47,16 +53,17 @@ pub(crate) fn default_rules() -> Vec<Rule> {
     builtin::rules().collect()
 }
 
-/// What of it clients publish, so that the broker has to listen to it.
+/// What of it is published otherwise than as numbers of the broker, so that it has to be listened to.
 pub(crate) fn heard(rules: &[Rule]) -> BTreeSet<String> {
     let topics = rules.iter().flat_map(Rule::topics);
     topics.filter(|topic| is_heard(topic)).collect()
 }
 
 fn is_heard(topic: &str) -> bool {
-    !["$SYS/", readings::ROOT]
+    let is_number = ["$SYS/", readings::ROOT]
         .iter()
-        .any(|root| topic.starts_with(root))
+        .any(|root| topic.starts_with(root));
+    !is_number || topic.starts_with(CONNECTIONS)
 }
 
 /// Rules at work.
@@ -71,18 +78,27 @@ pub(crate) struct Alarms {
 struct Inner {
     watch: Watch,
     history: History,
+    lines: Lines,
     wants_readings: bool,
+}
+
+/// Lines that the log gets in the second that runs.
+#[derive(Debug, Default)]
+struct Lines {
+    second: u64,
+    written: u32,
+    left_out: u64,
 }
 
 /// What is to be told.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
-    /// An alarm was raised or is over: where that is published, what, and the line of the log.
+    /// An alarm was raised or is over: where that is published, what, and the line of the log, if there is room.
     Alarm {
         topic: String,
         payload: String,
         is_over: bool,
-        line: String,
+        line: Option<String>,
     },
     /// A rule cannot do what it is there for.
     Remark(String),
@@ -102,6 +118,7 @@ impl Default for Alarms {
             inner: Mutex::new(Inner {
                 watch: Watch::new(Vec::new(), Time::ZERO),
                 history: History::default(),
+                lines: Lines::default(),
                 wants_readings: false,
             }),
             news: Notify::new(),
@@ -197,10 +214,10 @@ impl Alarms {
     }
 
     /// What has happened.
-    pub(crate) fn take_news(&self) -> Vec<News> {
-        let now = wall_clock();
+    pub(crate) fn take_news(&self, now: Time) -> Vec<News> {
         let inner = &mut *self.lock();
-        let mut news = Vec::new();
+        let mut news: Vec<News> = inner.lines.begin(now).into_iter().collect();
+        let now = wall_clock();
         while let Some(event) = inner.watch.poll_event() {
             match &event {
                 Event::Unreadable { name, topic } => news.push(News::Remark(format!(
@@ -213,7 +230,9 @@ impl Alarms {
                 ))),
                 _ => {}
             }
-            news.extend(inner.history.note(&event, now).map(News::of));
+            if let Some(entry) = inner.history.note(&event, now) {
+                news.push(News::of(entry, inner.lines.take()));
+            }
         }
         news
     }
@@ -242,8 +261,39 @@ impl Alarms {
     }
 }
 
+impl Lines {
+    /// Counts from nothing when a second has begun. Answers with what the one before has left out.
+    fn begin(&mut self, now: Time) -> Option<News> {
+        let second = now.saturating_since(Time::ZERO).as_secs();
+        if second == self.second {
+            return None;
+        }
+        let left_out = self.left_out;
+        *self = Lines {
+            second,
+            ..Lines::default()
+        };
+        (left_out > 0).then(|| {
+            News::Remark(format!(
+                "{left_out} more times an alarm was raised or is over. The log names {LINES_PER_SEC} in a second."
+            ))
+        })
+    }
+
+    /// Whether there is room for one more.
+    const fn take(&mut self) -> bool {
+        let has_room = self.written < LINES_PER_SEC;
+        if has_room {
+            self.written += 1;
+        } else {
+            self.left_out += 1;
+        }
+        has_room
+    }
+}
+
 impl News {
-    fn of(entry: &Entry) -> News {
+    fn of(entry: &Entry, is_logged: bool) -> News {
         let alarm = &entry.alarm;
         let is_over = entry.deactivated_at.is_some();
         let (below, what) = if is_over {
@@ -255,10 +305,12 @@ impl News {
             topic: format!("{below}{}", alarm.name),
             payload: entry.to_json(utc).to_string(),
             is_over,
-            line: format!(
-                "The alarm {} ({}) {what}: {}",
-                alarm.name, alarm.severity, alarm.message
-            ),
+            line: is_logged.then(|| {
+                format!(
+                    "The alarm {} ({}) {what}: {}",
+                    alarm.name, alarm.severity, alarm.message
+                )
+            }),
         }
     }
 }
@@ -301,6 +353,8 @@ mod tests {
             ["a/b", "a/c"],
             "nobody publishes what the broker's own look at"
         );
+        let bridges = configured(&["far: $SYS/broker/connection/+/state == 0"]);
+        assert_eq!(super::heard(&bridges.alarms).len(), 1);
         config.builtin_alarms = false;
         assert_eq!(rules(&config).len(), 2);
     }
@@ -313,10 +367,10 @@ mod tests {
         let mut tree = SysTree::default();
         let mut reading = Reading::default();
         alarms.handle_tree(Time::ZERO, &tree.update(&reading));
-        assert_eq!(alarms.take_news(), []);
+        assert_eq!(alarms.take_news(Time::ZERO), []);
         reading.stats.sessions_connected = 3;
         alarms.handle_tree(Time::ZERO, &tree.update(&reading));
-        let news = alarms.take_news();
+        let news = alarms.take_news(Time::ZERO);
         let [
             News::Alarm {
                 topic,
@@ -331,7 +385,7 @@ mod tests {
         assert_eq!(topic, "$SYS/broker/alarms/activate/many");
         let line_expected =
             "The alarm many (critical) was raised: $SYS/broker/clients/connected is 3 (limit: > 2)";
-        assert_eq!(line, line_expected);
+        assert_eq!(line.as_deref(), Some(line_expected));
         let json: Value = serde_json::from_str(payload).expect("JSON");
         assert_eq!(json["details"]["value"], "3");
         assert_eq!(alarms.to_json()["active"][0], json);
@@ -340,7 +394,7 @@ mod tests {
 
         reading.stats.sessions_connected = 1;
         alarms.handle_tree(Time::ZERO, &tree.update(&reading));
-        let news = alarms.take_news();
+        let news = alarms.take_news(Time::ZERO);
         let [
             News::Alarm {
                 topic,
@@ -358,6 +412,28 @@ mod tests {
         let config = configured(&["many: $SYS/broker/clients/connected > 0"]);
         _ = alarms.set_rules(Time::ZERO, config.alarms);
         alarms.handle_values(Time::ZERO, &tree, &reading);
-        assert_eq!(alarms.take_news().len(), 1);
+        assert_eq!(alarms.take_news(Time::ZERO).len(), 1);
+    }
+    #[test]
+    fn an_alarm_that_wavers_does_not_fill_the_log() {
+        let alarms = Alarms::default();
+        _ = alarms.set_rules(Time::ZERO, configured(&["flap: t > 5"]).alarms);
+        for payload in [b"9", b"1"].into_iter().cycle().take(1_000) {
+            alarms.handle_message(Time::ZERO, "t", payload, false);
+        }
+        let news = alarms.take_news(Time::ZERO);
+        let is_logged = |news: &&News| matches!(news, News::Alarm { line: Some(_), .. });
+        assert_eq!(
+            (news.len(), news.iter().filter(is_logged).count()),
+            (1_000, 100)
+        );
+        assert_eq!(alarms.counts()[1].raised, 500);
+
+        let later = Time::new(Duration::from_secs(1));
+        let remark =
+            "900 more times an alarm was raised or is over. The log names 100 in a second.";
+        assert_eq!(alarms.take_news(later), [News::Remark(remark.to_owned())]);
+        alarms.handle_message(later, "t", b"9", false);
+        assert_eq!(alarms.take_news(later).iter().filter(is_logged).count(), 1);
     }
 }

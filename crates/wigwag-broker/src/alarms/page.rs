@@ -26,7 +26,9 @@ A rule may look at
 - a topic below `$SYS/`: at the moments at which the tree is published, also while `sys_interval 0` keeps it from that,
 - a [metric](metrics.md) by the name that Prometheus sees, at the same moments: `$METRICS/wigwag_bridge_up/NAME`, with the values
   of its labels as levels. `$METRICS/wigwag_listener_cert_days_left/LISTENER` is there besides. No client can subscribe to these.
-- any other topic. For these the broker has a client within itself, `wigwag.alarms`, which counts as a client.
+- any other topic, and `$SYS/broker/connection/…`, where bridges tell of themselves. For these the broker has a client within
+  itself, `wigwag.alarms`, which counts as a client. It holds nobody back: what is published faster than rules can be looked at is
+  left out, as for any client that reads too slowly, and counted in `wigwag_messages_dropped_total{reason=\"slow_consumer\"}`.
 
 ## What is told
 
@@ -40,9 +42,13 @@ An alarm is published when it is raised to `$SYS/broker/alarms/activate/NAME`, a
  \"activate_at\":\"2026-01-31T09:12:10.001Z\",\"deactivate_at\":null}
 ```
 
-- The log has a line each: a warning when it is raised, a notice when it is over.
+- The log has a line each: a warning when it is raised, a notice when it is over. At most 100 such lines are written in a second,
+  then how many there would have been besides.
 - `GET /api/v1/alarms`, where the [other answers](metrics.md) are: `{\"active\":[…],\"history\":[…]}`, the last one first.
 - `wigwag_alarms_active` and `wigwag_alarms_raised_total`, by `severity`, for Prometheus.
+
+Topics and values of alarms are seen by everybody who may read `$SYS/broker/alarms/#`, the log or that page, whatever they may read
+otherwise.
 ";
 
 /// The page in Markdown.

@@ -2,16 +2,17 @@
 //!
 //! It hears and never speaks, and keeps nothing: what is published while it is away is of no use to an alarm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use wigwag_client::{Client, Message, Qos, RefusalPolicy, Version};
+use tokio::sync::watch::error::RecvError;
+use wigwag_client::{BuildError, Client, Limits, Message, Qos, RefusalPolicy, Version};
 use wigwag_engine::proto::{TopicFilter, TopicName};
 
-use super::inside::InnerDoor;
+use super::inside::{InnerDoor, PACKET_SIZE_MAX};
 use crate::conf::config::LogType;
 use crate::logging::Log;
 
@@ -27,48 +28,100 @@ pub(crate) type Hear = Arc<dyn Fn(&str, &[u8], bool) + Send + Sync>;
 /// What is to be heard.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    pub(super) filters: BTreeSet<String>,
-    /// Those for which somebody has to know what is retained.
-    pub(super) begun: BTreeSet<String>,
+    /// Each with the generation in which a rule began that has to know what is retained there.
+    filters: BTreeMap<String, u64>,
+    generation: u64,
 }
 
-/// Listens to what is wanted until nobody can change that any more.
+impl Wanted {
+    /// What is wanted from here on: `begun` are those of the filters for which somebody has to know what is retained.
+    /// This says so until it has been seen, however often something else is wanted before that.
+    pub(super) fn next(&self, filters: BTreeSet<String>, begun: &BTreeSet<String>) -> Wanted {
+        let generation = self.generation + 1;
+        let since = |filter: &String| match self.filters.get(filter) {
+            Some(since) if !begun.contains(filter) => *since,
+            _ => generation,
+        };
+        Wanted {
+            filters: (filters.into_iter())
+                .map(|filter| {
+                    let since = since(&filter);
+                    (filter, since)
+                })
+                .collect(),
+            generation,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+}
+
+/// Listens to what is wanted until nobody can change that any more. While nothing is wanted, there is no client.
 pub(super) async fn listen(
     door: Arc<InnerDoor>,
     mut wanted: watch::Receiver<Arc<Wanted>>,
     hear: Hear,
     log: Log,
 ) {
-    let client = Client::builder("mqtt://inside")
+    while (wanted.wait_for(|wanted| !wanted.is_empty()).await).is_ok() {
+        let client = match client(&door) {
+            Ok(client) => client,
+            Err(error) => {
+                return log.write(LogType::Error, format_args!("No alarm can listen: {error}"));
+            }
+        };
+        let followed = follow(&client, &mut wanted, &hear).await;
+        client.disconnect_within(FAREWELL).await;
+        if followed.is_err() {
+            return;
+        }
+    }
+}
+
+fn client(door: &Arc<InnerDoor>) -> Result<Client, BuildError> {
+    let door = Arc::clone(door);
+    Client::builder("mqtt://inside")
         .transport(move |_| ready(door.open(CLIENT_ID)))
         .version(Version::V5)
         .client_id(CLIENT_ID)
         .keep_alive(Duration::ZERO)
         .refusal_policy(RefusalPolicy::Retry)
-        .build();
-    let client = match client {
-        Ok(client) => client,
-        Err(error) => {
-            return log.write(LogType::Error, format_args!("No alarm can listen: {error}"));
-        }
-    };
+        // A large message is one too, for those who count them and those who wait for one.
+        .limits(Limits {
+            packet_size_max: PACKET_SIZE_MAX,
+            ..Limits::default()
+        })
+        .build()
+}
+
+/// Subscribes to what is wanted until that is nothing. Fails when nobody can change it any more.
+async fn follow(
+    client: &Client,
+    wanted: &mut watch::Receiver<Arc<Wanted>>,
+    hear: &Hear,
+) -> Result<(), RecvError> {
     let mut held = Arc::<Wanted>::default();
     loop {
         let now = Arc::clone(&wanted.borrow_and_update());
-        for gone in held.filters.difference(&now.filters) {
-            drop(client.unsubscribe(gone.clone()));
+        if now.is_empty() {
+            return Ok(());
         }
-        let new = now.filters.difference(&held.filters);
-        for filter in new.chain(now.begun.intersection(&held.filters)) {
-            subscribe(&client, filter, &wanted, &hear);
+        for gone in held.filters.keys() {
+            if !now.filters.contains_key(gone) {
+                drop(client.unsubscribe(gone.clone()));
+            }
+        }
+        for (filter, since) in &now.filters {
+            if held.filters.get(filter) != Some(since) {
+                subscribe(client, filter, wanted, hear);
+            }
         }
         held = now;
         client.start();
-        if wanted.changed().await.is_err() {
-            break;
-        }
+        wanted.changed().await?;
     }
-    client.disconnect_within(FAREWELL).await;
 }
 
 /// A message that several filters match is told once: by the first of them. What was retained may be told twice: it says
@@ -79,7 +132,7 @@ fn subscribe(client: &Client, filter: &str, wanted: &watch::Receiver<Arc<Wanted>
         let topic = message.topic();
         let is_for_us = message.retain() || {
             let wanted = wanted.borrow();
-            let first = wanted.filters.iter().find(|filter| is_about(filter, topic));
+            let first = wanted.filters.keys().find(|filter| is_about(filter, topic));
             first.is_none_or(|first| *first == own)
         };
         if is_for_us {
@@ -94,5 +147,23 @@ fn is_about(filter: &str, topic: &str) -> bool {
     match (TopicFilter::new(filter), TopicName::new(topic)) {
         (Ok(filter), Ok(topic)) => filter.matches(topic),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(filters: &[&str]) -> BTreeSet<String> {
+        filters.iter().map(|&filter| filter.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_begins_is_not_forgotten_by_what_is_wanted_next() {
+        let seen = Wanted::default().next(set(&["a", "b", "c"]), &set(&["a", "b", "c"]));
+        let begun = seen.next(set(&["a", "b"]), &set(&["a"]));
+        let last = begun.next(set(&["a", "b", "c"]), &set(&[]));
+        let is_heard_again = |filter: &str| last.filters.get(filter) != seen.filters.get(filter);
+        assert!(is_heard_again("a") && !is_heard_again("b") && is_heard_again("c"));
     }
 }

@@ -35,7 +35,7 @@ const PIPE_LEN: usize = 64 * 1024;
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The largest packet that there can be: the broker's own bounds hold already.
-const PACKET_SIZE_MAX: u32 = 268_435_460;
+pub(super) const PACKET_SIZE_MAX: u32 = 268_435_460;
 
 /// Messages that may wait for this broker in this client: those that the other one may have in flight, and
 /// those of QoS 0 that are bounded where they come from.

@@ -120,15 +120,15 @@ impl Bridges {
 
     /// Listens to what matches these filters, and to nothing else from here on; what is retained for `begun`, which are
     /// some of them, is heard again.
-    pub(crate) fn listen(&self, filters: BTreeSet<String>, begun: BTreeSet<String>, hear: &Hear) {
+    pub(crate) fn listen(&self, filters: BTreeSet<String>, begun: &BTreeSet<String>, hear: &Hear) {
         let mut inner = self.lock();
-        let wanted = Arc::new(Wanted { filters, begun });
         if let Some(heard) = &inner.heard {
-            heard.send_replace(wanted);
+            heard.send_modify(|wanted| *wanted = Arc::new(wanted.next(filters, begun)));
         } else if let Some(thread) = &inner.thread
-            && !wanted.filters.is_empty()
+            && !filters.is_empty()
         {
-            let (heard, wanted) = watch::channel(wanted);
+            let wanted = Wanted::default().next(filters, begun);
+            let (heard, wanted) = watch::channel(Arc::new(wanted));
             let (door, log) = (Arc::clone(&self.around.door), self.around.log.clone());
             let life = ear::listen(door, wanted, Arc::clone(hear), log);
             // The thread lives for as long as this end does.

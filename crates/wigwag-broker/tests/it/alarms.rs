@@ -211,3 +211,57 @@ async fn nobody_else_is_called_like_the_ear_of_the_broker() {
     device.publish_retained("t/1", b"90").await;
     assert_eq!(told(&mut watcher).await.0, "activate/hot");
 }
+
+#[tokio::test]
+async fn a_bridge_that_is_down_is_seen_by_what_it_says_of_itself() {
+    let site = Site::start(
+        "alarm far: $SYS/broker/connection/+/state == 0\n\
+         connection far\naddress 127.0.0.1:1\nremote_clientid far\ntopic # out\n",
+    );
+    let mut watcher = site.connect("watcher").await;
+    watcher
+        .subscribe("$SYS/broker/alarms/#", Qos::AtMostOnce)
+        .await;
+    // It may have been told before.
+    if !site.listed().await[0].contains_key("far") {
+        assert_eq!(told(&mut watcher).await.0, "activate/far");
+    }
+}
+
+#[tokio::test]
+async fn a_large_message_counts_and_is_not_lost() {
+    let site = Site::start("alarm flood: messages pictures over 1s > 0.5\n");
+    let mut watcher = site.connect("watcher").await;
+    watcher
+        .subscribe("$SYS/broker/alarms/#", Qos::AtMostOnce)
+        .await;
+    let mut camera = site.connect("camera").await;
+    // Until the broker listens.
+    let sending = async {
+        loop {
+            camera.publish_retained("pictures", &vec![7; 1_500_000]).await;
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        told = told(&mut watcher) => assert_eq!(told.0, "activate/flood"),
+    }
+    let metrics = get(at(site.http), "/metrics", "").await.body;
+    let none = "wigwag_messages_dropped_total{reason=\"too_large\"} 0\n";
+    assert!(metrics.contains(none), "{metrics}");
+}
+
+#[tokio::test]
+async fn the_broker_has_a_client_only_while_a_rule_needs_it() {
+    let mut site = Site::start("alarm hot: t/1 > 80\n");
+    let mut watcher = site.connect("watcher").await;
+    watcher
+        .subscribe("$SYS/broker/clients/connected", Qos::AtMostOnce)
+        .await;
+    let mut await_clients = async |count: &[u8]| while watcher.message().await.payload != count {};
+    await_clients(b"2").await;
+    site.reload("");
+    await_clients(b"1").await;
+    site.reload("alarm hot: t/1 > 80\n");
+    await_clients(b"2").await;
+}
