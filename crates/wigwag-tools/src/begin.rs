@@ -26,10 +26,7 @@ pub(crate) fn read(
             Err(answered(program))
         }
         Ok(Parsed::Version) => {
-            let version = env!("CARGO_PKG_VERSION");
-            say::out(&format!(
-                "{name} version {version} running on wigwag {version}.\n"
-            ));
+            tell_version(&name);
             Err(answered(program))
         }
         Err(Wrong(message)) => {
@@ -37,6 +34,14 @@ pub(crate) fn read(
             Err(misused(tool, program))
         }
     }
+}
+
+/// Says which version it is, as Mosquitto's tools do.
+pub(crate) fn tell_version(name: &str) {
+    let version = env!("CARGO_PKG_VERSION");
+    say::out(&format!(
+        "{name} version {version} running on wigwag {version}.\n"
+    ));
 }
 
 /// Says where help is; the exit code of a wrong command line.

@@ -25,6 +25,7 @@ use self::offline::DataFile;
 use self::online::{Broker, Use};
 use self::shell::{Shell, Wanted};
 use self::verbs::{Module, Style};
+use crate::begin::tell_version;
 use crate::options::command_line::{CommandLine, Program, Source};
 use crate::options::table::Tool;
 use crate::options::{Environment, Parsed, Wrong, parse};
@@ -51,11 +52,7 @@ pub fn run(program: Program, arguments: &[OsString]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Parsed::Version) => {
-            say::out(&format!(
-                "{} {}\n",
-                program.name(Tool::Ctrl),
-                env!("CARGO_PKG_VERSION")
-            ));
+            tell_version(&program.name(Tool::Ctrl));
             return ExitCode::SUCCESS;
         }
         Err(Wrong(what)) => {

@@ -98,11 +98,13 @@ impl Endpoint for Broker {
         let exchange = talk.exchange(module, command.payload());
         match runtime.block_on(async { timeout(PATIENCE, exchange).await }) {
             Ok(answer) => answer,
+            // An answer that comes later would be taken for that to the next question.
             Err(_) => Err(Failure::no_reply(format!(
                 "Error: No answer within {} seconds. Has the broker been configured for '{}'?",
                 PATIENCE.as_secs(),
                 module.name()
-            ))),
+            ))
+            .and_end()),
         }
     }
 

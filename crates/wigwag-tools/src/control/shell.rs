@@ -284,25 +284,37 @@ impl<'a> Shell<'a> {
 
     /// What can be completed here. Names are fetched anew, because others may have changed them.
     fn vocabulary(&mut self) -> Vocabulary {
-        let commands = self.own().iter().map(|(name, ..)| *name).collect();
-        let Place::In(endpoint, module) = &mut self.place else {
-            return Vocabulary {
-                commands,
-                ..Vocabulary::default()
-            };
-        };
-        let module = *module;
-        let mut names = |verb: &str, list: &str| {
-            let verb = module.verb(verb)?;
-            let answer = answer(endpoint.as_mut(), module, verb, &[]).ok()?;
-            Some(answer.names(list))
-        };
+        let clients = self.names("listClients", "clients");
+        let groups = self.names("listGroups", "groups");
+        let roles = self.names("listRoles", "roles");
         Vocabulary {
-            commands,
-            module: Some(module),
-            clients: names("listClients", "clients").unwrap_or_default(),
-            groups: names("listGroups", "groups").unwrap_or_default(),
-            roles: names("listRoles", "roles").unwrap_or_default(),
+            commands: self.own().iter().map(|(name, ..)| *name).collect(),
+            module: match self.place {
+                Place::In(_, module) => Some(module),
+                _ => None,
+            },
+            clients,
+            groups,
+            roles,
+        }
+    }
+
+    /// What a command lists; nothing if it cannot be said here.
+    fn names(&mut self, verb: &str, list: &str) -> Vec<String> {
+        let Place::In(endpoint, module) = &mut self.place else {
+            return Vec::new();
+        };
+        let Some(verb) = module.verb(verb) else {
+            return Vec::new();
+        };
+        match answer(endpoint.as_mut(), *module, verb, &[]) {
+            Ok(answer) => answer.names(list),
+            Err(failure) if failure.is_end => {
+                self.place = Place::Outside;
+                say::error(&failure.text);
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
         }
     }
 }
@@ -339,4 +351,50 @@ fn ask(
         say::out("OK\n");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::super::command::Command;
+    use super::*;
+
+    /// A broker that answers nothing, and counts what it is asked.
+    struct Silent(Rc<Cell<u32>>);
+
+    impl Endpoint for Silent {
+        fn ask(&mut self, _: Module, _: &Command) -> Result<Vec<u8>, Failure> {
+            self.0.set(self.0.get() + 1);
+            Err(Failure::no_reply("silence").and_end())
+        }
+
+        fn name(&self) -> String {
+            "silent".to_owned()
+        }
+    }
+
+    /// Does something at a silent broker: how often that is asked, and what is said where the shell is then.
+    fn at_silent<T>(work: impl FnOnce(&mut Shell<'_>) -> T) -> (T, u32, String) {
+        let asked = Rc::new(Cell::new(0));
+        let mut connect = |_: &Wanted| -> Result<Box<dyn Endpoint>, Failure> {
+            Err(Failure::refused("nobody is called here"))
+        };
+        let mut shell = Shell::new(Program::Wigwag, false, &mut connect);
+        shell.begin_at(Box::new(Silent(Rc::clone(&asked))), Some(Module::Dynsec));
+        let done = work(&mut shell);
+        (done, asked.get(), shell.prompt())
+    }
+
+    #[test]
+    fn whoever_does_not_answer_is_left() {
+        let (done, asked, prompt) = at_silent(|shell| shell.handle("listClients", &[]));
+        assert_eq!(done.map_err(|failure| failure.code), Err(27));
+        assert_eq!((asked, prompt.as_str()), (1, "> "));
+        // Nor is each prompt waited for three times.
+        let (module, asked, prompt) = at_silent(|shell| shell.vocabulary().module);
+        assert_eq!(module, None);
+        assert_eq!((asked, prompt.as_str()), (1, "> "));
+    }
 }
