@@ -24,9 +24,9 @@ export class Outline {
   #isStale = true;
   #cursor: Node | undefined;
   #test: Test | undefined;
-  /** Topics that the search has found, and all nodes above them. */
-  #found = new Set<Node>();
-  #shown = new Set<Node>();
+  /** Topics that the search has found, and how many of them are at and below each node. */
+  readonly #found = new Set<Node>();
+  readonly #shown = new Map<Node, number>();
   /** While searching, everything found is open but these. */
   readonly #closed = new Set<Node>();
 
@@ -126,12 +126,12 @@ export class Outline {
     const isFound = test(node.path, node.latest);
     if (isFound === this.#found.has(node)) return;
     this.#isStale = true;
-    if (isFound) {
-      this.#found.add(node);
-      for (const above of upwards(node)) this.#shown.add(above);
-    } else {
-      this.#found.delete(node);
-      this.#shown = new Set([...this.#found].flatMap((found) => [...upwards(found)]));
+    if (isFound) this.#found.add(node);
+    else this.#found.delete(node);
+    for (const above of upwards(node)) {
+      const count = (this.#shown.get(above) ?? 0) + (isFound ? 1 : -1);
+      if (count > 0) this.#shown.set(above, count);
+      else this.#shown.delete(above);
     }
   }
 

@@ -1,0 +1,82 @@
+/** What can be done with the branch under the cursor, or with the whole tree: copy as a line, export, clear. */
+import { useState } from 'react';
+
+import { useStation } from '../station.ts';
+import { Button } from '../ui/Button.tsx';
+import { CopyLine } from '../ui/CopyLine.tsx';
+import type { Explorer } from './explorer.ts';
+import { subscribeLine } from './figures.ts';
+import type { ExportFormat } from './protocol.ts';
+import { saveFile } from './save-file.ts';
+
+interface Props {
+  explorer: Explorer;
+  path: string | undefined;
+  onClear: (path: string) => void;
+}
+
+export function BranchBar({ explorer, path, onClear }: Props) {
+  const { connection, announcer } = useStation();
+  const [hasLine, setHasLine] = useState(false);
+  const save = async (format: ExportFormat): Promise<void> => {
+    const { text, topics } = await explorer.export(path, format);
+    saveFile(text, `topics.${format}`, format === 'json' ? 'application/json' : 'text/csv');
+    announcer.say(`${topics} topics exported`);
+  };
+  return (
+    <div role="group" aria-label="Branch" className="flex flex-col gap-1 border-t border-line p-2">
+      <div className="flex flex-wrap items-center gap-x-1">
+        <span className="min-w-0 grow basis-28 truncate px-2 font-mono text-xs text-ink-soft" title={path}>
+          {path ?? 'The whole tree'}
+        </span>
+        <Button
+          look="ghost"
+          pressed={hasLine}
+          disabled={path === undefined}
+          onClick={() => {
+            setHasLine(!hasLine);
+          }}
+        >
+          Command
+        </Button>
+        <Button
+          look="ghost"
+          icon="down"
+          label="Export as JSON"
+          onClick={() => {
+            void save('json');
+          }}
+        >
+          JSON
+        </Button>
+        <Button
+          look="ghost"
+          icon="down"
+          label="Export as CSV"
+          onClick={() => {
+            void save('csv');
+          }}
+        >
+          CSV
+        </Button>
+        <Button
+          look="ghost"
+          icon="trash"
+          disabled={path === undefined}
+          onClick={() => {
+            if (path !== undefined) onClear(path);
+          }}
+        >
+          Clear retained
+        </Button>
+      </div>
+      {hasLine && path !== undefined && (
+        <CopyLine
+          key={path}
+          label="Copy the command"
+          text={subscribeLine(connection.snapshot().url, `${path}/#`)}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,103 @@
+/** The page at /explore: filters, the tree of topics, and one topic in detail beside it. */
+import { useEffect } from 'react';
+import { Link, useLocation, useNavigate, useSearchParams } from 'react-router';
+
+import { PageHeader } from '../shell/PageHeader.tsx';
+import { topicOfPath, topicPath } from '../shell/links.ts';
+import { classNames } from '../ui/class-names.ts';
+import { useStoreValue } from '../ui/frame-store.ts';
+import { filtersOf, searchOf, withState } from './address.ts';
+import { LatestMessage } from './LatestMessage.tsx';
+import type { Explorer } from './explorer.ts';
+import { FilterBar } from './FilterBar.tsx';
+import { FirstFilter } from './FirstFilter.tsx';
+import { TreePane } from './TreePane.tsx';
+import { useExplorer } from './useTopic.ts';
+
+export function ExplorerPage() {
+  const explorer = useExplorer();
+  const topic = topicOfPath(useLocation().pathname);
+  useAddress(explorer, topic);
+  const filters = useStoreValue(explorer, (view) => view.filters);
+  return (
+    <>
+      <PageHeader title="Explorer">
+        <FilterBar explorer={explorer} filters={filters} />
+      </PageHeader>
+      {filters.length === 0 ? (
+        <FirstFilter explorer={explorer} />
+      ) : (
+        <div className="grid min-w-0 grow gap-4 lg:grid-cols-[minmax(20rem,2fr)_minmax(0,3fr)] lg:items-start">
+          <TreeBeside explorer={explorer} topic={topic} />
+          <section
+            aria-label="Topic"
+            className={classNames('min-w-0', topic === undefined && 'max-lg:hidden')}
+          >
+            {topic === undefined ? <NoTopic /> : <OneTopic topic={topic} />}
+          </section>
+        </div>
+      )}
+    </>
+  );
+}
+
+function TreeBeside({ explorer, topic }: { explorer: Explorer; topic: string | undefined }) {
+  const navigate = useNavigate();
+  const { search } = useLocation();
+  return (
+    <div className={classNames('min-w-0 lg:sticky lg:top-5', topic !== undefined && 'max-lg:hidden')}>
+      <TreePane
+        explorer={explorer}
+        topic={topic}
+        onOpen={(path) => {
+          void navigate({ pathname: topicPath(path), search });
+        }}
+      />
+    </div>
+  );
+}
+
+function OneTopic({ topic }: { topic: string }) {
+  const { search } = useLocation();
+  return (
+    <>
+      <Link
+        to={{ pathname: '/explore', search }}
+        className="mb-3 inline-flex min-h-11 items-center text-accent underline lg:hidden"
+      >
+        Back to the tree
+      </Link>
+      <LatestMessage topic={topic} />
+    </>
+  );
+}
+
+function NoTopic() {
+  return (
+    <p className="rounded-card border border-dashed border-line-strong px-6 py-16 text-center text-ink-soft">
+      Choose a topic to see its messages.
+    </p>
+  );
+}
+
+/** The address begins the Explorer, and follows it from then on. */
+function useAddress(explorer: Explorer, topic: string | undefined): void {
+  const [params, setParams] = useSearchParams();
+  const filters = useStoreValue(explorer, (view) => view.filters);
+  const search = useStoreValue(explorer, (view) => view.search);
+  useEffect(() => {
+    const { filters: present, search: searched } = explorer.snapshot();
+    const wanted = filtersOf(params, topic);
+    if (present.length === 0 && wanted.length > 0) explorer.setFilters(wanted);
+    const sought = searchOf(params);
+    if (searched === undefined && sought !== undefined) explorer.setSearch(sought);
+    if (topic !== undefined) explorer.reveal(topic);
+    // Only what the page was opened with; later the address follows.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [explorer]);
+  useEffect(() => {
+    if (filters.length === 0) return;
+    const next = withState(params, filters, search);
+    if (next.toString() !== params.toString()) setParams(next, { replace: true });
+  }, [filters, search, params, setParams]);
+}
