@@ -93,16 +93,29 @@ test('the dialogs are accessible, keep the focus and give it back', async () => 
   await page.locator(':focus').and(button).waitFor();
 });
 
-test('g and a letter, / and ? do what they say', async () => {
-  await page.goto(url('/settings'));
+test('the keys of the help sheet go where it says', async () => {
+  await page.goto(url('/no/such/page'));
   await isConnected(page);
-  await page.keyboard.type('gd');
-  await page.waitForURL(url('/devices'));
-  await page.getByRole('heading', { level: 1, name: 'Devices' }).waitFor();
   await page.keyboard.type('?');
-  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  const sheet = page.getByRole('dialog', { name: 'Keys' });
+  await sheet.waitFor();
+  const going = sheet.locator('dl > div').filter({ hasText: 'Go to ' });
+  const ways = await going.evaluateAll((rows) =>
+    rows.map((row) => ({
+      name: row.querySelector('dt').textContent.replace('Go to ', ''),
+      keys: [...row.querySelectorAll('kbd')].map((key) => key.textContent),
+    })),
+  );
   await page.keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await sheet.waitFor({ state: 'detached' });
+  assert.deepEqual(
+    ways.map(({ name }) => name),
+    (await screens(page)).map(({ name }) => name),
+  );
+  for (const { name, keys } of ways) {
+    for (const key of keys) await page.keyboard.press(key);
+    await page.getByRole('heading', { level: 1, name }).waitFor();
+  }
 });
 
 test('a deep link that ends like a file is a page', async () => {

@@ -48,6 +48,7 @@ export function TextField({
       {note !== undefined && (
         <p
           id={`${id}-note`}
+          role={problem === undefined ? undefined : 'alert'}
           className={classNames('wrap-anywhere', problem === undefined ? 'text-ink-soft' : 'text-bad')}
         >
           {note}

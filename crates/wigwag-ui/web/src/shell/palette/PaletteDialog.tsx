@@ -77,7 +77,9 @@ export function PaletteDialog({ onClose }: { onClose: () => void }) {
           <Results key={group.title} group={group} listId={listId} entries={entries} at={at} onRun={run} />
         ))}
       </div>
-      {entries.length === 0 && <p className="px-4 pb-4 text-ink-soft">Nothing is called that.</p>}
+      <p role="status" className={entries.length === 0 ? 'px-4 pb-4 text-ink-soft' : 'sr-only'}>
+        {entries.length === 0 && 'Nothing is called that.'}
+      </p>
     </Dialog>
   );
 }
