@@ -2,21 +2,19 @@
 import { memo } from 'react';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
-import type { Tone } from '../ui/Badge.tsx';
-import { Badge } from '../ui/Badge.tsx';
-import { Button } from '../ui/Button.tsx';
 import { classNames } from '../ui/class-names.ts';
 import { useNow } from '../ui/clock.ts';
-import { formatAge, formatAgo, formatCount, formatTemperature, formatTime } from '../ui/format.ts';
-import type { IconName } from '../ui/icons.tsx';
+import { formatAgo, formatCount, formatTemperature } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
 import { CommandResult, isFailure } from './CommandResult.tsx';
 import type { Command } from './command-store.ts';
 import type { Action, DeviceState } from './contract.ts';
 import { stateTopic } from './contract.ts';
+import { Controls } from './Controls.tsx';
 import type { Device } from './device-store.ts';
-import type { Health } from './health.ts';
+import { DeviceLink } from './DeviceLink.tsx';
 import { health } from './health.ts';
+import { HealthBadge } from './HealthBadge.tsx';
 import { Sparkline } from './Sparkline.tsx';
 
 interface Props {
@@ -42,7 +40,7 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
       <header className="flex items-start justify-between gap-3 px-4 pt-4">
         <div className="min-w-0">
           <h2 id={heading} className="truncate text-base font-semibold tracking-tight">
-            Device {device.id}
+            <DeviceLink id={device.id}>Device {device.id}</DeviceLink>
           </h2>
           <p className="flex gap-2 text-xs text-ink-faint">
             <span className="truncate font-mono">{stateTopic(device.id)}</span>
@@ -129,68 +127,5 @@ function Age({ device, now }: { device: Device; now: number }) {
     <time dateTime={made.toISOString()} title={`Device time ${made.toLocaleString()}`}>
       Updated {formatAgo(Math.max(0, now - device.stateAt))}
     </time>
-  );
-}
-
-interface ControlProps {
-  device: Device;
-  connected: boolean;
-  command: Command | undefined;
-  onCommand: (id: string, action: Action) => void;
-}
-
-/** The command that would change something stands out; the other stays possible, since the shown state may be old. */
-function Controls({ device, connected, command, onCommand }: ControlProps) {
-  const pending = command?.phase === 'pending' ? command.action : undefined;
-  const running = device.state?.status === 'running';
-  const button = (action: Action, name: string, icon: IconName, stands: boolean) => (
-    <Button
-      look={stands ? 'solid' : 'outline'}
-      icon={pending === action ? 'spinner' : icon}
-      disabled={!connected || pending !== undefined}
-      label={`${name} device ${device.id}`}
-      onClick={() => {
-        onCommand(device.id, action);
-      }}
-    >
-      {name}
-    </Button>
-  );
-  return (
-    <div className="flex gap-2">
-      {button('start', 'Start', 'play', !running)}
-      {button('stop', 'Stop', 'stop', running)}
-    </div>
-  );
-}
-
-const BADGES: Record<Health['kind'], { tone: Tone; icon: IconName; word: string; title: string }> = {
-  online: { tone: 'good', icon: 'online', word: 'Online', title: 'The device says it is connected' },
-  offline: { tone: 'bad', icon: 'offline', word: 'Offline', title: 'The broker says the device is gone' },
-  stale: { tone: 'warn', icon: 'clock', word: 'Stale', title: 'Running, but no state for more than 6 s' },
-  'cut-off': {
-    tone: 'quiet',
-    icon: 'clock',
-    word: 'Stale',
-    title: 'This page is not connected to the broker',
-  },
-  unknown: {
-    tone: 'quiet',
-    icon: 'question',
-    word: 'No presence',
-    title: 'The device does not tell whether it is connected',
-  },
-};
-
-function HealthBadge({ condition, now }: { condition: Health; now: number }) {
-  const { tone, icon, word, title } = BADGES[condition.kind];
-  return (
-    <Badge tone={tone} icon={icon} title={title}>
-      <span data-testid="health" className="nums">
-        {word}
-        {condition.kind === 'stale' && ` ${formatAge(now - condition.since)}`}
-        {condition.kind === 'cut-off' && ` since ${formatTime(condition.since, now)}`}
-      </span>
-    </Badge>
   );
 }

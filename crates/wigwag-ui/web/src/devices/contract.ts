@@ -94,6 +94,11 @@ export function stateTopic(id: string): string {
   return `device/${id}/state`;
 }
 
+/** What all topics of the device begin with. */
+export function topicPrefix(id: string): string {
+  return `device/${id}/`;
+}
+
 export function commandPayload(action: Action): string {
   return JSON.stringify({ action });
 }

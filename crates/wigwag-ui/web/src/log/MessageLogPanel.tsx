@@ -226,6 +226,7 @@ function Row({ entry, wide, selected, onSelect }: RowProps) {
             Invalid
           </span>
         )}
+        {entry.retain && <span className="shrink-0 font-sans text-ink-faint">retained</span>}
         {entry.latencyMs !== undefined && (
           <span
             className="nums shrink-0 font-sans text-good"

@@ -7,6 +7,7 @@ import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 
 import { DevicesPage } from '../devices/DevicesPage.tsx';
+import { findDevices } from '../devices/find-devices.ts';
 import type { Station } from '../station.ts';
 import type { IconName } from '../ui/icons.tsx';
 
@@ -55,7 +56,14 @@ export const SCREENS: readonly Screen[] = [
     about: 'What the devices say, and commands to them',
     icon: 'devices',
     key: 'd',
-    pages: [{ path: '', Page: DevicesPage }],
+    pages: [
+      { path: '', Page: DevicesPage },
+      {
+        path: ':id',
+        Page: onDemand(async () => (await import('../devices/detail/DevicePage.tsx')).DevicePage),
+      },
+    ],
+    find: findDevices,
   },
   {
     path: 'settings',

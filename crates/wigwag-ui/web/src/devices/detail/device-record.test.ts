@@ -43,7 +43,11 @@ function values(record: DeviceRecord): Record<string, number[]> {
 describe('a record', () => {
   test('begins with what is known, and has every number but the clock', () => {
     const record = new DeviceRecord(NOW);
-    record.begin(DEVICE);
+    record.begin(DEVICE, [
+      { ...COMMAND, seq: 1, topic: 'device/1/state' },
+      { ...COMMAND, seq: 2, topic: 'device/12/state' },
+    ]);
+    expect(record.log.snapshot().entries.map(({ topic }) => topic)).toEqual(['device/1/state']);
     expect(values(record)).toEqual({ temperature: [36, 37], 'battery.voltage': [3.7] });
     record.handleState('{"temperature":38,"battery":{"voltage":"low"}}', NOW + 2_000);
     expect(values(record)).toEqual({ temperature: [36, 37, 38], 'battery.voltage': [3.7] });
@@ -72,10 +76,10 @@ describe('the shelf', () => {
       watched.add(id);
       return () => watched.delete(id);
     });
-    const first = shelf.open('0', DEVICE);
-    for (let index = 1; index < RECORDS_MAX; index++) shelf.open(`${index}`, undefined);
-    expect(shelf.open('0', DEVICE)).toBe(first);
-    shelf.open('one more', undefined);
+    const first = shelf.open({ ...DEVICE, id: '0' }, []);
+    for (let index = 1; index < RECORDS_MAX; index++) shelf.open({ ...DEVICE, id: `${index}` }, []);
+    expect(shelf.open({ ...DEVICE, id: '0' }, [])).toBe(first);
+    shelf.open({ ...DEVICE, id: 'one more' }, []);
     expect(shelf.find('1')).toBeUndefined();
     expect(shelf.find('0')).toBe(first);
     expect([...watched]).not.toContain('1');

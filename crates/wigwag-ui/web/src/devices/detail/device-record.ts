@@ -5,7 +5,7 @@
 import { MessageLog } from '../../log/message-log.ts';
 import type { LogEntry } from '../../log/message-log.ts';
 import { FrameStore } from '../../ui/frame-store.ts';
-import { STALE_AFTER_MS } from '../contract.ts';
+import { STALE_AFTER_MS, topicPrefix } from '../contract.ts';
 import type { Device } from '../device-store.ts';
 import { fieldsOf } from './fields.ts';
 import { Series } from './series.ts';
@@ -28,8 +28,10 @@ export class DeviceRecord extends FrameStore<SeriesView> {
     this.since = since;
   }
 
-  /** What was known before the record began. */
-  begin(device: Device): void {
+  /** What was known before the record began, and what of the messages so far is about the device. */
+  begin(device: Device, messages: readonly LogEntry[]): void {
+    const prefix = topicPrefix(device.id);
+    for (const entry of messages) if (entry.topic.startsWith(prefix)) this.log.add(entry);
     for (const { at, temperature } of device.samples) this.#seriesOf('temperature').add(at, temperature);
     this.handleState(device.text, device.stateAt);
   }
@@ -89,7 +91,8 @@ export class RecordShelf {
   }
 
   /** The record of the device, begun now if there is none. */
-  open(id: string, device: Device | undefined): DeviceRecord {
+  open(device: Device, messages: readonly LogEntry[]): DeviceRecord {
+    const { id } = device;
     const kept = this.#records.get(id);
     if (kept !== undefined) {
       this.#records.delete(id);
@@ -97,7 +100,7 @@ export class RecordShelf {
       return kept.record;
     }
     const record = new DeviceRecord(Date.now());
-    if (device?.state !== undefined) record.begin(device);
+    record.begin(device, messages);
     this.#records.set(id, { record, end: this.#watch(id, record) });
     if (this.#records.size > RECORDS_MAX) this.#giveUpOldest();
     return record;

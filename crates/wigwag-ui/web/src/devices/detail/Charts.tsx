@@ -1,0 +1,87 @@
+/**
+ * A chart per number that the device sends, over the same time. The window moves with the clock until it is paused; what
+ * comes meanwhile is recorded all the same.
+ */
+import { useState } from 'react';
+import { useSearchParams } from 'react-router';
+
+import { Button } from '../../ui/Button.tsx';
+import { Choice } from '../../ui/Choice.tsx';
+import { useNow } from '../../ui/clock.ts';
+import { saveAs } from '../../ui/download.ts';
+import { formatCount, formatTime } from '../../ui/format.ts';
+import { useStore } from '../../ui/frame-store.ts';
+import { csvOf } from './csv.ts';
+import type { DeviceRecord } from './device-record.ts';
+import { FieldChart } from './FieldChart.tsx';
+import { readRange, RANGES, windowOf } from './ranges.ts';
+import { POINTS_MAX } from './series.ts';
+
+export function Charts({ id, record }: { id: string; record: DeviceRecord }) {
+  const series = useStore(record);
+  const now = useNow();
+  const [search, setSearch] = useSearchParams();
+  const [pausedAt, setPausedAt] = useState<number>();
+  const range = readRange(search.get('range'));
+  const window = windowOf(range, pausedAt ?? now, series.values());
+  return (
+    <section
+      aria-labelledby="charts-title"
+      className="flex min-w-0 flex-col gap-4 rounded-card border border-line bg-surface p-4 shadow-card"
+    >
+      <header className="flex flex-wrap items-end gap-x-4 gap-y-2">
+        <h2 id="charts-title" className="self-start text-base font-semibold tracking-tight">
+          Charts
+        </h2>
+        <Choice
+          label="Time shown"
+          value={range}
+          options={RANGES}
+          onChange={(value) => {
+            setSearch(
+              (before) => {
+                before.set('range', value);
+                return before;
+              },
+              { replace: true },
+            );
+          }}
+        />
+        <div className="ml-auto flex flex-wrap gap-2">
+          <Button
+            icon={pausedAt === undefined ? 'pause' : 'play'}
+            pressed={pausedAt !== undefined}
+            onClick={() => {
+              setPausedAt(pausedAt === undefined ? now : undefined);
+            }}
+          >
+            {pausedAt === undefined ? 'Pause' : 'Resume'}
+          </Button>
+          <Button
+            icon="down"
+            disabled={series.size === 0}
+            onClick={() => {
+              saveAs(new Blob([csvOf(series, window)], { type: 'text/csv' }), `device-${id}.csv`);
+            }}
+          >
+            CSV
+          </Button>
+        </div>
+      </header>
+      {series.size === 0 ? (
+        <p className="py-8 text-center text-ink-soft">No numbers in the states of this device yet.</p>
+      ) : (
+        <div className="grid gap-x-6 gap-y-5 [grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))]">
+          {[...series].map(([path, one]) => (
+            <FieldChart key={path} id={id} path={path} series={one} last={one.last} window={window} />
+          ))}
+        </div>
+      )}
+      <p className="nums text-xs text-ink-faint">
+        {pausedAt !== undefined && `Paused at ${formatTime(pausedAt, now)}. `}
+        Recorded in this tab since {formatTime(record.since, now)}, at most {formatCount(POINTS_MAX)} values
+        per field.
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,92 @@
+/** One number of a device over time, with its smallest, mean and largest value, and a picture of it to save. */
+import { useMemo, useRef, useState } from 'react';
+
+import { Button } from '../../ui/Button.tsx';
+import { Chart } from '../../ui/chart/Chart.tsx';
+import { saveAs } from '../../ui/download.ts';
+import { formatTime } from '../../ui/format.ts';
+import { SILENCE_MS } from './device-record.ts';
+import { unitOf } from './fields.ts';
+import { pictureOf } from './picture.ts';
+import type { Series, Window } from './series.ts';
+import { formatValue } from './values.ts';
+
+interface Props {
+  id: string;
+  path: string;
+  series: Series;
+  /** The latest value, so that the chart is drawn again when there is one. */
+  last: number | undefined;
+  window: Window;
+}
+
+export function FieldChart({ id, path, series, last, window }: Props) {
+  const frame = useRef<HTMLDivElement>(null);
+  const [pointed, setPointed] = useState<number>();
+  const { from, to } = window;
+  const unit = unitOf(path);
+  const points = useMemo(() => series.window({ from, to }, SILENCE_MS), [series, from, to]);
+  const lines = useMemo(() => [{ name: path, values: points.values }], [path, points]);
+  const sums = series.summary({ from, to });
+  const write = (value: number): string => formatValue(value) + (unit === undefined ? '' : ` ${unit}`);
+  const text =
+    sums === undefined
+      ? 'No values in this time'
+      : `Lowest ${write(round(sums.low))} · mean ${write(round(sums.mean))} · highest ${write(round(sums.high))}`;
+  return (
+    <figure className="flex min-w-0 flex-col gap-1" data-chart={path}>
+      <figcaption className="flex items-start gap-2">
+        <div className="min-w-0 grow">
+          <h3 className="truncate font-medium" title={path}>
+            {path}
+            {last !== undefined && <span className="nums ml-2 text-ink-soft">{write(round(last))}</span>}
+          </h3>
+          <p className="nums text-xs text-ink-soft">{pointText(points, pointed, write) ?? text}</p>
+        </div>
+        <Button
+          look="ghost"
+          icon="down"
+          label={`PNG of ${path}`}
+          onClick={() => {
+            const canvas = frame.current?.querySelector('canvas');
+            if (canvas == null) return;
+            void pictureOf(canvas, `Device ${id}: ${path}. ${text}`).then((picture) => {
+              saveAs(picture, `device-${id}-${path}.png`);
+            });
+          }}
+        >
+          PNG
+        </Button>
+      </figcaption>
+      <div ref={frame} className="min-w-0">
+        <Chart
+          label={`${path} over time. ${text}`}
+          times={points.times}
+          lines={lines}
+          from={from}
+          to={to}
+          format={formatValue}
+          isFromZero={false}
+          sync="device"
+          onPoint={setPointed}
+        />
+      </div>
+    </figure>
+  );
+}
+
+function pointText(
+  points: { times: readonly number[]; values: readonly (number | null)[] },
+  index: number | undefined,
+  write: (value: number) => string,
+): string | undefined {
+  if (index === undefined) return undefined;
+  const at = points.times[index];
+  const value = points.values[index];
+  return at === undefined || value == null ? undefined : `${formatTime(at)} · ${write(value)}`;
+}
+
+/** Means have digits that nobody measured. */
+function round(value: number): number {
+  return Number(value.toPrecision(5));
+}
