@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 use wigwag_alarm::{Entry, Event, History, Rule, Watch};
-use wigwag_client::{Client, Event as ClientEvent, Limits, Message, Publish, Qos};
+use wigwag_client::{Client, Event as ClientEvent, Message, Publish, Qos};
 use wigwag_proto::{Time, TopicFilter, TopicName};
 
 use super::notices::{Next, Notice, Notices};
@@ -54,6 +54,13 @@ enum Heard {
     BrokerAlarm(Message),
 }
 
+/// Who has found something wrong.
+#[derive(Clone, Copy)]
+enum Finder {
+    Rule,
+    Broker,
+}
+
 pub(super) struct Keeper {
     origin: Instant,
     sources: Sources,
@@ -62,6 +69,8 @@ pub(super) struct Keeper {
     connection: Watch,
     history: History,
     notices: Notices,
+    /// Of the alarms of the broker itself.
+    passed_on: Notices,
     sinks: Sinks,
     couriers: Vec<Courier>,
     client: Client,
@@ -82,7 +91,7 @@ impl Keeper {
         sinks: Sinks,
     ) -> anyhow::Result<Keeper> {
         let rules = sources.read()?;
-        let client = target.watcher().limits(Limits::default()).build()?;
+        let client = target.listener().build()?;
         let (heard, messages) = mpsc::channel(WAITING_MAX);
         let couriers = (sinks.web.iter())
             .map(|sink| Courier::start(sink.clone(), sinks.broker.clone()))
@@ -94,6 +103,7 @@ impl Keeper {
             connection: Watch::new(unreachable.into_iter().collect(), Time::ZERO),
             history: History::default(),
             notices: Notices::new(sinks.repeat, sinks.tells_end),
+            passed_on: Notices::new(sinks.repeat, sinks.tells_end),
             sinks,
             couriers,
             events: client.events(),
@@ -212,7 +222,7 @@ impl Keeper {
         let (topic, payload) = (message.topic(), message.payload());
         let entry = broker_alarms::read(topic, payload, self.now(), since_epoch());
         if let Some(entry) = entry {
-            self.tell_of(&entry);
+            self.tell_of(&entry, Finder::Broker);
         }
     }
 
@@ -240,6 +250,7 @@ impl Keeper {
             CONNECTED
         } else {
             self.watch.handle_blindness(now);
+            self.passed_on.handle_blindness();
             NOT_CONNECTED
         };
         if let Ok(topic) = TopicName::new(CONNECTION) {
@@ -252,26 +263,32 @@ impl Keeper {
         let now = self.now();
         self.watch.handle_timeout(now);
         self.connection.handle_timeout(now);
-        for notice in self.notices.poll(now, self.is_quiet()) {
+        let is_quiet = self.is_quiet();
+        let mut notices = self.notices.poll(now, is_quiet);
+        notices.append(&mut self.passed_on.poll(now, is_quiet));
+        for notice in &notices {
             self.couriers
                 .iter()
-                .for_each(|courier| courier.take(&notice));
+                .for_each(|courier| courier.take(notice));
         }
     }
 
     /// Until something is to be done without being asked.
     fn wait(&self) -> Duration {
-        let (told, look) = match self.notices.next(self.is_quiet()) {
-            None => (None, None),
-            Some(Next::At(at)) => (Some(at), None),
-            Some(Next::Quiet(at)) => (at, Some(QUIET_LOOK)),
-        };
-        let watches = [
-            self.watch.poll_timeout(),
-            self.connection.poll_timeout(),
-            told,
-        ];
-        let next = watches.into_iter().flatten().min();
+        let is_quiet = self.is_quiet();
+        let mut times = vec![self.watch.poll_timeout(), self.connection.poll_timeout()];
+        let mut look = None;
+        for notices in [&self.notices, &self.passed_on] {
+            match notices.next(is_quiet) {
+                None => {}
+                Some(Next::At(at)) => times.push(Some(at)),
+                Some(Next::Quiet(at)) => {
+                    times.push(at);
+                    look = Some(QUIET_LOOK);
+                }
+            }
+        }
+        let next = times.into_iter().flatten().min();
         let next = next.map(|next| next.saturating_since(self.now()));
         next.into_iter().chain(look).min().unwrap_or(Duration::MAX)
     }
@@ -318,12 +335,12 @@ impl Keeper {
                 _ => {}
             }
             if let Some(entry) = self.history.note(&event, since_epoch).cloned() {
-                self.tell_of(&entry);
+                self.tell_of(&entry, Finder::Rule);
             }
         }
     }
 
-    fn tell_of(&mut self, entry: &Entry) {
+    fn tell_of(&mut self, entry: &Entry, by: Finder) {
         let notice = Notice {
             entry: entry.clone(),
             repeats: 0,
@@ -340,14 +357,19 @@ impl Keeper {
                 Some(_) => "deactivate",
             };
             let topic = format!("{topic}/{what}/{}", entry.alarm.name);
-            // It is queued; what becomes of it is the client's business.
-            drop(
-                self.client
-                    .publish(Publish::new(topic, json).qos(Qos::AtLeastOnce)),
-            );
+            let message = Publish::new(topic, json).qos(Qos::AtLeastOnce);
+            // Once it is queued, what becomes of it is the client's business.
+            if let Err(error) = self.client.try_publish(message) {
+                let name = &*entry.alarm.name;
+                error!(name, %error, "the alarm is not published");
+            }
         }
         let (now, is_quiet) = (self.now(), self.is_quiet());
-        if let Some(notice) = self.notices.handle(now, entry, is_quiet) {
+        let notices = match by {
+            Finder::Rule => &mut self.notices,
+            Finder::Broker => &mut self.passed_on,
+        };
+        if let Some(notice) = notices.handle(now, entry, is_quiet) {
             self.couriers
                 .iter()
                 .for_each(|courier| courier.take(&notice));

@@ -36,6 +36,8 @@ struct Open {
     entry: Entry,
     told_at: Option<Time>,
     repeats: u32,
+    /// It may be over, and nobody could have said so.
+    is_doubtful: bool,
 }
 
 impl Notices {
@@ -62,6 +64,7 @@ impl Notices {
                     entry: entry.clone(),
                     told_at,
                     repeats: 0,
+                    is_doubtful: false,
                 },
             );
             return (!was_told && !is_held).then(|| Notice::first(entry));
@@ -78,6 +81,14 @@ impl Notices {
         Some(Notice::first(entry))
     }
 
+    /// From here on, what is over may end without anybody saying so: what is open is not told again, nor for the first
+    /// time, unless it is raised once more. Its end is told, if that is heard of.
+    pub(super) fn handle_blindness(&mut self) {
+        for open in self.open.values_mut() {
+            open.is_doubtful = true;
+        }
+    }
+
     /// What is to be told because of the time.
     pub(super) fn poll(&mut self, now: Time, is_quiet: bool) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -86,7 +97,7 @@ impl Notices {
             notices.extend(over.values().map(Notice::first));
         }
         for open in self.open.values_mut() {
-            if is_quiet && !is_urgent(&open.entry) {
+            if open.is_doubtful || is_quiet && !is_urgent(&open.entry) {
                 continue;
             }
             match (open.told_at, self.repeat) {
@@ -107,14 +118,14 @@ impl Notices {
 
     /// When to poll, and whether that is when it is quiet no more.
     pub(super) fn next(&self, is_quiet: bool) -> Option<Next> {
-        let waits = |open: &&Open| open.told_at.is_none();
+        let waits = |open: &Open| open.told_at.is_none() && !open.is_doubtful;
         let repeat = |open: &Open| Some(open.told_at? + self.repeat?);
-        let is_told = |open: &&Open| !is_quiet || is_urgent(&open.entry);
+        let is_told = |open: &&Open| !open.is_doubtful && (!is_quiet || is_urgent(&open.entry));
         let next = (self.open.values())
             .filter(is_told)
             .filter_map(repeat)
             .min();
-        let has_waiting = !self.over.is_empty() || self.open.values().any(|open| waits(&open));
+        let has_waiting = !self.over.is_empty() || self.open.values().any(waits);
         match next {
             _ if has_waiting && is_quiet => Some(Next::Quiet(next)),
             next => next.map(Next::At),
@@ -234,6 +245,25 @@ mod tests {
         assert_eq!(all.handle(at(5), &entry("wet", false), true), None);
         assert_eq!(all.poll(at(6), false), []);
         assert!(all.handle(at(7), &entry("wet", true), false).is_some());
+    }
+
+    #[test]
+    fn what_may_be_over_is_not_told_again_until_it_is_raised_again() {
+        let mut all = notices();
+        assert!(all.handle(at(0), &entry("wet", false), false).is_some());
+        assert!(all.handle(at(0), &entry("fire", false), false).is_some());
+        assert_eq!(all.handle(at(0), &entry("late", false), true), None);
+        all.handle_blindness();
+        assert_eq!(all.next(false), None);
+        assert_eq!(all.next(true), None);
+        assert_eq!(all.poll(at(4 * HOUR), false), []);
+        let last = all.handle(at(5 * HOUR), &entry("wet", true), false);
+        assert_eq!(told(last.as_slice()), [("wet", true, 0)]);
+        assert!(
+            all.handle(at(5 * HOUR), &entry("fire", false), false)
+                .is_some()
+        );
+        assert_eq!(told(&all.poll(at(9 * HOUR), false)), [("fire", false, 1)]);
     }
 
     #[test]

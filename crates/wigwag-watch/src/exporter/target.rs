@@ -27,6 +27,10 @@ const NAME_MAX: usize = 128;
 /// Bytes of a packet: what brokers tell about themselves is small.
 const PACKET_MAX: u32 = 64 * 1024;
 
+/// What others publish may be as large as MQTT lets it be. A broker keeps from us what is larger than we say, and then
+/// who has published it seems to be silent.
+const ANY_PACKET_MAX: u32 = 268_435_460;
+
 /// The longest wait between attempts: the end of an outage is to be seen soon.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -247,6 +251,14 @@ impl Target {
         self.builder(&self.client_id)
             .refusal_policy(RefusalPolicy::Retry)
             .backoff(Backoff::default().max(RETRY_MAX))
+    }
+
+    /// The same, which hears what others publish, however large that is.
+    pub(crate) fn listener(&self) -> Builder {
+        self.watcher().limits(Limits {
+            packet_size_max: ANY_PACKET_MAX,
+            ..Limits::default()
+        })
     }
 
     /// A client of this name for messages that go to the broker and come back. It does not come back itself.

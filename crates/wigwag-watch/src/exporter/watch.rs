@@ -47,12 +47,16 @@ impl Watch {
             max_connections: target.max_connections.or(knowledge.max_connections),
             others: knowledge.others,
         };
+        let client = match devices {
+            Some(_) => target.listener(),
+            None => target.watcher(),
+        };
         let watch = Arc::new(Watch {
             board: Mutex::new(Board::new(knowledge)),
             record: Mutex::default(),
             asked: Mutex::default(),
             devices: devices.map(|plan| Mutex::new(Devices::new(plan.clone(), unix_secs()))),
-            client: target.watcher().build()?,
+            client: client.build()?,
             target,
         });
         let reader = Arc::downgrade(&watch);

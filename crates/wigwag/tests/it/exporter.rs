@@ -25,6 +25,7 @@ against_both_brokers!(
     certificates_are_checked,
     a_password_comes_by_the_environment_or_a_file,
     one_probe_has_an_exit_code,
+    a_device_is_heard_however_much_it_sends,
 );
 
 /// What the usual exporter shows of Mosquitto 2.0: 12 counters, and 38 gauges of which 27 are loads. The help is the
@@ -404,6 +405,29 @@ fn a_probe_that_fails_is_told_before_prometheus_loses_its_patience_and_only_to_w
     assert_eq!(sample(&text, "mqtt_probe_success"), Some(0.0), "{text}");
     let text = exporter.metrics();
     assert!(!text.contains("mqtt_probe_"), "{text}");
+}
+
+fn a_device_is_heard_however_much_it_sends(kind: Kind) {
+    let (broker, port) = start_broker(kind, OPEN);
+    let picture = broker.folder.path().join("picture");
+    fs::write(&picture, vec![7; 1_500_000]).unwrap();
+    let exporter = Exporter::start(&["-e", &url(port), "--devices", "device/+/state"]);
+    let publish = |text: &str| {
+        let mut publisher = tools::wigwag();
+        publisher.args([
+            "pub",
+            "-p",
+            &port.to_string(),
+            "-t",
+            "device/camera/state",
+            "-f",
+        ]);
+        assert!(publisher.arg(&picture).status().unwrap().success());
+        text.contains(
+            "mqtt_device_last_seen_timestamp_seconds{critical=\"false\",device=\"camera\"}",
+        )
+    };
+    exporter.await_metrics("the camera", publish);
 }
 
 /// A certificate of an authority for `localhost`, and both in files.
