@@ -7,7 +7,7 @@ import { topicOfPath, topicPath } from '../shell/links.ts';
 import { classNames } from '../ui/class-names.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
 import { filtersOf, searchOf, withState } from './address.ts';
-import { LatestMessage } from './LatestMessage.tsx';
+import { DetailPane } from './detail/DetailPane.tsx';
 import type { Explorer } from './explorer.ts';
 import { FilterBar } from './FilterBar.tsx';
 import { FirstFilter } from './FirstFilter.tsx';
@@ -24,59 +24,47 @@ export function ExplorerPage() {
       <PageHeader title="Explorer">
         <FilterBar explorer={explorer} filters={filters} />
       </PageHeader>
-      {filters.length === 0 ? (
-        <FirstFilter explorer={explorer} />
-      ) : (
-        <div className="grid min-w-0 grow gap-4 lg:grid-cols-[minmax(20rem,2fr)_minmax(0,3fr)] lg:items-start">
-          <TreeBeside explorer={explorer} topic={topic} />
-          <section
-            aria-label="Topic"
-            className={classNames('min-w-0', topic === undefined && 'max-lg:hidden')}
-          >
-            {topic === undefined ? <NoTopic /> : <OneTopic topic={topic} />}
-          </section>
+      <div className="grid min-w-0 grow gap-4 lg:grid-cols-[minmax(20rem,2fr)_minmax(0,3fr)] lg:items-start">
+        <div className={classNames('min-w-0 lg:sticky lg:top-5', topic !== undefined && 'max-lg:hidden')}>
+          {filters.length === 0 ? (
+            <FirstFilter explorer={explorer} />
+          ) : (
+            <Tree explorer={explorer} topic={topic} />
+          )}
         </div>
-      )}
+        <div className="min-w-0">
+          {topic !== undefined && <BackToTree />}
+          <DetailPane topic={topic} />
+        </div>
+      </div>
     </>
   );
 }
 
-function TreeBeside({ explorer, topic }: { explorer: Explorer; topic: string | undefined }) {
+function Tree({ explorer, topic }: { explorer: Explorer; topic: string | undefined }) {
   const navigate = useNavigate();
   const { search } = useLocation();
   return (
-    <div className={classNames('min-w-0 lg:sticky lg:top-5', topic !== undefined && 'max-lg:hidden')}>
-      <TreePane
-        explorer={explorer}
-        topic={topic}
-        onOpen={(path) => {
-          void navigate({ pathname: topicPath(path), search });
-        }}
-      />
-    </div>
+    <TreePane
+      explorer={explorer}
+      topic={topic}
+      onOpen={(path) => {
+        void navigate({ pathname: topicPath(path), search });
+      }}
+    />
   );
 }
 
-function OneTopic({ topic }: { topic: string }) {
+/** On small screens there is room for one of the two. */
+function BackToTree() {
   const { search } = useLocation();
   return (
-    <>
-      <Link
-        to={{ pathname: '/explore', search }}
-        className="mb-3 inline-flex min-h-11 items-center text-accent underline lg:hidden"
-      >
-        Back to the tree
-      </Link>
-      <LatestMessage topic={topic} />
-    </>
-  );
-}
-
-function NoTopic() {
-  return (
-    <p className="rounded-card border border-dashed border-line-strong px-6 py-16 text-center text-ink-soft">
-      Choose a topic to see its messages.
-    </p>
+    <Link
+      to={{ pathname: '/explore', search }}
+      className="mb-3 inline-flex min-h-11 items-center text-accent underline lg:hidden"
+    >
+      Back to the tree
+    </Link>
   );
 }
 

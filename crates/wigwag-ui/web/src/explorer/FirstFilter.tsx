@@ -12,7 +12,7 @@ export function FirstFilter({ explorer }: { explorer: Explorer }) {
   return (
     <section
       aria-label="Subscribe"
-      className="mx-auto mt-6 flex w-full max-w-xl flex-col gap-6 rounded-card border border-line bg-surface p-6 shadow-card"
+      className="flex w-full flex-col gap-6 rounded-card border border-line bg-surface p-6 shadow-card"
     >
       <div className="flex flex-col gap-1.5">
         <h2 className="text-lg font-semibold tracking-tight">Which topics do you want to see?</h2>

@@ -66,6 +66,22 @@ export const SCREENS: readonly Screen[] = [
     find: findDevices,
   },
   {
+    path: 'explore',
+    name: 'Explorer',
+    about: 'All topics as a tree, and what they say',
+    icon: 'explorer',
+    key: 'e',
+    pages: [
+      { path: '*', Page: onDemand(async () => (await import('../explorer/ExplorerPage.tsx')).ExplorerPage) },
+    ],
+    keys: [
+      { keys: ['↑', '↓', '←', '→'], does: 'Walk through the tree of topics' },
+      { keys: ['*'], does: 'Open all branches beside this one' },
+      { keys: ['Enter'], does: 'Show the topic' },
+      { keys: ['Delete'], does: 'Clear retained messages here and below' },
+    ],
+  },
+  {
     path: 'settings',
     name: 'Settings',
     about: 'Theme, times, keys, the connection to the broker',
