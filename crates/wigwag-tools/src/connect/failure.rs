@@ -4,10 +4,13 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use wigwag_client::CertificateError;
 use wigwag_client::wire::{DialError, WireError};
 use wigwag_proto::{ReasonCode, Version};
+
+use crate::options::command_line::Unusable;
 
 use super::reason::reason_name;
 
@@ -16,6 +19,10 @@ use super::reason::reason_name;
 pub enum Failure {
     /// What was asked for cannot be done, before anything was opened. The line is complete.
     Setup(String),
+    /// The command line asks for what there is not.
+    Unusable(Unusable),
+    /// A file for TLS is not there.
+    NoFile(PathBuf),
     /// The host of the server, or the address to come from, cannot be looked up.
     Lookup(String),
     /// No connection.
@@ -71,9 +78,12 @@ impl Failure {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Failure::Setup(_) | Failure::Lookup(_) | Failure::Dial(_) | Failure::Will => {
-                code::FAILURE
-            }
+            Failure::Setup(_)
+            | Failure::Unusable(_)
+            | Failure::NoFile(_)
+            | Failure::Lookup(_)
+            | Failure::Dial(_)
+            | Failure::Will => code::FAILURE,
             Failure::Lost | Failure::Unanswered => code::LOST,
             Failure::Protocol(_) => code::PROTOCOL,
             Failure::KeepAlive => code::KEEP_ALIVE,
@@ -86,14 +96,23 @@ impl Failure {
     pub const fn is_before_connection(&self) -> bool {
         matches!(
             self,
-            Failure::Setup(_) | Failure::Lookup(_) | Failure::Dial(_) | Failure::Will
+            Failure::Setup(_)
+                | Failure::Unusable(_)
+                | Failure::NoFile(_)
+                | Failure::Lookup(_)
+                | Failure::Dial(_)
+                | Failure::Will
         )
     }
 
     /// Whether another attempt may go better.
     pub fn may_pass(&self) -> bool {
         match self {
-            Failure::Setup(_) | Failure::Will | Failure::Output(_) => false,
+            Failure::Setup(_)
+            | Failure::Unusable(_)
+            | Failure::NoFile(_)
+            | Failure::Will
+            | Failure::Output(_) => false,
             Failure::Dial(error) => !matches!(**error, DialError::Certificate { .. }),
             _ => true,
         }
@@ -103,6 +122,8 @@ impl Failure {
     pub fn advice(&self) -> Option<String> {
         let advice = match self {
             Failure::Setup(_) | Failure::Will | Failure::Output(_) => return None,
+            Failure::Unusable(unusable) => unusable.advice.to_owned(),
+            Failure::NoFile(path) => format!("There is no '{}'.", path.display()),
             Failure::Lookup(host) => {
                 format!("No address is known for '{host}'. Is the name right, and is the network there?")
             }
@@ -140,6 +161,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Setup(line) => f.write_str(line),
+            Failure::Unusable(unusable) => writeln!(f, "{}", unusable.line),
+            Failure::NoFile(_) => {
+                f.write_str("Error: Problem setting TLS options: File not found.\n")
+            }
             Failure::Lookup(_) => f.write_str("Unable to connect (Lookup error.).\n"),
             Failure::Dial(error) => dial_line(error, f),
             Failure::Will => f.write_str("Error: Problem setting will.\n"),

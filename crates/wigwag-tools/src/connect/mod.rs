@@ -11,6 +11,7 @@ mod srv;
 mod trace;
 mod way;
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -27,6 +28,9 @@ pub use reason::reason_name;
 pub use session::{Happening, Outgoing, Unsendable};
 
 use session::{Peer, Session};
+
+/// The wait before another attempt to connect, as in Mosquitto's library.
+pub(crate) const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// The time that the last words have to leave.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -230,10 +234,19 @@ impl<'a, 'b> Speaker<'a, 'b> {
     }
 }
 
+/// Waits for a point in time, but not for the next tick of the timers if it has come; for ever, if there is none.
+pub(crate) async fn reach(time: Option<Instant>) {
+    match time {
+        Some(time) if time <= Instant::now() => {}
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
 /// What Mosquitto's library finds wrong before it opens anything.
 fn check(line: &CommandLine) -> Result<(), Failure> {
     if let Some(unusable) = &line.unusable {
-        return Err(Failure::Setup(format!("{unusable}\n")));
+        return Err(Failure::Unusable(unusable.clone()));
     }
     let (session, properties) = (&line.session, &line.properties);
     let is_5 = session.version.has_properties();

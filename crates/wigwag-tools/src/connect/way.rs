@@ -148,10 +148,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| unreadable(path, &error))
 }
 
-/// What Mosquitto's tools say of a file that they cannot read, and which file that is.
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::NotFound {
-        return Failure::Setup("Error: Problem setting TLS options: File not found.\n".to_owned());
+        return Failure::NoFile(path.to_owned());
     }
     setup(&format!(
         "Problem setting TLS options: {}: {error}",

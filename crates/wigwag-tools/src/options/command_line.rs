@@ -44,8 +44,17 @@ pub struct CommandLine {
     pub request: RequestChoice,
     /// How `sub` and `rr` print.
     pub print: PrintChoice,
-    /// What cannot be done as it was asked for, in one line. It is said when the connection is to be opened.
-    pub unusable: Option<String>,
+    /// What cannot be done as it was asked for. It is said when the connection is to be opened.
+    pub unusable: Option<Unusable>,
+}
+
+/// Something that cannot be done as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// What Mosquitto's tools say, in one line.
+    pub line: String,
+    /// What to do about it.
+    pub advice: &'static str,
 }
 
 /// How the program was called.

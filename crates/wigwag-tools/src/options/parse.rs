@@ -13,7 +13,7 @@ use wigwag_proto::{Property, Qos, TopicError, TopicFilter, TopicName, Version};
 
 use super::command_line::{
     CommandLine, PrintChoice, Program, Properties, PublishChoice, RequestChoice, Server, Session,
-    Source, SubscribeChoice, TlsChoice, WillChoice,
+    Source, SubscribeChoice, TlsChoice, Unusable, WillChoice,
 };
 use super::options_file::{self, Environment};
 use super::properties;
@@ -674,23 +674,40 @@ impl Draft {
     }
 
     /// What Mosquitto's tools find out when they are about to connect.
-    fn unusable(&self) -> Option<String> {
-        let unusable = if self.client_id.as_deref() == Some("") {
-            "Error: Invalid id.".to_owned()
+    fn unusable(&self) -> Option<Unusable> {
+        const NO_ENGINES: &str =
+            "Engines belong to OpenSSL and are not there: give the key as a file of PEM (--key).";
+        let (line, advice) = if self.client_id.as_deref() == Some("") {
+            (
+                "Error: Invalid id.".to_owned(),
+                "A Client Identifier (-i) is not empty; without one, the server assigns it.",
+            )
         } else if self.psk {
-            "Error: Problem setting TLS-PSK options.".to_owned()
+            (
+                "Error: Problem setting TLS-PSK options.".to_owned(),
+                "Keys shared in advance (--psk) are not supported: use certificates (--cafile, --cert and --key).",
+            )
         } else if let Some(engine) = &self.engine {
-            format!("Error: Problem setting TLS engine, is {engine} a valid engine?")
+            (
+                format!("Error: Problem setting TLS engine, is {engine} a valid engine?"),
+                NO_ENGINES,
+            )
         } else if self.key_form.as_ref().is_some_and(|form| form != "pem") {
-            "Error: Problem setting key form, it must be one of 'pem' or 'engine'.".to_owned()
+            (
+                "Error: Problem setting key form, it must be one of 'pem' or 'engine'.".to_owned(),
+                NO_ENGINES,
+            )
         } else if let Some(version) = &self.tls_version
-            && !["tlsv1.3", "tlsv1.2", "tlsv1.1"].contains(&version.as_str())
+            && !["tlsv1.3", "tlsv1.2"].contains(&version.as_str())
         {
-            "Error: Problem setting TLS options, check the options are valid.".to_owned()
+            (
+                "Error: Problem setting TLS options, check the options are valid.".to_owned(),
+                "The versions of TLS (--tls-version) are tlsv1.3 and tlsv1.2.",
+            )
         } else {
             return None;
         };
-        Some(unusable)
+        Some(Unusable { line, advice })
     }
 
     fn finish_session_expiry(&mut self) -> Result<(), String> {

@@ -6,24 +6,23 @@
 pub(crate) mod source;
 
 use std::ffi::OsString;
-use std::io::{self, BufReader};
+use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use wigwag_proto::{Qos, ReasonCode, Version};
 
 use crate::connect::failure::{code, refusal_advice, refusal_code, refusal_line};
-use crate::connect::{Connection, Failure, Happening, Outgoing, Unsendable, reason_name, report};
+use crate::connect::{
+    Connection, Failure, Happening, Outgoing, RECONNECT_AFTER, Unsendable, reach, reason_name,
+    report,
+};
 use crate::options::command_line::{CommandLine, Program, Source};
 use crate::options::table::Tool;
 use crate::{begin, lines, say};
-
-/// The wait before another attempt to connect.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs the tool with what stands behind its name.
 pub fn run(program: Program, arguments: &[OsString]) -> ExitCode {
@@ -63,7 +62,7 @@ struct Publisher<'a> {
     topic: &'a str,
     /// What is sent each time; `None` when lines are.
     payload: Option<Bytes>,
-    lines: Option<mpsc::Receiver<io::Result<Bytes>>>,
+    lines: Option<mpsc::Receiver<lines::Batch>>,
     connection: Connection,
     /// Messages that are still to be sent, other than lines.
     left: u32,
@@ -82,7 +81,7 @@ struct Publisher<'a> {
 enum Turn {
     Happened(Result<Happening, Failure>),
     /// None: the input has ended.
-    Lines(Vec<io::Result<Bytes>>),
+    Lines(lines::Batch),
     Due,
     Interrupted,
 }
@@ -194,8 +193,7 @@ impl<'a> Publisher<'a> {
                 (self.is_online, self.was_online, self.is_first) = (true, true, true);
                 self.said.clear();
                 if self.payload.is_none() {
-                    let input = || lines::of(BufReader::new(io::stdin()));
-                    self.lines.get_or_insert_with(input);
+                    self.lines.get_or_insert_with(|| lines::of(io::stdin()));
                 } else if self.connection.in_flight() == 0 && self.left > 0 {
                     self.due = Some(Instant::now());
                 }
@@ -258,7 +256,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes what has been read: what comes together leaves together. Whether it is over.
-    fn publish_lines(&mut self, lines: Vec<io::Result<Bytes>>) -> Result<bool, Failure> {
+    fn publish_lines(&mut self, lines: lines::Batch) -> Result<bool, Failure> {
         if lines.is_empty() {
             self.left = 0;
         }
@@ -305,24 +303,11 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// Waits for a point in time, but not for the next tick of the timers if it has come; for ever, if there is none.
-async fn reach(due: Option<Instant>) {
-    match due {
-        Some(due) if due <= Instant::now() => {}
-        Some(due) => sleep_until(due).await,
+async fn next_lines(lines: Option<&mut mpsc::Receiver<lines::Batch>>) -> lines::Batch {
+    match lines {
+        Some(lines) => lines.recv().await.unwrap_or_default(),
         None => std::future::pending().await,
     }
-}
-
-async fn next_lines(
-    lines: Option<&mut mpsc::Receiver<io::Result<Bytes>>>,
-) -> Vec<io::Result<Bytes>> {
-    let mut read = Vec::new();
-    match lines {
-        Some(lines) => lines.recv_many(&mut read, lines::AHEAD).await,
-        None => std::future::pending().await,
-    };
-    read
 }
 
 /// The line behind that of the refusal.

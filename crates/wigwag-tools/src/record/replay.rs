@@ -2,9 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -124,20 +125,22 @@ fn take_own(arguments: &[OsString]) -> Result<(Choice, Vec<OsString>), String> {
 /// A recording that is read line by line.
 struct Recording {
     name: String,
-    lines: mpsc::Receiver<io::Result<Bytes>>,
+    batches: mpsc::Receiver<lines::Batch>,
+    lines: IntoIter<io::Result<Bytes>>,
     number: usize,
 }
 
 impl Recording {
     fn open(file: &OsStr) -> io::Result<Recording> {
-        let lines = if file == "-" {
-            lines::of(BufReader::new(io::stdin()))
+        let batches = if file == "-" {
+            lines::of(io::stdin())
         } else {
-            lines::of(BufReader::new(File::open(file)?))
+            lines::of(File::open(file)?)
         };
         Ok(Recording {
             name: file.display().to_string(),
-            lines,
+            batches,
+            lines: IntoIter::default(),
             number: 0,
         })
     }
@@ -145,7 +148,10 @@ impl Recording {
     /// The next message; the error is a line for people. Dropping the future loses nothing.
     async fn next(&mut self) -> Option<Result<Received, String>> {
         loop {
-            let line = self.lines.recv().await?;
+            let Some(line) = self.lines.next() else {
+                self.lines = self.batches.recv().await?.into_iter();
+                continue;
+            };
             self.number += 1;
             let read = match &line {
                 Ok(line) if line.trim_ascii().is_empty() => continue,

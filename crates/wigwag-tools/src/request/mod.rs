@@ -7,21 +7,20 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use wigwag_client::SubscriptionOptions;
 use wigwag_proto::{PropertiesBuf, Property, ReasonCode, TopicName, Version};
 
 use crate::connect::failure::{code, refusal_advice, refusal_code};
-use crate::connect::{Connection, Failure, Happening, Outgoing, reason_name, report};
+use crate::connect::{
+    Connection, Failure, Happening, Outgoing, RECONNECT_AFTER, reach, reason_name, report,
+};
 use crate::message::Received;
 use crate::options::command_line::{CommandLine, Program};
 use crate::options::table::Tool;
 use crate::printer::Printer;
 use crate::publish::{said_of, source};
 use crate::{begin, say};
-
-/// The wait before another attempt to connect.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs the tool with what stands behind its name.
 pub fn run(program: Program, arguments: &[OsString]) -> ExitCode {
@@ -300,13 +299,6 @@ impl<'a> Requester<'a> {
                 code
             }
         }
-    }
-}
-
-async fn reach(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

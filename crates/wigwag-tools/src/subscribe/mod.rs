@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 use wigwag_client::SubscriptionOptions;
 use wigwag_proto::{PropertiesBuf, Qos, ReasonCode};
 
 use crate::connect::failure::{code, refusal_advice, refusal_code, refusal_line};
-use crate::connect::{Connection, Failure, Happening, Outgoing, report};
+use crate::connect::{Connection, Failure, Happening, Outgoing, RECONNECT_AFTER, reach, report};
 use crate::message::Received;
 use crate::options::command_line::{CommandLine, Program};
 use crate::options::table::Tool;
@@ -32,9 +32,6 @@ use crate::{begin, files, say};
 
 use screen::Screen;
 use selection::{Selection, Verdict};
-
-/// The time between two attempts to connect again, as in Mosquitto's library.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the tool with what stands behind its name.
 pub fn run(program: Program, arguments: &[OsString]) -> ExitCode {
@@ -249,7 +246,7 @@ impl<'a> Subscriber<'a> {
         loop {
             let opened = tokio::select! {
                 opened = async {
-                    sleep(PAUSE).await;
+                    sleep(RECONNECT_AFTER).await;
                     self.connection.open().await
                 } => opened,
                 () = reach(self.deadline) => return Err(End::TimeUp),
@@ -481,14 +478,6 @@ fn put(out: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     let done = output.write_all(out).and_then(|()| output.flush());
     done.map_err(Failure::Output)
-}
-
-/// Waits for a point in time; for ever, if there is none.
-async fn reach(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
 }
 
 fn every_second() -> Interval {

@@ -39,8 +39,9 @@ fn what_is_published_is_told_in_the_same_lines() {
         run("-p {port} -t a/b -s -d").input("one\ntwo\n"),
         run("-p {port} -t a/b --stdin-file -d -q 1").input("one"),
         run("-p {port} -t a/b -l -d").input("one\n\nthree\n"),
-        run("-p {port} -t a/b -l -d -q 1").input("one\ntwo\nthree"),
-        run("-p {port} -t a/b -l -d -q 2").input("one\ntwo\n"),
+        // One line: with more, Mosquitto's threads tell of lines and answers in an order of their own.
+        run("-p {port} -t a/b -l -d -q 1").input("one"),
+        run("-p {port} -t a/b -l -d -q 2").input("one\n"),
         run("-p {port} -t a/b -l -d -q 1 -M 1").input("one\ntwo\nthree\n"),
         run("-p {port} -t a/b -l -d").input(""),
         run("-p {port} -t a/b -m x -d --repeat 3"),
@@ -240,6 +241,29 @@ fn what_is_wrong_is_said_in_the_same_words() {
         ),
     ];
     golden(0).play(TABLE, || {});
+}
+
+#[test]
+fn what_cannot_be_done_says_what_can() {
+    let golden = golden(0);
+    let check = |words, expect: &str| {
+        let said = golden.said_by_ours(words);
+        let (line, advice) = said.split_once('\n').unwrap();
+        assert!(line.starts_with("Error: "), "{said}");
+        assert!(advice.starts_with("       "), "{said}");
+        assert!(advice.contains(expect), "{said}");
+    };
+    check(
+        "-t a -m x --psk 00 --psk-identity me",
+        "use certificates (--cafile",
+    );
+    check("-t a -m x --tls-engine pkcs11", "a file of PEM (--key)");
+    check(
+        "-t a -m x --tls-version tlsv1.1",
+        "are tlsv1.3 and tlsv1.2",
+    );
+    check("-t a -m x -i ''", "without one, the server assigns it");
+    check("-t a -m x --cafile {folder}/none.pem", "/none.pem'");
 }
 
 #[test]
