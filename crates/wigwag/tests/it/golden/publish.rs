@@ -258,10 +258,7 @@ fn what_cannot_be_done_says_what_can() {
         "use certificates (--cafile",
     );
     check("-t a -m x --tls-engine pkcs11", "a file of PEM (--key)");
-    check(
-        "-t a -m x --tls-version tlsv1.1",
-        "are tlsv1.3 and tlsv1.2",
-    );
+    check("-t a -m x --tls-version tlsv1.1", "are tlsv1.3 and tlsv1.2");
     check("-t a -m x -i ''", "without one, the server assigns it");
     check("-t a -m x --cafile {folder}/none.pem", "/none.pem'");
 }
