@@ -82,6 +82,16 @@ export const SCREENS: readonly Screen[] = [
     ],
   },
   {
+    path: 'monitor',
+    name: 'Metrics',
+    about: 'What the broker counts, over the last minutes',
+    icon: 'chart',
+    key: 'm',
+    pages: [
+      { path: '', Page: onDemand(async () => (await import('../metrics/MetricsPage.tsx')).MetricsPage) },
+    ],
+  },
+  {
     path: 'settings',
     name: 'Settings',
     about: 'Theme, times, keys, the connection to the broker',

@@ -29,6 +29,8 @@ interface Props {
   /** How a value is written at the axis: short. */
   format: (value: number) => string;
   height?: number;
+  /** Values are bytes: the axis has steps of KiB and not of 1,000. */
+  isBinary?: boolean;
   /** The vertical axis begins with 0, as suits counts and rates. */
   isFromZero?: boolean;
   sync?: string;
@@ -40,6 +42,7 @@ const HEIGHT = 150;
 /** A drawing of all zeros, or of one value only, still needs a span. */
 const SPAN_MIN = 1e-9;
 const MINUTE_MS = 60_000;
+const BINARY_STEPS = Array.from({ length: 54 }, (_, power) => 2 ** power);
 
 export function Chart(props: Props) {
   const { label, times, lines, from, to, height = HEIGHT, sync } = props;
@@ -168,6 +171,7 @@ function valueAxis({ grid, text }: Palette, latest: { readonly current: Props })
     space: 34,
     grid: { stroke: grid, width: 1 },
     ticks: { show: false },
+    ...(latest.current.isBinary === true ? { incrs: BINARY_STEPS } : {}),
     values: (_, splits) => splits.map((value) => latest.current.format(value)),
   };
 }
