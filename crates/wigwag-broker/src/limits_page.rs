@@ -11,7 +11,7 @@ use wigwag_engine::{Limits, ListenerSettings};
 
 use crate::conf::Config;
 use crate::conf::config::{Bind, Listener as Said};
-use crate::{access, http, logging, mailbox, plan};
+use crate::{access, alarms, http, logging, mailbox, plan};
 
 const HEAD: &str = "\
 # Limits
@@ -513,6 +513,12 @@ static SECTIONS: &[Section] = &[
                 count(wigwag_alarm::HISTORY_MAX),
                 "Of the last day; the oldest goes first.",
                 "`/api/v1/alarms`",
+            ),
+            fixed(
+                "lines of the log about alarms in a second",
+                count(alarms::LINES_PER_SEC as usize),
+                "More are counted, which the log says in the next second.",
+                "the log",
             ),
             fixed(
                 "lines of the log that wait",

@@ -33,7 +33,7 @@ const DEACTIVATE: &str = "$SYS/broker/alarms/deactivate/";
 const CONNECTIONS: &str = "$SYS/broker/connection/";
 
 /// Lines of the log about alarms in a second. Whoever may publish what a rule looks at could fill a disk otherwise.
-const LINES_PER_SEC: u32 = 100;
+pub(crate) const LINES_PER_SEC: u32 = 100;
 
 /// How many characters of a topic are told that is not watched.
 const TOPIC_SHOWN_MAX: usize = 256;

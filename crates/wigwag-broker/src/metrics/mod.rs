@@ -242,8 +242,9 @@ mod tests {
     fn a_histogram_ends_in_a_bucket_for_everything() {
         for format in [Format::OpenMetrics, Format::Text] {
             let text = write_native(Scrape::default(), format).expect("encoded");
-            let buckets = text.lines().filter(|line| line.contains("_bucket{"));
-            let last = buckets.last().expect("a histogram");
+            let mut lines = text.lines().rev();
+            let last = lines.find(|line| line.contains("_bucket{"));
+            let last = last.expect("a histogram");
             // Without it, Prometheus takes no quantile.
             assert!(last.contains("le=\"+Inf\""), "{last}");
         }

@@ -239,7 +239,9 @@ async fn a_large_message_counts_and_is_not_lost() {
     // Until the broker listens.
     let sending = async {
         loop {
-            camera.publish_retained("pictures", &vec![7; 1_500_000]).await;
+            camera
+                .publish_retained("pictures", &vec![7; 1_500_000])
+                .await;
         }
     };
     tokio::select! {
