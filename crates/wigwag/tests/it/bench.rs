@@ -314,11 +314,12 @@ fn an_open_loop_counts_the_wait_of_every_message_that_was_due_during_a_stall() {
 
 #[test]
 fn a_rate_that_a_broker_cannot_keep_up_with_is_no_good_latency() {
-    // 16 KiB a millisecond are taken, four times that are due: the rest waits where no socket sees it.
+    // 16 KiB a millisecond are taken at most, eight times that are due: the rest waits where no socket sees it. The
+    // patience is for a busy machine, on which the broker may be kept from working for a while.
     let address = faulty_by(|_| Fate::After(Duration::from_millis(1)));
     let (code, json) = measured(&format!(
-        "--broker {address} --topology pairs --pairs 1 --qos 0 --size 16384 --messages 8000 --rate 4000 --rounds 1 \
-         --stall 500ms --objective unsent=0"
+        "--broker {address} --topology pairs --pairs 1 --qos 0 --size 16384 --messages 8000 --rate 8000 --rounds 1 \
+         --stall 3s --objective unsent=0"
     ));
     let row = &json["cases"][0];
     assert!(row["unsent"].as_u64().unwrap() > 0, "{json}");
