@@ -11,6 +11,9 @@ const LOOKS = {
   ghost: 'bg-transparent text-ink-soft border-transparent hover:bg-sunken hover:text-ink',
 };
 
+/** In the place of its look: of two backgrounds, the order in the stylesheet would choose. */
+const PRESSED = 'bg-accent-soft text-accent border-transparent';
+
 interface Props {
   children: ReactNode;
   onClick?: () => void;
@@ -44,9 +47,8 @@ export function Button({
       onClick={disabled ? undefined : onClick}
       className={classNames(
         'inline-flex h-11 items-center justify-center gap-1.5 rounded-lg border px-3.5 font-medium whitespace-nowrap select-none md:h-9 pointer-coarse:h-11',
-        LOOKS[look],
+        pressed === true ? PRESSED : LOOKS[look],
         disabled && 'pointer-events-none opacity-45',
-        pressed === true && 'bg-accent-soft text-accent',
         className,
       )}
     >

@@ -81,7 +81,7 @@ function Comparison({ before, after, decoder, birth }: ComparisonProps) {
       <p className="nums px-4 pt-3 text-ink-soft">
         {added + removed === 0
           ? 'Both say the same.'
-          : `${formatCount(added)} lines added, ${formatCount(removed)} removed.`}
+          : `Lines added: ${formatCount(added)}, removed: ${formatCount(removed)}.`}
       </p>
       <div
         tabIndex={0}
@@ -93,7 +93,7 @@ function Comparison({ before, after, decoder, birth }: ComparisonProps) {
           <Line key={index} line={line} />
         ))}
         {beyond > 0 && (
-          <p className="px-4 py-1 text-ink-soft">{formatCount(beyond)} more lines are not shown.</p>
+          <p className="px-4 py-1 text-ink-soft">Lines that are not shown: {formatCount(beyond)}.</p>
         )}
       </div>
     </>

@@ -5,6 +5,7 @@ import { useSearchParams } from 'react-router';
 import { useStore, useStoreValue } from '../../ui/frame-store.ts';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { draftOf } from './draft.ts';
+import { useDraft } from './draft-store.ts';
 import { pins, usePublisher } from './detail-state.ts';
 import { PublishPanel } from './PublishPanel.tsx';
 import type { TopicPart } from './TopicDetail.tsx';
@@ -18,12 +19,12 @@ const VIEWS: readonly View[] = ['value', 'changes', 'history', 'publish'];
 
 /** `topic` is absent while none is open. */
 export function DetailPane({ topic }: { topic: string | undefined }) {
-  const publisher = usePublisher();
+  const { edit, suggestTopic } = useDraft();
   const hasPins = useStoreValue(pins, (all) => all.length > 0);
   const [view, setView] = useView();
   useEffect(() => {
-    if (topic !== undefined) publisher.suggestTopic(topic);
-  }, [publisher, topic]);
+    if (topic !== undefined) suggestTopic(topic);
+  }, [suggestTopic, topic]);
   return (
     <div className="flex min-w-0 flex-col gap-4">
       <section
@@ -46,7 +47,7 @@ export function DetailPane({ topic }: { topic: string | undefined }) {
               topic={topic}
               part={view}
               onResend={(message) => {
-                publisher.edit(draftOf(message));
+                edit(draftOf(message));
                 setView('publish');
               }}
             />

@@ -7,6 +7,7 @@ import { SelectField } from '../../ui/SelectField.tsx';
 import { TextField } from '../../ui/TextField.tsx';
 import type { Draft, Format, Problems } from './draft.ts';
 import { FORMATS, USER_PROPERTIES_MAX } from './draft.ts';
+import { Fold } from './Fold.tsx';
 
 type OnEdit = (change: Partial<Draft>) => void;
 
@@ -100,11 +101,8 @@ export function PropertyFields({ draft, problems, onEdit }: PropertiesProps) {
     (name) => name in problems,
   );
   return (
-    <details className="rounded-lg border border-line" open={isWrong || undefined}>
-      <summary className="flex min-h-11 cursor-pointer items-center px-3 font-medium">
-        Properties{count > 0 && <span className="nums pl-1.5 text-ink-soft">({count})</span>}
-      </summary>
-      <div className="grid gap-4 border-t border-line p-3 sm:grid-cols-2">
+    <Fold title="Properties" count={count} isOpen={isWrong || undefined}>
+      <div className="grid gap-4 sm:grid-cols-2">
         <TextField
           label="Content Type"
           placeholder="application/json"
@@ -151,7 +149,7 @@ export function PropertyFields({ draft, problems, onEdit }: PropertiesProps) {
         />
         <UserProperties draft={draft} problem={problems.userProperties} onEdit={onEdit} />
       </div>
-    </details>
+    </Fold>
   );
 }
 

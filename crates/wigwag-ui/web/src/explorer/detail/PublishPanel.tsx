@@ -11,6 +11,7 @@ import { TextField } from '../../ui/TextField.tsx';
 import { usePublisher } from './detail-state.ts';
 import type { Problems } from './draft.ts';
 import { readDraft } from './draft.ts';
+import { useDraft } from './draft-store.ts';
 import { PayloadField, PropertyFields, SendingFields } from './PublishFields.tsx';
 import type { Sent } from './publisher.ts';
 import { EVERY_SECS_MAX, EVERY_SECS_MIN } from './publisher.ts';
@@ -18,11 +19,12 @@ import { TemplateBar } from './TemplateBar.tsx';
 
 export function PublishPanel() {
   const publisher = usePublisher();
-  const { draft, last, repetition } = useStore(publisher);
+  const { last, repetition } = useStore(publisher);
+  const { draft, edit: editDraft } = useDraft();
   const isConnected = useStoreValue(useStation().connection, (view) => view.status.phase === 'connected');
   const [problems, setProblems] = useState<Problems>({});
   const edit = (change: Partial<typeof draft>): void => {
-    publisher.edit(change);
+    editDraft(change);
     setProblems({});
   };
   const read = () => {

@@ -5,6 +5,7 @@ import { Button } from '../../ui/Button.tsx';
 import { SelectField } from '../../ui/SelectField.tsx';
 import { TextField } from '../../ui/TextField.tsx';
 import type { Draft } from './draft.ts';
+import { Fold } from './Fold.tsx';
 import { TEMPLATES_MAX, useTemplates } from './templates.ts';
 
 export function TemplateBar({ draft, onLoad }: { draft: Draft; onLoad: (draft: Draft) => void }) {
@@ -12,12 +13,8 @@ export function TemplateBar({ draft, onLoad }: { draft: Draft; onLoad: (draft: D
   const [name, setName] = useState('');
   const isKnown = templates.some((template) => template.name === name);
   return (
-    <details className="rounded-lg border border-line">
-      <summary className="flex min-h-11 cursor-pointer items-center px-3 font-medium">
-        Templates
-        {templates.length > 0 && <span className="nums pl-1.5 text-ink-soft">({templates.length})</span>}
-      </summary>
-      <div className="flex flex-wrap items-end gap-2 border-t border-line p-3">
+    <Fold title="Templates" count={templates.length}>
+      <div className="flex flex-wrap items-end gap-2">
         {templates.length > 0 && (
           <SelectField
             label="Load"
@@ -57,6 +54,6 @@ export function TemplateBar({ draft, onLoad }: { draft: Draft; onLoad: (draft: D
           them.
         </p>
       </div>
-    </details>
+    </Fold>
   );
 }

@@ -98,7 +98,7 @@ function NumberList({ topic, value }: { topic: string; value: Value }) {
           return (
             <li key={name} className="max-w-full min-w-0">
               <Button
-                icon="chart"
+                icon={pin === undefined ? 'chart' : 'check'}
                 pressed={pin !== undefined}
                 disabled={pin === undefined && pinned.length >= PINS_MAX}
                 label={`Chart of ${name}`}

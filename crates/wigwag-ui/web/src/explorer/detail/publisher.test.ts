@@ -26,15 +26,6 @@ test('what became of the last message is told', async () => {
   expect(view().last).toMatchObject({ topic: 't', outcome: { kind: 'accepted' } });
 });
 
-test('the topic follows what is looked at, until another one is typed', () => {
-  publisher.suggestTopic('a');
-  publisher.suggestTopic('b');
-  expect(view().draft.topic).toBe('b');
-  publisher.edit({ topic: 'mine' });
-  publisher.suggestTopic('c');
-  expect(view().draft.topic).toBe('mine');
-});
-
 test('repeating sends at the pace and as often as asked', async () => {
   publisher.repeat(MESSAGE, 1_000, 3);
   await vi.advanceTimersByTimeAsync(0);

@@ -1,14 +1,11 @@
 /**
- * The message that is being written, what became of the one sent last, and sending one again and again. Outlives its
- * panel: who looks at the tree meanwhile finds draft and repetition as they were.
+ * Sends messages, once or again and again, and tells what became of the last one. Outlives its panel: a repetition goes
+ * on while something else is looked at.
  */
 import type { Outgoing, PublishOutcome } from '../../mqtt/protocol.ts';
 import { FrameStore } from '../../ui/frame-store.ts';
-import type { Draft } from './draft.ts';
-import { EMPTY } from './draft.ts';
 
 export interface PublisherView {
-  draft: Draft;
   last: Sent | undefined;
   /** While messages are sent again and again. */
   repetition: Repetition | undefined;
@@ -32,8 +29,6 @@ export const EVERY_SECS_MAX = 86_400;
 
 export class Publisher extends FrameStore<PublisherView> {
   readonly #publish: (message: Outgoing) => Promise<PublishOutcome>;
-  #draft = EMPTY;
-  #suggested = '';
   #last: Sent | undefined;
   #repetition: Repetition | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,17 +36,6 @@ export class Publisher extends FrameStore<PublisherView> {
   constructor(publish: (message: Outgoing) => Promise<PublishOutcome>) {
     super();
     this.#publish = publish;
-  }
-
-  edit(change: Partial<Draft>): void {
-    this.#draft = { ...this.#draft, ...change };
-    this.changed();
-  }
-
-  /** The topic that is being looked at, unless the user has typed another one. */
-  suggestTopic(topic: string): void {
-    if (this.#draft.topic === '' || this.#draft.topic === this.#suggested) this.edit({ topic });
-    this.#suggested = topic;
   }
 
   async send(message: Outgoing): Promise<PublishOutcome> {
@@ -80,7 +64,7 @@ export class Publisher extends FrameStore<PublisherView> {
 
   protected override view(): PublisherView {
     const repetition = this.#repetition === undefined ? undefined : { ...this.#repetition };
-    return { draft: this.#draft, last: this.#last, repetition };
+    return { last: this.#last, repetition };
   }
 
   async #turn(message: Outgoing, everyMs: number, repetition: Repetition): Promise<void> {

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+
+import { useDraft } from './draft-store.ts';
+
+test('the topic follows what is looked at, until another one is typed', () => {
+  const { edit, suggestTopic } = useDraft.getState();
+  const topic = () => useDraft.getState().draft.topic;
+  suggestTopic('a');
+  suggestTopic('b');
+  expect(topic()).toBe('b');
+  edit({ topic: 'mine' });
+  suggestTopic('c');
+  expect(topic()).toBe('mine');
+  edit({ topic: '' });
+  suggestTopic('d');
+  expect(topic()).toBe('d');
+});

@@ -1,0 +1,31 @@
+/**
+ * The message that is being written, kept while other things are looked at. Not a store of frames: what is typed must be
+ * in its field before the next key.
+ */
+import { create } from 'zustand';
+
+import type { Draft } from './draft.ts';
+import { EMPTY } from './draft.ts';
+
+interface DraftState {
+  draft: Draft;
+  /** The topic that was looked at last. */
+  suggested: string;
+  edit: (change: Partial<Draft>) => void;
+  /** Takes the topic that is being looked at, unless the user has typed another one. */
+  suggestTopic: (topic: string) => void;
+}
+
+export const useDraft = create<DraftState>()((set) => ({
+  draft: EMPTY,
+  suggested: '',
+  edit: (change) => {
+    set(({ draft }) => ({ draft: { ...draft, ...change } }));
+  },
+  suggestTopic: (topic) => {
+    set(({ draft, suggested }) => {
+      const isOurs = draft.topic === '' || draft.topic === suggested;
+      return { suggested: topic, draft: isOurs ? { ...draft, topic } : draft };
+    });
+  },
+}));
