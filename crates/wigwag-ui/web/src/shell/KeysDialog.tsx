@@ -7,7 +7,7 @@ import { useSettings } from './settings.ts';
 import { COMMAND_KEY } from './useKeys.ts';
 
 const EVERYWHERE: readonly KeyHelp[] = [
-  { keys: [COMMAND_KEY, 'K'], does: 'Find a page, a device, an action' },
+  { keys: [COMMAND_KEY, 'K'], does: 'Find a page, a device, a topic, an action' },
   { keys: ['/'], does: 'Search on this page' },
   { keys: ['?'], does: 'These keys' },
   { keys: ['Esc'], does: 'Close what is open' },

@@ -10,6 +10,7 @@ import { DevicesPage } from '../devices/DevicesPage.tsx';
 import { findDevices } from '../devices/find-devices.ts';
 import type { Station } from '../station.ts';
 import type { IconName } from '../ui/icons.tsx';
+import { findTopics } from './palette/find-topics.ts';
 
 export interface Screen {
   /** First level of the address, without slashes. Not one that the server answers itself, such as `metrics`. */
@@ -74,6 +75,7 @@ export const SCREENS: readonly Screen[] = [
     pages: [
       { path: '*', Page: onDemand(async () => (await import('../explorer/ExplorerPage.tsx')).ExplorerPage) },
     ],
+    find: findTopics,
     keys: [
       { keys: ['↑', '↓', '←', '→'], does: 'Walk through the tree of topics' },
       { keys: ['*'], does: 'Open all branches beside this one' },

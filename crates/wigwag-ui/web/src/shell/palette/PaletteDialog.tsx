@@ -43,7 +43,7 @@ export function PaletteDialog({ onClose }: { onClose: () => void }) {
   };
   return (
     <Dialog
-      title="Find a page, a device, an action"
+      title="Find a page, a device, a topic, an action"
       isTitleHidden
       onClose={onClose}
       className="mt-[10dvh] md:max-w-xl"
@@ -52,7 +52,7 @@ export function PaletteDialog({ onClose }: { onClose: () => void }) {
         <Icon name="search" className="text-ink-faint" />
         <input
           role="combobox"
-          aria-label="Find a page, a device, an action"
+          aria-label="Find a page, a device, a topic, an action"
           aria-expanded
           aria-controls={listId}
           aria-activedescendant={entries.length > 0 ? optionId(listId, at) : undefined}
@@ -61,7 +61,7 @@ export function PaletteDialog({ onClose }: { onClose: () => void }) {
           autoFocus
           autoCapitalize="none"
           spellCheck={false}
-          placeholder="Find a page, a device, an action"
+          placeholder="Find a page, a device, a topic, an action"
           value={text}
           onChange={(event) => {
             setText(event.target.value);
