@@ -149,6 +149,12 @@ impl Connection {
         self.session.has_quota()
     }
 
+    /// Whether something is still to be told by [`Connection::next`]. It waits until what was sent has left: who sends no more
+    /// meanwhile does not fill the memory.
+    pub fn has_news(&self) -> bool {
+        self.session.has_happenings()
+    }
+
     /// Messages of QoS 1 and 2 that have not been answered.
     pub fn in_flight(&self) -> usize {
         self.session.in_flight()

@@ -170,7 +170,8 @@ impl<'a> Publisher<'a> {
     }
 
     async fn turn(&mut self) -> Turn {
-        let takes_lines = self.is_online && self.left > 0 && self.connection.has_quota();
+        let has_room = self.connection.has_quota() && !self.connection.has_news();
+        let takes_lines = self.is_online && self.left > 0 && has_room;
         let due = self.due.filter(|_| self.is_online);
         let lines = self.lines.as_mut().filter(|_| takes_lines);
         tokio::select! {

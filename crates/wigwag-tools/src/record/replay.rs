@@ -249,7 +249,7 @@ impl Player<'_> {
             tokio::select! {
                 biased;
                 happening = self.connection.next() => self.heed(happening?),
-                message = self.recording.next() => return Ok(message),
+                message = self.recording.next(), if !self.connection.has_news() => return Ok(message),
             }
         }
     }

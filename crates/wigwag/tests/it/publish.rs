@@ -3,6 +3,9 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::broker::{Broker, Kind, free_port};
 use crate::process::Process;
@@ -83,6 +86,29 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     let (mut stream, _) = server.accept().unwrap();
     stream.write_all(&[0x20, 2, 0, 5]).unwrap();
     assert_eq!(publisher.await_exit().code(), Some(5));
+}
+
+/// What a server does not read stays in the input: 64 MB are more than sockets and pipes take.
+#[test]
+fn lines_wait_for_a_server_that_does_not_read() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let mut command = tools::wigwag();
+    command.args(["pub", "-t", "a", "-l", "-p", &port]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let (mut stream, _) = server.accept().unwrap();
+    stream.write_all(&[0x20, 2, 0, 0]).unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let (done, fed) = mpsc::channel();
+    let feeding = thread::spawn(move || {
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        let _ = done.send((0..64 * 1024).try_for_each(|_| input.write_all(&line)));
+    });
+    let early = fed.recv_timeout(Duration::from_secs(1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    feeding.join().unwrap();
+    assert!(early.is_err(), "all of it was taken: {early:?}");
 }
 
 #[test]
