@@ -16,22 +16,23 @@ const MESSAGES = 40;
 const [mqttPort, wsPort, httpPort] = await freePorts(3);
 const up = await startUp({ devices: DEVICES, mqttPort, wsPort, httpPort });
 const browser = await launchBrowser();
+const { page } = await openPage(browser, { viewport: { width: 1280, height: 760 }, deviceScaleFactor: 2 });
 try {
-  const { page } = await openPage(browser, { viewport: { width: 1280, height: 760 }, deviceScaleFactor: 2 });
   await page.goto(url('/devices'));
   await isConnected(page);
+  const all = await screens(page);
+  // Some collect from the first time they are opened.
+  for (const screen of [...all].reverse()) await open(screen);
   for (let id = 1; id < DEVICES; id++) {
     await page.getByRole('button', { name: `Start device ${id}`, exact: true }).click();
   }
   await page.waitForFunction(countIsAtLeast, MESSAGES, { timeout: 120_000, polling: 1_000 });
   mkdirSync(out, { recursive: true });
-  for (const { name, path } of await screens(page)) {
-    // By the link: a screen shows what has gathered since the page was opened.
-    await page.getByRole('navigation', { name: 'Pages' }).locator(`a[href="${path}"]`).click();
-    await page.getByRole('heading', { level: 1 }).waitFor();
+  for (const screen of all) {
+    await open(screen);
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await page.screenshot({ path: join(out, `${name.toLowerCase()}-${colorScheme}.png`) });
+      await page.screenshot({ path: join(out, `${screen.name.toLowerCase()}-${colorScheme}.png`) });
     }
   }
 } finally {
@@ -41,6 +42,12 @@ try {
 
 function url(path) {
   return `http://127.0.0.1:${httpPort}${path}`;
+}
+
+/** By its link: a screen shows what has gathered since the page was opened. */
+async function open({ name, path }) {
+  await page.getByRole('navigation', { name: 'Pages' }).locator(`a[href="${path}"]`).click();
+  await page.getByRole('heading', { level: 1, name }).waitFor();
 }
 
 /** Runs in the page. */
