@@ -7,7 +7,7 @@ import { CopyLine } from '../ui/CopyLine.tsx';
 import { classNames } from '../ui/class-names.ts';
 import { formatTime } from '../ui/format.ts';
 import type { PanelSpec } from './panels.ts';
-import { isUntold, linesOf } from './panels.ts';
+import { isBlank, isTold, linesOf } from './panels.ts';
 import type { Recording } from './recording.ts';
 import { formatValue } from './units.ts';
 
@@ -61,7 +61,7 @@ export const Panel = memo(function Panel({ spec, recording, spanMs, isStale }: P
 
 interface DrawingProps extends Pick<Props, 'recording' | 'spanMs'> {
   lines: ReturnType<typeof linesOf>;
-  spec: Pick<PanelSpec, 'title' | 'unit'>;
+  spec: Pick<PanelSpec, 'title' | 'unit' | 'lines'>;
   className?: string;
 }
 
@@ -70,12 +70,8 @@ export function Drawing({ lines, spec, recording, spanMs, className }: DrawingPr
   const [point, setPoint] = useState<number>();
   const { times } = recording;
   const to = times.at(-1);
-  if (to === undefined || isUntold(lines)) {
-    return (
-      <p className="grid h-44 place-items-center text-ink-soft">
-        {times.length < 2 ? 'Waiting for numbers…' : 'This broker does not tell.'}
-      </p>
-    );
+  if (to === undefined || isBlank(lines)) {
+    return <p className="grid h-44 place-items-center text-ink-soft">{whyBlank(spec, recording)}</p>;
   }
   const entries = lines.map(({ name, values }) => ({
     name,
@@ -103,6 +99,11 @@ export function Drawing({ lines, spec, recording, spanMs, className }: DrawingPr
       />
     </div>
   );
+}
+
+function whyBlank(spec: Pick<PanelSpec, 'lines'>, recording: Recording): string {
+  if (recording.times.length < 2) return 'Waiting for numbers…';
+  return isTold(spec, recording) ? 'Nothing was measured in this time.' : 'This broker does not tell.';
 }
 
 /** A recording that has just begun need not hide in a corner. */

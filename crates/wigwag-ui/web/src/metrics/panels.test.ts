@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { PanelSpec } from './panels.ts';
-import { isUntold, LINES_MAX, linesOf, NATIVE_PANELS, SYS_PANELS } from './panels.ts';
+import { isBlank, isTold, LINES_MAX, linesOf, NATIVE_PANELS, SYS_PANELS } from './panels.ts';
 import { Recorder } from './recording.ts';
 
 const PANEL: PanelSpec = { title: '', about: '', unit: 'count', lines: [], promql: [] };
@@ -55,7 +55,7 @@ describe('a line for each value of a label', () => {
       { a: 1, b: 2 },
     ]);
     expect(linesOf(panel, recording)).toEqual([{ name: 'none', values: [null, 0] }]);
-    expect(isUntold(linesOf(panel, new Recorder().recording()))).toBe(true);
+    expect(isBlank(linesOf(panel, new Recorder().recording()))).toBe(true);
   });
 
   test('is one for all the small ones when they are many', () => {
@@ -73,8 +73,15 @@ describe('a line for each value of a label', () => {
 test('a broker that says nothing of it leaves a panel untold', () => {
   const recording = recorded('other', 'x', [{ a: 1 }]);
   for (const panel of [...NATIVE_PANELS, ...SYS_PANELS]) {
-    expect(isUntold(linesOf(panel, recording)), panel.title).toBe(true);
+    expect(isTold(panel, recording), panel.title).toBe(false);
+    expect(isBlank(linesOf(panel, recording)), panel.title).toBe(true);
   }
+});
+
+test('a histogram without observations is told, and blank', () => {
+  const panel: PanelSpec = { ...PANEL, lines: [{ name: 'p50', quantile: 0.5, of: 'b' }] };
+  const recording = recorded('b', 'le', [{ '1': 0, '+Inf': 0 }]);
+  expect([isTold(panel, recording), isBlank(linesOf(panel, recording))]).toEqual([true, true]);
 });
 
 test.each([

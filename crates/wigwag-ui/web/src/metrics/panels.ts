@@ -30,8 +30,14 @@ export function linesOf({ lines }: PanelSpec, recording: Recording): Line[] {
   return lines.flatMap((spec) => ('each' in spec ? eachLine(spec, recording) : [oneLine(spec, recording)]));
 }
 
-/** Nothing of it ever came: this broker does not say it. */
-export function isUntold(lines: readonly Line[]): boolean {
+/** The broker says something of what the lines are made of, though it may be that nothing happened. */
+export function isTold({ lines }: Pick<PanelSpec, 'lines'>, { columns }: Recording): boolean {
+  const names = new Set(lines.map((spec) => ('each' in spec ? spec.each : spec.of)));
+  return [...columns.values()].some(({ name }) => names.has(name));
+}
+
+/** There is nothing to draw. */
+export function isBlank(lines: readonly Line[]): boolean {
   return lines.every(({ values }) => values.every((value) => value === null));
 }
 

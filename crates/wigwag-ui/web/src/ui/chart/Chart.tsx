@@ -100,7 +100,8 @@ function options(
     height,
     ms: 1,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    // To the right, room for half of the last time at the axis.
+    padding: [8, 24, 0, 0],
     cursor: {
       drag: { x: false, y: false },
       points: { size: 6 },
