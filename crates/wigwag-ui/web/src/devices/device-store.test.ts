@@ -64,6 +64,19 @@ describe('the list', () => {
     expect(store.snapshot().devices.map(({ id }) => id)).toEqual(['1', '9', '10', 'a2', 'a10', 'b']);
   });
 
+  test('stays in order when devices come and go between two looks at it', () => {
+    const look = () => {
+      vi.advanceTimersToNextFrame();
+      return store.snapshot().devices.map(({ id }) => id);
+    };
+    for (const id of ['5', '3', '10']) store.handleState(id, state(1), TEXT, NOW, false);
+    expect(look()).toEqual(['3', '5', '10']);
+    for (const id of ['4', '11', '1']) store.handleState(id, state(1), TEXT, NOW, false);
+    store.handleStateCleared('5');
+    store.handleStateCleared('11');
+    expect(look()).toEqual(['1', '3', '4', '10']);
+  });
+
   test('knows the presence that came before the state', () => {
     store.handlePresence('1', false, NOW);
     expect(store.snapshot().devices).toEqual([]);

@@ -38,7 +38,7 @@ export interface DevicesView {
   overflow: number;
 }
 
-export const DEVICES_MAX = 1_000;
+export const DEVICES_MAX = 10_000;
 /** Two minutes of a state every two seconds, and some to spare for the states between. */
 export const SAMPLES_MAX = 90;
 
@@ -48,8 +48,9 @@ export class DeviceStore extends FrameStore<DevicesView> {
   /** Also holds devices that only told us they are offline; they are not shown until they have a state. */
   readonly #devices = new Map<string, Device>();
   readonly #overflow = new Set<string>();
-  /** Ids in the order of display; made again only when a device comes or goes, because comparing names is slow. */
-  #order: string[] | undefined;
+  /** Ids in the order of display, but for those that came since the last view: comparing names is slow. */
+  #order: string[] = [];
+  #newcomers: string[] = [];
 
   device(id: string): Device | undefined {
     return this.#devices.get(id);
@@ -82,7 +83,11 @@ export class DeviceStore extends FrameStore<DevicesView> {
   }
 
   protected override view(): DevicesView {
-    this.#order ??= [...this.#devices.keys()].sort((a, b) => naturally.compare(a, b));
+    if (this.#newcomers.length > 0) {
+      const newcomers = this.#newcomers.sort((a, b) => naturally.compare(a, b));
+      this.#order = merged(this.#order, newcomers);
+      this.#newcomers = [];
+    }
     const devices = this.#order
       .map((id) => this.#devices.get(id))
       .filter((device) => device !== undefined)
@@ -94,13 +99,15 @@ export class DeviceStore extends FrameStore<DevicesView> {
     const before = this.#devices.get(id) ?? blank(id);
     const after = change(before);
     if (after.state === undefined && after.presence === undefined) {
-      this.#devices.delete(id);
-      this.#order = undefined;
+      if (this.#devices.delete(id)) {
+        this.#order = this.#order.filter((one) => one !== id);
+        this.#newcomers = this.#newcomers.filter((one) => one !== id);
+      }
     } else if (this.#devices.has(id)) {
       this.#devices.set(id, after);
     } else if (this.#devices.size < DEVICES_MAX) {
       this.#devices.set(id, after);
-      this.#order = undefined;
+      this.#newcomers.push(id);
     } else if (this.#overflow.size < DEVICES_MAX) {
       this.#overflow.add(id);
     }
@@ -111,6 +118,21 @@ export class DeviceStore extends FrameStore<DevicesView> {
 /** A device that took its state back and is not there is gone, though the broker may remember that it is offline. */
 function isWorthShowing(device: Device): boolean {
   return device.state !== undefined || device.presence?.online === true;
+}
+
+/** Of two lists in order, one: far fewer comparisons than sorting both anew. */
+function merged(some: readonly string[], others: readonly string[]): string[] {
+  const all: string[] = [];
+  let next = 0;
+  for (const one of some) {
+    for (let other = others[next]; other !== undefined; other = others[next]) {
+      if (naturally.compare(other, one) >= 0) break;
+      all.push(other);
+      next += 1;
+    }
+    all.push(one);
+  }
+  return all.concat(others.slice(next));
 }
 
 function blank(id: string): Device {

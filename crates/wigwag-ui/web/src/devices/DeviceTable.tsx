@@ -1,0 +1,169 @@
+/**
+ * The devices as a table. Only the rows in view are in the document, so that ten thousand cost no more than twenty; what
+ * assistive technology has to know of the others stands in the attributes.
+ */
+import { memo, useEffect, useRef, useState } from 'react';
+
+import type { ConnectionView } from '../mqtt/connection.ts';
+import { classNames } from '../ui/class-names.ts';
+import { formatAgo, formatTemperature } from '../ui/format.ts';
+import { Icon } from '../ui/icons.tsx';
+import { CommandResult } from './CommandResult.tsx';
+import type { Command, CommandsView } from './command-store.ts';
+import type { Action } from './contract.ts';
+import { Controls } from './Controls.tsx';
+import type { ListedDevice, Sort, SortKey } from './device-list.ts';
+import { DeviceLink } from './DeviceLink.tsx';
+import { HealthBadge } from './HealthBadge.tsx';
+
+const ROW_PX = 56;
+/** Rows drawn beyond the visible ones, so that scrolling shows no gaps. */
+const SPARE_ROWS = 6;
+/** What is drawn before the table knows its height. */
+const HEIGHT_FIRST_PX = 480;
+
+const GRID =
+  'grid grid-cols-[minmax(9rem,2fr)_9rem_7rem_8rem_8rem_minmax(17rem,1.5fr)] items-center gap-x-3 px-4';
+
+interface Props {
+  devices: readonly ListedDevice[];
+  sort: Sort;
+  link: ConnectionView;
+  commands: CommandsView;
+  now: number;
+  onSort: (sort: Sort) => void;
+  onCommand: (id: string, action: Action) => void;
+}
+
+export function DeviceTable({ devices, sort, link, commands, now, onSort, onCommand }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const [height, setHeight] = useState(HEIGHT_FIRST_PX);
+  const [scrollTop, setScrollTop] = useState(0);
+
+  useEffect(() => {
+    if (box.current === null) return;
+    const observer = new ResizeObserver(([entry]) => {
+      if (entry !== undefined) setHeight(entry.contentRect.height);
+    });
+    observer.observe(box.current);
+    return () => {
+      observer.disconnect();
+    };
+  }, []);
+
+  const first = Math.max(0, Math.min(devices.length, Math.floor(scrollTop / ROW_PX)) - SPARE_ROWS);
+  const drawn = devices.slice(first, Math.ceil((scrollTop + height) / ROW_PX) + SPARE_ROWS);
+  return (
+    <div
+      ref={box}
+      role="region"
+      aria-label="Table of devices"
+      tabIndex={0}
+      onScroll={(event) => {
+        setScrollTop(event.currentTarget.scrollTop);
+      }}
+      className="max-h-[max(24rem,calc(100dvh-14rem))] overflow-auto overscroll-contain rounded-card border border-line bg-surface shadow-card"
+    >
+      <div role="table" aria-label="Devices" aria-rowcount={devices.length + 1} className="min-w-232">
+        <div role="rowgroup" className="sticky top-0 z-[1] border-b border-line bg-surface">
+          <div role="row" aria-rowindex={1} className={classNames(GRID, 'h-11 text-xs text-ink-soft')}>
+            <Header by="name" name="Device" sort={sort} onSort={onSort} />
+            <span role="columnheader">Health</span>
+            <span role="columnheader">Status</span>
+            <Header by="temperature" name="Temperature" sort={sort} onSort={onSort} />
+            <Header by="updated" name="Updated" sort={sort} onSort={onSort} />
+            <span role="columnheader">Commands</span>
+          </div>
+        </div>
+        <div role="rowgroup" className="relative" style={{ height: devices.length * ROW_PX }}>
+          <div role="presentation" className="absolute inset-x-0" style={{ top: first * ROW_PX }}>
+            {drawn.map(({ device, condition }, index) => (
+              <Row
+                key={device.id}
+                device={device}
+                condition={condition}
+                index={first + index + 2}
+                isConnected={link.status.phase === 'connected'}
+                command={commands.get(device.id)}
+                now={now}
+                onCommand={onCommand}
+              />
+            ))}
+          </div>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface HeaderProps {
+  by: SortKey;
+  name: string;
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+}
+
+function Header({ by, name, sort, onSort }: HeaderProps) {
+  const isSorted = sort.by === by;
+  const order = sort.isDescending ? 'descending' : 'ascending';
+  return (
+    <span role="columnheader" aria-sort={isSorted ? order : 'none'} className="min-w-0">
+      <button
+        type="button"
+        onClick={() => {
+          onSort({ by, isDescending: isSorted && !sort.isDescending });
+        }}
+        className={classNames(
+          'flex h-11 items-center gap-1 hover:text-ink',
+          isSorted && 'font-semibold text-ink',
+        )}
+      >
+        {name}
+        {isSorted && <Icon name={sort.isDescending ? 'down' : 'up'} className="size-3.5" />}
+      </button>
+    </span>
+  );
+}
+
+interface RowProps extends ListedDevice {
+  /** Among all rows, from 1, the header's. */
+  index: number;
+  isConnected: boolean;
+  command: Command | undefined;
+  now: number;
+  onCommand: (id: string, action: Action) => void;
+}
+
+const Row = memo(function Row({ device, condition, index, isConnected, command, now, onCommand }: RowProps) {
+  const { id, state, stateAt } = device;
+  const isDoubtful = condition.kind !== 'online' && condition.kind !== 'unknown';
+  return (
+    <div
+      role="row"
+      aria-rowindex={index}
+      data-row={id}
+      data-health={condition.kind}
+      className={classNames(GRID, 'h-14 border-b border-line/60', isDoubtful && 'text-ink-faint')}
+    >
+      <span role="cell" className="min-w-0 font-medium" title={id}>
+        <DeviceLink id={id} className="block truncate py-3">
+          {id}
+        </DeviceLink>
+      </span>
+      <span role="cell" className="overflow-hidden">
+        <HealthBadge condition={condition} now={now} />
+      </span>
+      <span role="cell">{state?.status ?? '–'}</span>
+      <span role="cell" className="nums">
+        {state === undefined ? '–' : `${formatTemperature(state.temperature)} °C`}
+      </span>
+      <span role="cell" className="nums">
+        {state === undefined ? '–' : formatAgo(Math.max(0, now - stateAt))}
+      </span>
+      <span role="cell" className="flex min-w-0 items-center gap-3">
+        <Controls device={device} connected={isConnected} command={command} onCommand={onCommand} />
+        {command !== undefined && <CommandResult command={command} />}
+      </span>
+    </div>
+  );
+});

@@ -1,0 +1,110 @@
+import { act, render, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { MemoryRouter, useLocation } from 'react-router';
+import { beforeEach, expect, test, vi } from 'vitest';
+
+import type { FromWorker, ToWorker } from '../mqtt/protocol.ts';
+import { Station, StationProvider } from '../station.ts';
+import { DevicesPage } from './DevicesPage.tsx';
+
+const NOW = new Date('2026-01-01T12:00:00Z').getTime();
+
+let sent: ToWorker[];
+let deliver: (message: FromWorker) => void;
+let user: ReturnType<typeof userEvent.setup>;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW, shouldAdvanceTime: true });
+  user = userEvent.setup({ advanceTimers: vi.advanceTimersByTime });
+  sent = [];
+});
+
+function Address() {
+  return <output data-testid="address">{useLocation().search}</output>;
+}
+
+function open(search = ''): void {
+  const port = {
+    post: (message: ToWorker) => sent.push(message),
+    listen: (listener: (message: FromWorker) => void) => (deliver = listener),
+  };
+  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false }, 'me');
+  deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
+  render(
+    <StationProvider value={station}>
+      <MemoryRouter initialEntries={[`/devices${search}`]}>
+        <DevicesPage />
+        <Address />
+      </MemoryRouter>
+    </StationProvider>,
+  );
+}
+
+function receive(...states: [id: string, status: string, temperature: number][]): void {
+  const messages = states.map(([id, status, temperature]) => {
+    const text = JSON.stringify({ deviceId: id, status, temperature, timestamp: NOW / 1_000 });
+    return { topic: `device/${id}/state`, text, bytes: text.length, retain: false, qos: 0, at: NOW } as const;
+  });
+  act(() => {
+    deliver({ kind: 'messages', messages, skipped: 0 });
+    vi.advanceTimersToNextFrame();
+  });
+}
+
+function rows(): (string | null | undefined)[] {
+  const all = within(screen.getByRole('table')).getAllByRole('row').slice(1);
+  return all.map((row) => within(row).getByRole('link').textContent);
+}
+
+test('search and facets narrow the cards and stand in the address', async () => {
+  open();
+  receive(['hall-1', 'running', 20], ['hall-2', 'idle', 20], ['yard-1', 'idle', 20]);
+  await user.type(screen.getByRole('searchbox', { name: 'Search' }), 'HALL');
+  expect(screen.getAllByRole('article')).toHaveLength(2);
+  await user.click(screen.getByRole('button', { name: 'Idle 1' }));
+  expect(screen.getAllByRole('article').map((card) => card.dataset.device)).toEqual(['hall-2']);
+  expect(screen.getByTestId('address').textContent).toBe('?q=HALL&status=idle');
+  await user.click(screen.getByRole('button', { name: 'Idle 1' }));
+  expect(screen.getAllByRole('article')).toHaveLength(2);
+});
+
+test('an address says what is shown', () => {
+  open('?view=table&q=hall&sort=-temperature');
+  receive(['hall-1', 'running', 20], ['hall-2', 'idle', 30], ['yard-1', 'idle', 40]);
+  expect(rows()).toEqual(['hall-2', 'hall-1']);
+  expect(screen.getByRole('columnheader', { name: 'Temperature' }).getAttribute('aria-sort')).toBe(
+    'descending',
+  );
+});
+
+test('a header sorts, and sorts the other way round', async () => {
+  open('?view=table');
+  receive(['a', 'idle', 3], ['b', 'idle', 1], ['c', 'idle', 2]);
+  expect(rows()).toEqual(['a', 'b', 'c']);
+  await user.click(screen.getByRole('button', { name: 'Temperature' }));
+  expect(rows()).toEqual(['b', 'c', 'a']);
+  await user.click(screen.getByRole('button', { name: 'Temperature' }));
+  expect(rows()).toEqual(['a', 'c', 'b']);
+});
+
+test('of many devices the table draws only the rows in view, and commands work in it', async () => {
+  open('?view=table');
+  receive(...Array.from({ length: 2_000 }, (_, index): [string, string, number] => [`d${index}`, 'idle', 1]));
+  expect(screen.getByRole('table').getAttribute('aria-rowcount')).toBe('2001');
+  expect(rows().length).toBeLessThan(40);
+  await user.click(screen.getByRole('button', { name: 'Start device d3' }));
+  expect(sent.at(-1)).toMatchObject({ kind: 'publish', topic: 'device/d3/command' });
+});
+
+test('of many devices only the first have cards, and the page says how many have none', () => {
+  open();
+  receive(...Array.from({ length: 503 }, (_, index): [string, string, number] => [`d${index}`, 'idle', 1]));
+  expect(screen.getByText(/^3 more have no card here/)).toBeTruthy();
+});
+
+test('names are text', () => {
+  open('?view=table');
+  receive(['<img src=x>', 'idle', 1]);
+  expect(rows()).toEqual(['<img src=x>']);
+  expect(document.querySelector('img')).toBeNull();
+});

@@ -1,0 +1,132 @@
+/** What narrows the list of devices: search, facets with the number each would leave, and how the list is shown. */
+import { useId } from 'react';
+
+import { classNames } from '../ui/class-names.ts';
+import { Choice } from '../ui/Choice.tsx';
+import { formatCount } from '../ui/format.ts';
+import type { DeviceList, ListQuery } from './device-list.ts';
+import { HEALTH_KINDS, STATUSES } from './device-list.ts';
+import type { Health } from './health.ts';
+
+export const VIEWS = [
+  { value: 'cards', name: 'Cards' },
+  { value: 'table', name: 'Table' },
+] as const;
+export type View = (typeof VIEWS)[number]['value'];
+
+const HEALTH_NAMES: Record<Health['kind'], string> = {
+  online: 'Online',
+  offline: 'Offline',
+  stale: 'Stale',
+  'cut-off': 'Not connected',
+  unknown: 'No presence',
+};
+const STATUS_NAMES = { running: 'Running', idle: 'Idle' };
+
+interface Props {
+  list: DeviceList;
+  query: ListQuery;
+  view: View;
+  /** Undefined takes the parameter out of the address. */
+  onChange: (parameter: 'q' | 'health' | 'status' | 'view', value: string | undefined) => void;
+}
+
+export function ListControls({ list, query, view, onChange }: Props) {
+  const id = useId();
+  return (
+    <div role="search" aria-label="Devices" className="flex flex-wrap items-end gap-x-4 gap-y-3">
+      <div className="flex min-w-0 grow flex-col gap-1.5 sm:max-w-72">
+        <label htmlFor={id} className="font-medium">
+          Search
+        </label>
+        <input
+          id={id}
+          type="search"
+          placeholder="Part of a name"
+          autoComplete="off"
+          spellCheck={false}
+          value={query.text}
+          onChange={(event) => {
+            onChange('q', event.target.value === '' ? undefined : event.target.value);
+          }}
+          className="h-11 w-full min-w-0 rounded-lg border border-line-strong bg-surface px-3 text-base md:h-9 md:text-sm pointer-coarse:h-11"
+        />
+      </div>
+      <Facet
+        label="Health"
+        options={HEALTH_KINDS.map((kind) => ({
+          value: kind,
+          name: HEALTH_NAMES[kind],
+          count: list.health.get(kind) ?? 0,
+        }))}
+        chosen={query.health}
+        onChoose={(value) => {
+          onChange('health', value);
+        }}
+      />
+      <Facet
+        label="Status"
+        options={STATUSES.map((status) => ({
+          value: status,
+          name: STATUS_NAMES[status],
+          count: list.status.get(status) ?? 0,
+        }))}
+        chosen={query.status}
+        onChoose={(value) => {
+          onChange('status', value);
+        }}
+      />
+      <div className="sm:ml-auto">
+        <Choice
+          label="Shown as"
+          value={view}
+          options={VIEWS}
+          onChange={(value) => {
+            onChange('view', value === 'cards' ? undefined : value);
+          }}
+        />
+      </div>
+    </div>
+  );
+}
+
+interface FacetProps<Value extends string> {
+  label: string;
+  options: readonly { value: Value; name: string; count: number }[];
+  chosen: Value | undefined;
+  onChoose: (value: Value | undefined) => void;
+}
+
+/** One of them, or none: pressed again, it lets go. */
+function Facet<Value extends string>({ label, options, chosen, onChoose }: FacetProps<Value>) {
+  const id = useId();
+  const shown = options.filter(({ value, count }) => count > 0 || value === chosen);
+  if (shown.length === 0) return null;
+  return (
+    <div role="group" aria-labelledby={id} className="flex min-w-0 flex-col gap-1.5">
+      <span id={id} className="font-medium">
+        {label}
+      </span>
+      <div className="flex flex-wrap gap-1.5">
+        {shown.map(({ value, name, count }) => (
+          <button
+            key={value}
+            type="button"
+            aria-pressed={value === chosen}
+            onClick={() => {
+              onChoose(value === chosen ? undefined : value);
+            }}
+            className={classNames(
+              'flex h-11 items-center gap-2 rounded-lg border px-3 md:h-9 pointer-coarse:h-11',
+              value === chosen
+                ? 'border-accent bg-accent-soft text-accent'
+                : 'border-line-strong bg-surface hover:bg-sunken',
+            )}
+          >
+            {name} <span className="nums text-xs">{formatCount(count)}</span>
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+
+import type { Status } from './contract.ts';
+import type { ListQuery } from './device-list.ts';
+import { listOf, readQuery, writeSort } from './device-list.ts';
+import type { Device } from './device-store.ts';
+import type { LinkView } from './health.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const LINK: LinkView = {
+  status: { phase: 'connected', since: NOW - 60_000, refused: [] },
+  downSince: undefined,
+};
+const ALL = readQuery(new URLSearchParams());
+
+function device(id: string, status: Status | undefined, temperature = 0, online = true): Device {
+  return {
+    id,
+    state: status === undefined ? undefined : { status, temperature, timestamp: NOW / 1_000 },
+    text: '',
+    stateAt: NOW - temperature,
+    presence: { online, heardAt: NOW },
+    samples: [],
+    invalid: 0,
+  };
+}
+
+const DEVICES = [
+  device('hall-1', 'running', 30),
+  device('hall-2', 'idle', 10, false),
+  device('Yard-1', 'running', 20),
+  device('yard-2', undefined),
+];
+
+function list(changes: Partial<ListQuery>) {
+  return listOf(DEVICES, { ...ALL, ...changes }, LINK, NOW);
+}
+
+function ids(changes: Partial<ListQuery>): string[] {
+  return list(changes).devices.map((listed) => listed.device.id);
+}
+
+describe('the list', () => {
+  test('has all devices by name when nothing is asked for', () => {
+    expect(ids({})).toEqual(['hall-1', 'hall-2', 'Yard-1', 'yard-2']);
+  });
+
+  test.each<[string, Partial<ListQuery>, string[]]>([
+    ['a part of the name', { text: ' YARD ' }, ['Yard-1', 'yard-2']],
+    ['health', { health: 'offline' }, ['hall-2']],
+    ['status', { status: 'running' }, ['hall-1', 'Yard-1']],
+    ['all of them', { text: 'hall', health: 'online', status: 'running' }, ['hall-1']],
+    ['something that nothing has', { text: '<b>' }, []],
+  ])('is narrowed by %s', (_what, query, expected) => {
+    expect(ids(query)).toEqual(expected);
+  });
+
+  test('is sorted either way, with those that have no value last', () => {
+    expect(ids({ sort: { by: 'temperature', isDescending: false } })).toEqual([
+      'hall-2',
+      'Yard-1',
+      'hall-1',
+      'yard-2',
+    ]);
+    expect(ids({ sort: { by: 'temperature', isDescending: true } }).at(-1)).toBe('yard-2');
+    expect(ids({ sort: { by: 'updated', isDescending: true } })[0]).toBe('hall-2');
+    expect(ids({ sort: { by: 'name', isDescending: true } })[0]).toBe('yard-2');
+  });
+
+  test('counts what each facet would leave', () => {
+    const { health, status } = list({ health: 'online' });
+    expect(Object.fromEntries(health)).toEqual({ online: 3, offline: 1 });
+    expect(Object.fromEntries(status)).toEqual({ running: 2 });
+  });
+});
+
+describe('the address', () => {
+  test.each([
+    ['q=x&health=stale&status=idle&sort=-updated', 'x', 'stale', 'idle', 'updated', true],
+    ['health=ill&status=dancing&sort=colour', '', undefined, undefined, 'name', false],
+    ['sort=-name', '', undefined, undefined, 'name', true],
+  ])('%s is read as what it can mean', (search, text, health, status, by, isDescending) => {
+    expect(readQuery(new URLSearchParams(search))).toEqual({
+      text,
+      health,
+      status,
+      sort: { by, isDescending },
+    });
+  });
+
+  test('has no sorting when it is the usual one', () => {
+    expect(writeSort({ by: 'name', isDescending: false })).toBeUndefined();
+    expect(writeSort({ by: 'name', isDescending: true })).toBe('-name');
+    expect(writeSort({ by: 'temperature', isDescending: false })).toBe('temperature');
+  });
+});
