@@ -26,7 +26,7 @@ export function SearchBar({ explorer, search }: { explorer: Explorer; search: Se
     explorer.setSearch({ ...current, ...part });
   };
   return (
-    <div className="flex min-w-0 grow basis-64 flex-wrap items-center gap-1.5">
+    <div role="search" className="contents">
       <input
         type="search"
         aria-label="Search topics"

@@ -34,7 +34,7 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
       aria-label="Topics"
       className="flex h-[calc(100dvh-15rem)] min-h-96 min-w-0 flex-col overflow-hidden rounded-card border border-line bg-surface shadow-card lg:h-[calc(100dvh-7.5rem)]"
     >
-      <div className="flex flex-wrap items-start gap-2 border-b border-line p-2">
+      <div className="flex flex-wrap items-center gap-1.5 border-b border-line p-2">
         <SearchBar explorer={explorer} search={view.search} />
         <Button
           look="ghost"
@@ -49,11 +49,12 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
         <Button
           look="ghost"
           icon="trash"
+          label="Empty the tree"
           onClick={() => {
             explorer.forget();
           }}
         >
-          Empty the tree
+          Empty
         </Button>
       </div>
       <Notices view={view} explorer={explorer} />
@@ -65,9 +66,9 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
         rows={view.rows}
         topic={topic}
         isStale={view.downSince !== undefined}
-        onOpen={({ path, preview }) => {
-          if (preview === undefined) explorer.toggle(path);
-          else onOpen(path);
+        onOpen={({ path, isTopic }) => {
+          if (isTopic) onOpen(path);
+          else explorer.toggle(path);
         }}
         onClear={askToClear}
       />

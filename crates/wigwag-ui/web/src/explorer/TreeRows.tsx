@@ -10,13 +10,15 @@ import { formatBytes, formatCount } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
 import type { Explorer } from './explorer.ts';
 import { formatRate } from './figures.ts';
-import type { Row, Rows, Stats, Step } from './protocol.ts';
+import type { Place, Row, Rows, Stats, Step } from './protocol.ts';
 
 const ROW_PX = { fine: 28, coarse: 44 };
 const INDENT_PX = 16;
 /** Beyond this level rows are indented no further. */
 const INDENTS_MAX = 12;
 const SPARE_ROWS = 12;
+/** Messages per second; slower ones are not worth a figure. */
+const RATE_SHOWN_MIN = 0.05;
 /** So long letters make one name. */
 const TYPING_MS = 700;
 
@@ -26,7 +28,7 @@ interface Props {
   /** What is open beside the tree. */
   topic: string | undefined;
   isStale: boolean;
-  onOpen: (row: Row) => void;
+  onOpen: (place: Place) => void;
   onClear: (path: string) => void;
 }
 
@@ -48,11 +50,17 @@ export function TreeRows({ explorer, rows, topic, isStale, onOpen, onClear }: Pr
   useCursorInView(box, cursor, rowPx);
   const typed = useRef({ text: '', at: 0 });
 
+  const actAt = async (act: (place: Place) => void): Promise<void> => {
+    const place = await explorer.where();
+    if (place !== undefined) act(place);
+  };
   const press = (event: KeyboardEvent): void => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const current = rows.rows.find(({ path }) => path === cursor?.path);
-    if (event.key === 'Enter' && current !== undefined) onOpen(current);
-    else if (event.key === 'Delete' && current !== undefined) onClear(current.path);
+    if (event.key === 'Enter') void actAt(onOpen);
+    else if (event.key === 'Delete')
+      void actAt(({ path }) => {
+        onClear(path);
+      });
     else {
       const step = stepOf(event.key, Math.max(1, view.fitting - 1)) ?? typedStep(event, typed.current);
       if (step === undefined) return;
@@ -94,7 +102,7 @@ export function TreeRows({ explorer, rows, topic, isStale, onOpen, onClear }: Pr
               }}
               onOpen={() => {
                 explorer.putCursor(row.path);
-                onOpen(row);
+                onOpen({ path: row.path, isTopic: row.preview !== undefined });
               }}
             />
           ))}
@@ -126,7 +134,6 @@ function TreeRow({ row, id, px, hasCursor, isSelected, onToggle, onOpen }: TreeR
       aria-posinset={row.position}
       aria-expanded={row.isOpen}
       aria-selected={isSelected}
-      aria-label={label(row)}
       onClick={isTopic ? onOpen : onToggle}
       style={{ height: px, paddingLeft: 8 + Math.min(row.level - 1, INDENTS_MAX) * INDENT_PX }}
       className={classNames(
@@ -153,34 +160,30 @@ function TreeRow({ row, id, px, hasCursor, isSelected, onToggle, onOpen }: TreeR
           title="The broker has a retained message"
           className="shrink-0 rounded border border-line-strong px-1 text-[0.625rem] leading-4 font-medium text-ink-soft"
         >
-          R
+          <span aria-hidden="true">R</span>
+          <span className="sr-only">, retained</span>
         </span>
       )}
       <span className="min-w-0 grow truncate font-mono text-xs text-ink-soft">
+        {isTopic && <span className="sr-only">, </span>}
         {row.preview === '' ? <Empty>no payload</Empty> : row.preview}
       </span>
-      <span className="nums shrink-0 text-xs text-ink-faint">{figures(row)}</span>
+      <span className="nums shrink-0 text-xs text-ink-faint">
+        {isBranch && row.topics > 1 && (
+          <>
+            <span className="sr-only">, </span>
+            {formatCount(row.topics)} topics
+          </>
+        )}
+        {/* Not to be said again with each message. */}
+        <span aria-hidden="true">{row.rate >= RATE_SHOWN_MIN && ` ${formatRate(row.rate)}`}</span>
+      </span>
     </div>
   );
 }
 
 function Empty({ children }: { children: ReactNode }) {
   return <span className="font-sans text-ink-faint italic">{children}</span>;
-}
-
-/** What a screen reader says of a row; short, because it is said with every step. */
-function label({ name, preview, isRetained, topics, isOpen }: Row): string {
-  const parts = [name === '' ? 'empty level' : name];
-  if (preview !== undefined) parts.push(preview === '' ? 'no payload' : preview.slice(0, 80));
-  if (isRetained) parts.push('retained');
-  if (isOpen !== undefined) parts.push(`${formatCount(topics)} ${topics === 1 ? 'topic' : 'topics'}`);
-  return parts.join(', ');
-}
-
-function figures({ isOpen, topics, rate }: Row): string {
-  const parts = isOpen === undefined || topics < 2 ? [] : [`${formatCount(topics)} topics`];
-  if (rate >= 0.05) parts.push(formatRate(rate));
-  return parts.join(' · ');
 }
 
 /** The tree's figures: all of them, and what is beyond its bounds. */

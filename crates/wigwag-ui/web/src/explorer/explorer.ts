@@ -10,6 +10,7 @@ import type {
   Clearing,
   ExportFormat,
   FromTree,
+  Place,
   Rows,
   Search,
   Stats,
@@ -79,6 +80,8 @@ export class Explorer extends FrameStore<ExplorerView> {
   readonly #home: Home;
   readonly #topics = new Map<string, { store: TopicStore; watchers: number }>();
   readonly #exports = new Map<number, (exported: Exported) => void>();
+  /** Answered in the order in which they asked. */
+  readonly #asking: ((place: Place | undefined) => void)[] = [];
   #port: TreePort | undefined;
   #identity: { url: string; credentials: Home['credentials'] } | undefined;
   #lastExport = 0;
@@ -121,6 +124,14 @@ export class Explorer extends FrameStore<ExplorerView> {
 
   putCursor(path: string): void {
     this.#port?.post({ kind: 'cursor', path });
+  }
+
+  /** The page's own view of the cursor may be a few steps behind; what acts on it must not be. */
+  where(): Promise<Place | undefined> {
+    return new Promise((resolve) => {
+      this.#asking.push(resolve);
+      this.#port?.post({ kind: 'where' });
+    });
   }
 
   reveal(path: string): void {
@@ -240,6 +251,9 @@ export class Explorer extends FrameStore<ExplorerView> {
         break;
       case 'rows':
         this.#set({ rows: message.rows, stats: message.stats });
+        break;
+      case 'here':
+        this.#asking.shift()?.(message.place);
         break;
       case 'topic':
         this.#topics.get(message.change.topic)?.store.handleChange(message.change);

@@ -17,6 +17,8 @@ export type ToTree =
   /** Opens or closes a branch, and puts the cursor there. */
   | { kind: 'toggle'; path: string }
   | { kind: 'cursor'; path: string }
+  /** Where the cursor is, after all steps so far. */
+  | { kind: 'where' }
   /** Opens all above the topic and puts the cursor on it. */
   | { kind: 'reveal'; path: string }
   | { kind: 'search'; search: Search | undefined }
@@ -34,6 +36,7 @@ export type ToTree =
 export type FromTree =
   | { kind: 'status'; status: LinkStatus }
   | { kind: 'rows'; rows: Rows; stats: Stats }
+  | { kind: 'here'; place: Place | undefined }
   | { kind: 'topic'; change: TopicChange }
   | { kind: 'surveyed'; survey: Survey }
   | { kind: 'clearing'; clearing: Clearing | undefined }
@@ -51,6 +54,12 @@ export type Step =
   | { kind: 'open-siblings' }
   /** To the next row whose name begins so. */
   | { kind: 'type'; text: string };
+
+export interface Place {
+  path: string;
+  /** It has had messages. */
+  isTopic: boolean;
+}
 
 export interface Rows {
   /** Index of the first of `rows` among `total`. */

@@ -87,6 +87,17 @@ test('a topic of a link is revealed when its first message comes', () => {
   expect(last('rows')?.rows.cursor).toEqual({ index: 1, path: 'a/b' });
 });
 
+test('says where the cursor is after the steps so far, whatever the page has drawn', () => {
+  desk.add(message('a/b'));
+  desk.handle({ kind: 'walk', step: { kind: 'first' } });
+  desk.handle({ kind: 'where' });
+  expect(last('here')?.place).toEqual({ path: 'a', isTopic: false });
+  desk.handle({ kind: 'walk', step: { kind: 'in' } });
+  desk.handle({ kind: 'walk', step: { kind: 'in' } });
+  desk.handle({ kind: 'where' });
+  expect(last('here')?.place).toEqual({ path: 'a/b', isTopic: true });
+});
+
 describe('clearing', () => {
   const clear = async (path: string): Promise<void> => {
     desk.handle({ kind: 'clear', path });

@@ -63,6 +63,9 @@ export class Desk {
       case 'cursor':
         this.#outline.putCursor(wish.path);
         break;
+      case 'where':
+        this.#post({ kind: 'here', place: this.#outline.place });
+        return;
       case 'reveal':
         // A topic of which nothing has come yet is revealed when it comes.
         this.#revealing = this.#outline.reveal(wish.path) ? undefined : wish.path;

@@ -2,7 +2,7 @@
  * The rows of the tree: which nodes are seen, in which order, and where the cursor goes. Lists the open part of the tree
  * anew when it has changed, and looks nothing else up.
  */
-import type { Row, Rows, Step } from '../protocol.ts';
+import type { Place, Row, Rows, Step } from '../protocol.ts';
 import type { Test } from './search.ts';
 import type { Node, Trie } from './trie.ts';
 import { topicsOf, upwards } from './trie.ts';
@@ -67,6 +67,11 @@ export class Outline {
       rows: rows.slice(begin, begin + count).map((seen) => this.#row(seen, now)),
       cursor: this.#cursor === undefined || index < 0 ? undefined : { index, path: this.#cursor.path },
     };
+  }
+
+  get place(): Place | undefined {
+    this.#list();
+    return this.#cursor && { path: this.#cursor.path, isTopic: this.#cursor.total > 0 };
   }
 
   putCursor(path: string): void {
