@@ -58,8 +58,17 @@ describe('a record', () => {
     record.handleSent({ ...COMMAND, direction: 'out' }, 'command-1');
     record.handleCommand(COMMAND, 'command-1');
     record.handleCommand(COMMAND, 'theirs');
+    // A copy for another subscription.
     record.handleCommand(COMMAND, 'command-1');
-    expect(record.log.snapshot().entries.map(({ direction }) => direction)).toEqual(['out', 'in', 'in']);
+    expect(record.log.snapshot().entries.map(({ direction }) => direction)).toEqual(['out', 'in']);
+  });
+
+  test('without correlation data, takes one copy of a command for ours', () => {
+    const record = new DeviceRecord(NOW);
+    record.handleSent({ ...COMMAND, direction: 'out' }, undefined);
+    record.handleCommand(COMMAND, undefined);
+    record.handleCommand(COMMAND, undefined);
+    expect(record.log.snapshot().entries.map(({ direction }) => direction)).toEqual(['out', 'in']);
   });
 
   test('does not grow with names that change all the time', () => {

@@ -49,11 +49,14 @@ export class DeviceRecord extends FrameStore<SeriesView> {
     this.log.add(entry);
   }
 
-  /** A command from whomever; our own are in the log already. */
+  /**
+   * A command from whomever; our own are in the log already. While retained topics are looked at, some brokers send
+   * a copy for each of our subscriptions: correlation data tell that all of them are ours.
+   */
   handleCommand(entry: Omit<LogEntry, 'seq'>, correlation: string | undefined): void {
     const ours = this.#sent.findIndex((sent) => sent.text === entry.text && sent.correlation === correlation);
     if (ours === -1) this.log.add(entry);
-    else this.#sent.splice(ours, 1);
+    else if (correlation === undefined) this.#sent.splice(ours, 1);
   }
 
   protected override view(): SeriesView {
