@@ -23,6 +23,8 @@ try {
   const all = await screens(page);
   // Some collect from the first time they are opened.
   for (const screen of [...all].reverse()) await open(screen);
+  await findTopic(all.find(({ name }) => name === 'Explorer'));
+  await open(all[0]);
   for (let id = 1; id < DEVICES; id++) {
     await page.getByRole('button', { name: `Start device ${id}`, exact: true }).click();
   }
@@ -30,6 +32,7 @@ try {
   mkdirSync(out, { recursive: true });
   for (const screen of all) {
     await open(screen);
+    if (screen.name === 'Explorer') await page.getByRole('tree').press('Enter');
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.screenshot({ path: join(out, `${screen.name.toLowerCase()}-${colorScheme}.png`) });
@@ -42,6 +45,15 @@ try {
 
 function url(path) {
   return `http://127.0.0.1:${httpPort}${path}`;
+}
+
+/** Goes to the state of a device, by the keys of the tree. */
+async function findTopic(explorer) {
+  await open(explorer);
+  await page.getByRole('button', { name: 'Subscribe to #' }).click();
+  await page.getByRole('treeitem', { name: /^device/ }).click();
+  const keys = ['Home', 'ArrowRight', 'ArrowDown', 'ArrowRight', 'ArrowDown', 'ArrowDown'];
+  for (const key of keys) await page.getByRole('tree').press(key);
 }
 
 /** By its link: a screen shows what has gathered since the page was opened. */

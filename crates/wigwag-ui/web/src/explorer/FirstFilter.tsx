@@ -26,7 +26,7 @@ export function FirstFilter({ explorer }: { explorer: Explorer }) {
           <li key={filter} className="flex items-center gap-3">
             <Button
               look="solid"
-              className="w-36"
+              className="w-44"
               onClick={() => {
                 explorer.setFilters([filter]);
               }}

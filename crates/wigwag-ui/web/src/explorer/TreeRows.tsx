@@ -152,7 +152,7 @@ function TreeRow({ row, id, px, hasCursor, isSelected, onToggle, onOpen }: TreeR
       >
         {isBranch && <Icon name={row.isOpen === true ? 'unfolded' : 'folded'} className="size-3.5" />}
       </span>
-      <span className={classNames('max-w-3/5 truncate', isTopic ? 'font-medium' : 'text-ink-soft')}>
+      <span className={classNames('max-w-3/5 shrink-0 truncate', isTopic ? 'font-medium' : 'text-ink-soft')}>
         {row.name === '' ? <Empty>empty level</Empty> : row.name}
       </span>
       {row.isRetained && (
