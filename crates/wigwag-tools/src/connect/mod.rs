@@ -186,6 +186,14 @@ impl Connection {
         self.close().await;
     }
 
+    /// The user's time is up (`-W`): says goodbye, which has the server publish the Will, and says so; gives the exit code.
+    /// Dropping the future closes the connection at once.
+    pub async fn time_out(&mut self) -> u8 {
+        self.disconnect(ReasonCode::DisconnectWithWillMessage).await;
+        report(&self.line, "Timed out", None);
+        failure::code::TIMEOUT
+    }
+
     /// Closes the connection without a word, behind what has been sent. Dropping the future closes it at once.
     pub async fn close(&mut self) {
         if let Some(wire) = self.wire.take() {

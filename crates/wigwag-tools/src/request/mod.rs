@@ -282,12 +282,7 @@ impl<'a> Requester<'a> {
                 self.connection.disconnect(ReasonCode::Success).await;
                 0
             }
-            End::TimeUp => {
-                let reason = ReasonCode::DisconnectWithWillMessage;
-                self.connection.disconnect(reason).await;
-                report(self.line, "Timed out", None);
-                code::TIMEOUT
-            }
+            End::TimeUp => self.connection.time_out().await,
             End::Interrupted => {
                 self.connection.disconnect(ReasonCode::Success).await;
                 code::INTERRUPTED

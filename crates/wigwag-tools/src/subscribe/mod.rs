@@ -428,12 +428,7 @@ impl<'a> Subscriber<'a> {
                 self.connection.disconnect(ReasonCode::Success).await;
                 0
             }
-            End::TimeUp => {
-                let reason = ReasonCode::DisconnectWithWillMessage;
-                self.connection.disconnect(reason).await;
-                report(self.line, "Timed out", None);
-                code::TIMEOUT
-            }
+            End::TimeUp => self.connection.time_out().await,
             // No DISCONNECT leaves here, and none is told of: `mosquitto_sub -d` tells of one that it does not send.
             End::Refused(reason, text) => {
                 self.connection.close().await;
