@@ -16,7 +16,7 @@ interface Manifest {
 const PACKAGE_OF_MODULE = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
 /** Packages that reach the output out of this plugin's sight: through the stylesheet, or in the worker's own bundle. */
-const OUT_OF_SIGHT = ['tailwindcss', '@fontsource-variable/inter', 'mqtt'];
+const OUT_OF_SIGHT = ['tailwindcss', '@fontsource-variable/inter', 'mqtt', 're2js'];
 
 export function licences(): Plugin {
   const folders = new Set<string>();
