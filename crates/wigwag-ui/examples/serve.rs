@@ -19,7 +19,8 @@ async fn main() -> io::Result<()> {
 
     let listener = TcpListener::bind(&address).await?;
     println!("ready http://{}", listener.local_addr()?);
-    let config = json!({ "mqtt": { "url": broker }, "version": env!("CARGO_PKG_VERSION") });
+    let brokers = json!([{ "name": "broker", "mqtt": { "url": broker } }]);
+    let config = json!({ "version": env!("CARGO_PKG_VERSION"), "brokers": brokers });
     let mut stop = signal(SignalKind::terminate())?;
     axum::serve(listener, wigwag_ui::router(config))
         .with_graceful_shutdown(async move {

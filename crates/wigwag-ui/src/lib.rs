@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn serve() -> std::io::Result<()> {
-//! let config = serde_json::json!({ "mqtt": { "port": 9001 } });
+//! let config = serde_json::json!({ "brokers": [{ "name": "local", "mqtt": { "port": 9001 } }] });
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
 //! wigwag_ui::serve(listener, config).await
 //! # }
@@ -45,9 +45,11 @@ pub async fn serve(listener: TcpListener, config: serde_json::Value) -> io::Resu
 
 /// Serves the web UI, and `config` at `/config.json`.
 ///
-/// The page understands `{"mqtt":{"url":"ws://host:9001"}}`, or `{"mqtt":{"port":9001}}` for a broker on the host that
-/// served the page, and optionally `"version":"0.1.0"`, which it displays, and `"metrics":"metrics"`, where it finds
-/// metrics of that broker for Prometheus beside itself; without it, it shows what the broker says below `$SYS`.
+/// The page understands `{"version":"0.1.0","brokers":[…]}`: the version, which it displays, and one or more brokers,
+/// each `{"name":"local","mqtt":{"url":"ws://host:9001"}}`. In the place of `url`, `"port":9001` is a port on the host
+/// that served the page, and `"path":"mqtt"` a WebSocket beside the page. Optionally, `"metrics":"metrics"` is where it
+/// finds metrics of that broker for Prometheus beside itself; without it, it shows what the broker says below `$SYS`.
+/// `"api":"api/v1"` is where the broker's own interface is.
 ///
 /// Answers GET and HEAD; other methods get 405. A path without a file extension is a page of the application and gets
 /// its `index.html`, as is any below a first level other than `assets`; an unknown file gets 404. The router works at the root of a host and behind a proxy that strips a

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
 use tokio::net::TcpListener;
 use wigwag_broker::http::{Router, serve_router};
 
 use crate::listen::{AddressArgs, cannot_listen};
 use crate::output::say;
+use crate::page::{PageBroker, PageConfig, Way};
 use crate::shutdown::Shutdown;
 
 /// Where the web UI listens.
@@ -40,8 +40,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say!("broker    {}", args.broker);
     server.print(args.address);
     say!("ready     Ctrl-C stops");
+    let broker = PageBroker::elsewhere("broker", Way::Url(args.broker.clone()));
     server
-        .serve(json!({ "url": args.broker }), None, shutdown.requested())
+        .serve(vec![broker], None, shutdown.requested())
         .await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -88,19 +89,15 @@ impl WebServer {
         );
     }
 
-    /// Serves until `stop`. `mqtt` tells the page where the broker is; what a broker of this process tells of itself
-    /// is served `beside` the page.
+    /// Serves until `stop`. The page is told of `brokers`; what a broker of this process tells of itself is served
+    /// `beside` it.
     pub(crate) async fn serve(
         self,
-        mqtt: serde_json::Value,
+        brokers: Vec<PageBroker>,
         beside: Option<Router>,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let mut config = json!({ "mqtt": mqtt, "version": env!("CARGO_PKG_VERSION") });
-        if beside.is_some() {
-            // Relative: a proxy may have put us below a prefix.
-            config["metrics"] = json!("metrics");
-        }
+        let config = serde_json::to_value(PageConfig::new(brokers))?;
         let page = wigwag_ui::router(config);
         let router = match beside {
             Some(beside) => page.merge(beside),

@@ -13,6 +13,7 @@ mod links;
 mod listen;
 mod logging;
 mod output;
+mod page;
 mod shutdown;
 mod top;
 mod up;

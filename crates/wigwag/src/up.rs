@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
 use wigwag_broker::Transport;
 use wigwag_devices::device::Device;
 
 use crate::dashboard::{HttpArgs, WebServer};
 use crate::listen::{AddressArgs, BrokerArgs, port_of, print_broker, start_broker};
 use crate::output::say;
+use crate::page::{PageBroker, Way};
 use crate::shutdown::Shutdown;
 
 /// Options of `wigwag up`.
@@ -43,9 +43,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");
     say!("ready     Ctrl-C stops");
 
-    let mqtt = json!({ "port": port_of(&broker, Transport::WebSocket) });
+    let mqtt = Way::Port(port_of(&broker, Transport::WebSocket));
+    let brokers = vec![PageBroker::own("local", mqtt)];
     let beside = Some(broker.http_router());
-    let served = web.serve(mqtt, beside, shutdown.requested()).await;
+    let served = web.serve(brokers, beside, shutdown.requested()).await;
     let mut farewells = tokio::task::JoinSet::new();
     for device in devices {
         farewells.spawn(device.stop());

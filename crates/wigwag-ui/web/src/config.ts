@@ -1,44 +1,53 @@
 /**
- * Where the broker is. The server that serves the page says it in `config.json`, `?broker=ws://…` in the page's address
- * overrides it for the tab, and without either the broker is expected on the page's own host.
+ * Which brokers there are. The server that serves the page says it in `config.json`; `?broker=` in the page's address
+ * says which one of them the tab shows, by its name, or names another by its address. Without either, a broker is
+ * expected on the page's own host.
  */
 export interface Config {
-  broker: { url: string } | { problem: string };
-  /** The broker is in the page's address, and the server may mean another one. */
-  isChosen: boolean;
+  /** At least one. */
+  brokers: Broker[];
+  /** The one to begin with. */
+  chosen: Broker;
   version?: string;
-  /** Where the server shows metrics of that broker, seen from the page's base; absent when it shows none. */
-  metrics?: string;
 }
 
-/** The part of `window.location` that matters here. */
+export interface Broker {
+  /** Unlike that of any other. */
+  name: string;
+  address: Address;
+  /** Who says that it exists: the server of the page, or the page's address, which anybody can make. */
+  from: 'server' | 'address';
+  /** Where the server shows metrics of this broker, seen from the page's base; absent when it shows none. */
+  metrics?: string;
+  /** Where the server has this broker's own interface, seen from the page's base; absent with a broker of others. */
+  api?: string;
+}
+
+export type Address = { url: string } | { problem: string };
+
+/** What matters here of where the page is. */
 export interface PageLocation {
-  protocol: string;
-  hostname: string;
+  /** What relative addresses begin with. */
+  base: string;
   search: string;
 }
 
 const PORT_DEFAULT = 9001;
 
-export async function loadConfig(base: string, location: PageLocation): Promise<Config> {
-  return resolveConfig(await fetchConfig(new URL('config.json', base)), location);
+export async function loadConfig(location: PageLocation): Promise<Config> {
+  return resolveConfig(await fetchConfig(new URL('config.json', location.base)), location);
 }
 
 export function resolveConfig(served: unknown, location: PageLocation): Config {
-  const { mqtt, version, metrics } = readServed(served);
-  const override = new URLSearchParams(location.search).get('broker');
-  const broker = override
-    ? checkUrl(override, 'The address after ?broker=')
-    : mqtt.url !== undefined
-      ? checkUrl(mqtt.url, 'The address in config.json')
-      : { url: urlOnPageHost(mqtt.port ?? PORT_DEFAULT, location) };
-  const isChosen = Boolean(override);
+  const said = isRecord(served) ? served : {};
+  const brokers = readBrokers(said.brokers, location.base);
+  const wanted = new URLSearchParams(location.search).get('broker');
+  const chosen = wanted ? chooseBroker(brokers, wanted) : undefined;
+  const [first] = brokers;
   return {
-    broker,
-    isChosen,
-    ...(version === undefined ? {} : { version }),
-    // Those are of the server's broker, not of another one that somebody chose.
-    ...(metrics === undefined || isChosen ? {} : { metrics }),
+    brokers: chosen === undefined || brokers.includes(chosen) ? brokers : [...brokers, chosen],
+    chosen: chosen ?? first,
+    ...(typeof said.version === 'string' ? { version: said.version } : {}),
   };
 }
 
@@ -52,34 +61,67 @@ async function fetchConfig(url: URL): Promise<unknown> {
   }
 }
 
-interface Served {
-  mqtt: { url?: string; port?: number };
-  version?: string;
-  metrics?: string;
+function readBrokers(served: unknown, base: string): [Broker, ...Broker[]] {
+  const brokers: Broker[] = [];
+  for (const said of Array.isArray(served) ? served : []) {
+    const broker = readBroker(said, base);
+    if (broker !== undefined && !brokers.some(({ name }) => name === broker.name)) brokers.push(broker);
+  }
+  const [first, ...others] = brokers;
+  if (first !== undefined) return [first, ...others];
+  return [{ name: 'local', address: { url: urlOfPort(PORT_DEFAULT, base) }, from: 'server' }];
 }
 
-function readServed(served: unknown): Served {
-  const read: Served = { mqtt: {} };
-  if (!isRecord(served)) return read;
-  if (isRecord(served.mqtt)) {
-    if (typeof served.mqtt.url === 'string') read.mqtt.url = served.mqtt.url;
-    if (typeof served.mqtt.port === 'number') read.mqtt.port = served.mqtt.port;
-  }
-  if (typeof served.version === 'string') read.version = served.version;
-  if (typeof served.metrics === 'string') read.metrics = served.metrics;
-  return read;
+function readBroker(said: unknown, base: string): Broker | undefined {
+  if (!isRecord(said) || typeof said.name !== 'string' || said.name === '') return undefined;
+  const address = isRecord(said.mqtt) ? readAddress(said.mqtt, base) : undefined;
+  if (address === undefined) return undefined;
+  return {
+    name: said.name,
+    address,
+    from: 'server',
+    ...(typeof said.metrics === 'string' ? { metrics: said.metrics } : {}),
+    ...(typeof said.api === 'string' ? { api: said.api } : {}),
+  };
+}
+
+function readAddress(mqtt: Record<string, unknown>, base: string): Address | undefined {
+  if (typeof mqtt.url === 'string') return checkUrl(mqtt.url, 'The address in config.json');
+  if (typeof mqtt.port === 'number') return { url: urlOfPort(mqtt.port, base) };
+  if (typeof mqtt.path === 'string') return { url: urlOfPath(mqtt.path, base) };
+  return undefined;
+}
+
+/** By its name or its address; one that nobody knows is known from now on by the latter. */
+function chooseBroker(brokers: Broker[], wanted: string): Broker {
+  const known = brokers.find(
+    ({ name, address }) => name === wanted || ('url' in address && address.url === wanted),
+  );
+  if (known !== undefined) return known;
+  return { name: wanted, address: checkUrl(wanted, 'The address after ?broker='), from: 'address' };
 }
 
 /** Is it an address that a browser can speak MQTT with? `where` begins the sentence about one that is not. */
-export function checkUrl(text: string, where: string): Config['broker'] {
+export function checkUrl(text: string, where: string): Address {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'ws:' || url?.protocol === 'wss:') return { url: text };
   return { problem: `${where} is “${text}”; it must begin with ws:// or wss://, as in ws://localhost:9001.` };
 }
 
-function urlOnPageHost(port: number, location: PageLocation): string {
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  return `${scheme}://${location.hostname}:${port}`;
+function urlOfPort(port: number, base: string): string {
+  const { protocol, hostname } = new URL(base);
+  return `${schemeFor(protocol)}//${hostname}:${port}`;
+}
+
+/** On the page's own origin, below the prefix that a proxy may have put us. */
+function urlOfPath(path: string, base: string): string {
+  const url = new URL(path, base);
+  url.protocol = schemeFor(url.protocol);
+  return url.href;
+}
+
+function schemeFor(protocol: string): 'ws:' | 'wss:' {
+  return protocol === 'https:' ? 'wss:' : 'ws:';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

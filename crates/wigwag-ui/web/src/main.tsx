@@ -8,6 +8,7 @@ import { loadConfig } from './config.ts';
 import { openWorker } from './mqtt/connection.ts';
 import { App } from './shell/App.tsx';
 import { Station, StationProvider } from './station.ts';
+import { VersionProvider } from './version.ts';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
@@ -18,14 +19,17 @@ const base = new URL('.', document.baseURI);
 document.querySelector('base')?.setAttribute('href', base.href);
 // The prefix under which a proxy may have put us.
 const basename = base.pathname;
-const station = new Station(openWorker(), await loadConfig(document.baseURI, window.location));
+const { chosen, version } = await loadConfig({ base: base.href, search: window.location.search });
+const station = new Station(openWorker(), chosen);
 
 createRoot(root).render(
   <StrictMode>
-    <StationProvider value={station}>
-      <BrowserRouter basename={basename}>
-        <App />
-      </BrowserRouter>
-    </StationProvider>
+    <VersionProvider value={version}>
+      <StationProvider value={station}>
+        <BrowserRouter basename={basename}>
+          <App />
+        </BrowserRouter>
+      </StationProvider>
+    </VersionProvider>
   </StrictMode>,
 );

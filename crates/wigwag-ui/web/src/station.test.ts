@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { FromWorker, Incoming, ToWorker } from './mqtt/protocol.ts';
 import { Station } from './station.ts';
+import { brokerAt } from './testing.ts';
 
 const NOW = new Date('2026-01-01T12:00:00Z').getTime();
 
@@ -16,7 +17,7 @@ beforeEach(() => {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
   };
-  station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false }, 'wigwag-ui-test');
+  station = new Station(port, brokerAt('ws://b'), 'wigwag-ui-test');
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
 });
 
@@ -70,10 +71,8 @@ test('what is invalid is in the log with its reason, and nowhere else', () => {
 
 test('a page without a usable address connects to nothing and says why', () => {
   const post = vi.fn();
-  const refused = new Station(
-    { post, listen: () => undefined },
-    { broker: { problem: 'wrong' }, isChosen: false },
-  );
+  const broker = brokerAt('ws://b', { address: { problem: 'wrong' } });
+  const refused = new Station({ post, listen: () => undefined }, broker);
   expect(post).not.toHaveBeenCalled();
   expect(refused.connection.snapshot().status).toEqual({ phase: 'offline', reason: 'wrong' });
 });

@@ -4,7 +4,7 @@
  */
 import { createContext, use } from 'react';
 
-import type { Config } from './config.ts';
+import type { Broker } from './config.ts';
 import type { CommandMessage, Outcome } from './devices/command-store.ts';
 import { CommandStore } from './devices/command-store.ts';
 import {
@@ -39,18 +39,12 @@ export class Station {
     }),
   );
   readonly announcer = new Announcer();
-  readonly version: string | undefined;
-  /** Where the server shows metrics of the broker, seen from the page's base. */
-  readonly metricsPath: string | undefined;
-  /** The broker is the one in the page's address. */
-  readonly isChosenBroker: boolean;
+  readonly broker: Broker;
   readonly #replyTopic: string;
   readonly #watchers = new Set<Watcher>();
 
-  constructor(port: Port, config: Config, clientId: string = randomClientId()) {
-    this.version = config.version;
-    this.metricsPath = config.metrics;
-    this.isChosenBroker = config.isChosen;
+  constructor(port: Port, broker: Broker, clientId: string = randomClientId()) {
+    this.broker = broker;
     this.#replyTopic = `dashboard/${clientId}/reply`;
     this.connection = new Connection(port, {
       handleMessages: (messages, skipped) => {
@@ -69,10 +63,10 @@ export class Station {
         this.announcer.say(spoken(id, outcome));
       },
     });
-    if ('problem' in config.broker) {
-      this.connection.refuse(config.broker.problem);
+    if ('problem' in broker.address) {
+      this.connection.refuse(broker.address.problem);
     } else {
-      this.connection.open(config.broker.url, clientId, [this.#replyTopic, STATE_FILTER, PRESENCE_FILTER]);
+      this.connection.open(broker.address.url, clientId, [this.#replyTopic, STATE_FILTER, PRESENCE_FILTER]);
     }
   }
 

@@ -5,6 +5,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 
 import type { FromWorker, ToWorker } from '../mqtt/protocol.ts';
 import { Station, StationProvider } from '../station.ts';
+import { brokerAt } from '../testing.ts';
 import { DevicesPage } from './DevicesPage.tsx';
 
 const NOW = new Date('2026-01-01T12:00:00Z').getTime();
@@ -28,7 +29,7 @@ function open(search = ''): void {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
   };
-  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false }, 'me');
+  const station = new Station(port, brokerAt('ws://b'), 'me');
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>

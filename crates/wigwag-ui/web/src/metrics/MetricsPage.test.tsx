@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import type { FromWorker, Incoming } from '../mqtt/protocol.ts';
 import { Station, StationProvider } from '../station.ts';
+import { brokerAt } from '../testing.ts';
 import { MetricsPage } from './MetricsPage.tsx';
 
 vi.mock('uplot', () => ({ default: vi.fn(FakePlot) }));
@@ -35,7 +36,7 @@ function Address() {
 
 function show(at = '/monitor', config: { metrics?: string } = {}) {
   const port = { post: vi.fn(), listen: (listener: (message: FromWorker) => void) => (deliver = listener) };
-  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false, ...config }, 'me');
+  const station = new Station(port, brokerAt('ws://b', config), 'me');
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>

@@ -79,7 +79,7 @@ export function metricsOf(station: Station): MetricsStore {
 }
 
 function open(station: Station): MetricsStore {
-  const path = station.metricsPath;
+  const path = station.broker.metrics;
   const url = path === undefined ? undefined : new URL(path, document.baseURI).href;
   if (url !== undefined) return new MetricsStore('metrics', (listener) => scrape(url, listener));
   return new MetricsStore('sys', (listener) =>

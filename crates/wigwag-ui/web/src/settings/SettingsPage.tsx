@@ -8,6 +8,7 @@ import { PageHeader } from '../shell/PageHeader.tsx';
 import { useSettings } from '../shell/settings.ts';
 import { THEME_OPTIONS } from '../shell/theme-options.ts';
 import { useStation } from '../station.ts';
+import { useVersion } from '../version.ts';
 import { Button } from '../ui/Button.tsx';
 import { Choice } from '../ui/Choice.tsx';
 import { useNow } from '../ui/clock.ts';
@@ -85,8 +86,8 @@ function Keyboard() {
 }
 
 function Broker() {
-  const { isChosenBroker } = useStation();
-  const { url } = useStore(useStation().connection);
+  const { connection, broker: current } = useStation();
+  const { url } = useStore(connection);
   const [text, setText] = useState(url);
   const [problem, setProblem] = useState<string>();
   const submit = (event: SubmitEvent): void => {
@@ -120,7 +121,7 @@ function Broker() {
           <Button type="submit" look="solid" disabled={text.trim() === '' || text.trim() === url}>
             Connect to this broker
           </Button>
-          {isChosenBroker && (
+          {current.from === 'address' && (
             <Button
               onClick={() => {
                 openBroker(undefined);
@@ -182,7 +183,7 @@ function User() {
 }
 
 function About() {
-  const { version } = useStation();
+  const version = useVersion();
   return (
     <Section title="About">
       <p>

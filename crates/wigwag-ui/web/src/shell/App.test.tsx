@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import type { FromWorker, LinkStatus, ToWorker } from '../mqtt/protocol.ts';
 import { Station, StationProvider } from '../station.ts';
+import { brokerAt } from '../testing.ts';
 import { App } from './App.tsx';
 import { useOverlay } from './overlay.ts';
 import { useSettings } from './settings.ts';
@@ -27,12 +28,12 @@ function Address() {
   return <output data-testid="address">{pathname + search}</output>;
 }
 
-function open(address = '/devices', isChosen = false): void {
+function open(address = '/devices', from: 'server' | 'address' = 'server'): void {
   const port = {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
   };
-  const station = new Station(port, { broker: { url: 'ws://b.example:9001' }, isChosen });
+  const station = new Station(port, brokerAt('ws://b.example:9001', { from }));
   render(
     <StationProvider value={station}>
       <MemoryRouter initialEntries={[address]}>
@@ -162,7 +163,7 @@ describe('a broker that refuses', () => {
   });
 
   test('and is a stranger comes with a warning', async () => {
-    open('/devices', true);
+    open('/devices', 'address');
     await hear({ ...refusal });
     expect(screen.getByText(/^The address of this page names this broker/)).toBeTruthy();
     expect(screen.getByLabelText('Password').getAttribute('autocomplete')).toBe('off');

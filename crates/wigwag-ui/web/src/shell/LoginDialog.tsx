@@ -22,9 +22,10 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const [before, setBefore] = useState<LinkStatus>();
   const isTrying = before !== undefined && (status === before || status.phase === 'connecting');
   const isRefused = status.phase === 'login' && current !== undefined && !isTrying;
-  const cautions = loginCautions(url, station.isChosenBroker);
+  const isStranger = station.broker.from === 'address';
+  const cautions = loginCautions(url, isStranger);
   // A stranger's broker must not be handed what the browser remembers for this page.
-  const remembered = station.isChosenBroker ? 'off' : undefined;
+  const remembered = isStranger ? 'off' : undefined;
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault();

@@ -4,10 +4,10 @@
  */
 import { Link, NavLink, useLocation } from 'react-router';
 
-import { useStation } from '../station.ts';
 import { classNames } from '../ui/class-names.ts';
 import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { useVersion } from '../version.ts';
 import { tabSearch } from './links.ts';
 import { useOverlay } from './overlay.ts';
 import type { Screen } from './screens.tsx';
@@ -23,7 +23,7 @@ const ITEM =
 
 export function Navigation() {
   const search = tabSearch(useLocation().search);
-  const { version } = useStation();
+  const version = useVersion();
   return (
     <div className="fixed inset-x-0 bottom-0 z-10 flex h-(--bottom-bar) items-center border-t border-line bg-surface px-1 md:sticky md:top-0 md:bottom-auto md:h-dvh md:w-22 md:shrink-0 md:flex-col md:gap-4 md:overflow-y-auto md:border-t-0 md:border-r md:px-2 md:py-5">
       <Link

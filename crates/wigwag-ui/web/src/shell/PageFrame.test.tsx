@@ -3,12 +3,13 @@ import { MemoryRouter } from 'react-router';
 import { expect, test, vi } from 'vitest';
 
 import { Station, StationProvider } from '../station.ts';
+import { brokerAt } from '../testing.ts';
 import { PageFrame } from './PageFrame.tsx';
 
 test('a page that breaks says so, as text, and offers a reload', () => {
   vi.spyOn(console, 'error').mockImplementation(() => undefined);
   const port = { post: () => undefined, listen: () => undefined };
-  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false });
+  const station = new Station(port, brokerAt('ws://b'));
   render(
     <StationProvider value={station}>
       <MemoryRouter>

@@ -1,10 +1,10 @@
 /** What to think of before giving a password away. Pure. */
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\]|.*\.localhost)$/;
 
-/** `isChosen`: the page's address names the broker, not the server that the page is from. */
-export function loginCautions(url: string, isChosen: boolean): string[] {
+/** `isStranger`: the page's address names the broker, not the server that the page is from. */
+export function loginCautions(url: string, isStranger: boolean): string[] {
   const cautions = [];
-  if (isChosen) {
+  if (isStranger) {
     cautions.push(
       'The address of this page names this broker. Go on only if you trust whoever gave it to you.',
     );

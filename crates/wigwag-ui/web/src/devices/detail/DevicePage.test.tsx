@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { FromWorker, Incoming, ToWorker } from '../../mqtt/protocol.ts';
 import { Station, StationProvider } from '../../station.ts';
+import { brokerAt } from '../../testing.ts';
 import { DevicePage } from './DevicePage.tsx';
 import { useTemplates } from './templates.ts';
 
@@ -37,7 +38,7 @@ function open(address = '/devices/1'): void {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
   };
-  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false }, 'me');
+  const station = new Station(port, brokerAt('ws://b'), 'me');
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>

@@ -7,6 +7,7 @@ import type { Message, TopicView } from '../../message/message.ts';
 import { hex, message } from '../../message/testing.ts';
 import type { FromWorker, ToWorker } from '../../mqtt/protocol.ts';
 import { Station, StationProvider } from '../../station.ts';
+import { brokerAt } from '../../testing.ts';
 import { useReadings } from './detail-state.ts';
 import { DetailPane } from './DetailPane.tsx';
 import { useDraft } from './draft-store.ts';
@@ -42,7 +43,7 @@ function open(topic: string | undefined, search = ''): void {
     post: (sent: ToWorker) => posted.push(sent),
     listen: (listener: typeof answer) => (answer = listener),
   };
-  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false }, 'me');
+  const station = new Station(port, brokerAt('ws://b'), 'me');
   render(
     <StationProvider value={station}>
       <MemoryRouter initialEntries={[`/explore/t${search}`]}>

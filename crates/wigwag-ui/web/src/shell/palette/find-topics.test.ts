@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 
 import { Station } from '../../station.ts';
+import { brokerAt } from '../../testing.ts';
 import { findTopics } from './find-topics.ts';
 
 function stationThatHeard(topics: string[]): Station {
   const port = { post: () => undefined, listen: () => undefined };
-  const station = new Station(port, { broker: { url: 'ws://b' }, isChosen: false });
+  const station = new Station(port, brokerAt('ws://b'));
   for (const topic of topics) {
     station.log.add({
       at: 0,
