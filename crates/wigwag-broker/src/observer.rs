@@ -225,10 +225,10 @@ impl Observer {
     /// Who is told of messages that alarms are about.
     pub(crate) fn ear(self: &Arc<Observer>) -> Hear {
         let observer = Arc::downgrade(self);
-        Arc::new(move |topic, payload, is_kept| {
+        Arc::new(move |heard| {
             if let Some(observer) = observer.upgrade() {
                 let now = observer.now();
-                (observer.alarms).handle_message(now, topic, payload, is_kept);
+                (observer.alarms).handle_message(now, heard.topic, heard.payload, heard.retain);
             }
         })
     }
@@ -330,9 +330,7 @@ impl Observer {
             alarms: self.alarms.counts(),
             log_lines_lost: self.log.lost(),
             listeners: self.listeners(),
-            bridges: (self.bridges.get())
-                .and_then(Weak::upgrade)
-                .map_or_else(Vec::new, |bridges| bridges.reports()),
+            bridges: (self.bridges()).map_or_else(Vec::new, |bridges| bridges.reports()),
             persistence: self.pulse.get().map(|pulse| pulse.progress()),
             max_connections: (self.listeners.load().first())
                 .and_then(|watched| watched.entrance.guests_max()),
@@ -357,6 +355,11 @@ impl Observer {
     pub(crate) fn watch_bridges(&self, bridges: &Arc<Bridges>) {
         // A broker has one set of them, from its start to its end.
         _ = self.bridges.set(Arc::downgrade(bridges));
+    }
+
+    /// The bridges, and who opens ears; none while the broker starts or stops.
+    pub(crate) fn bridges(&self) -> Option<Arc<Bridges>> {
+        self.bridges.get().and_then(Weak::upgrade)
     }
 
     /// Other listeners are open from here on.

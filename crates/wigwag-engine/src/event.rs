@@ -7,6 +7,7 @@ use wigwag_proto::{DecodeError, Qos, ReasonCode, Time};
 
 use crate::memory::Pressure;
 use crate::message::MessageRef;
+use crate::session::Session;
 use crate::shard::ConnectionKey;
 use crate::trace::{Traced, Way};
 
@@ -199,6 +200,13 @@ const DROPS_TOLD_EVERY: Duration = Duration::from_secs(1);
 impl Events {
     pub(crate) fn push(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// A message is dropped for this session alone.
+    pub(crate) fn dropped_for(&mut self, session: &Session, reason: DropReason) {
+        if !session.identity.listener.counts_loss() {
+            self.dropped(reason);
+        }
     }
 
     pub(crate) fn dropped(&mut self, reason: DropReason) {

@@ -3,6 +3,8 @@
 //! A connection keeps the settings that it was opened with: a reload is for those who come after it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wigwag_proto::Qos;
 use wigwag_proto::packet::Version;
@@ -35,6 +37,20 @@ pub struct ListenerSettings {
     ///
     /// [`Limits::memory_max`]: crate::Limits::memory_max
     pub connection_bytes: usize,
+    /// If it is there, the listener's clients hold back nobody who publishes: what is too much for them is dropped,
+    /// and counted here instead of among what the node drops.
+    pub lost: Option<Arc<AtomicU64>>,
+}
+
+impl ListenerSettings {
+    /// Counts a message that a client of the listener does not get, if the listener does that itself.
+    pub(crate) fn counts_loss(&self) -> bool {
+        let lost = self.lost.as_deref();
+        lost.is_some_and(|lost| {
+            lost.fetch_add(1, Ordering::Relaxed);
+            true
+        })
+    }
 }
 
 impl Default for ListenerSettings {
@@ -50,6 +66,7 @@ impl Default for ListenerSettings {
             allow_zero_length_clientid: true,
             auto_id_prefix: "auto-".into(),
             connection_bytes: 0,
+            lost: None,
         }
     }
 }

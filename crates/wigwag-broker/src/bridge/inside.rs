@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -19,7 +19,7 @@ use wigwag_engine::policy::{AllowAll, Identity, Policy};
 use wigwag_engine::proto::{ReasonCode, TopicFilter, TopicName};
 use wigwag_engine::{Claimed, ListenerSettings, ShardId};
 
-use super::ear;
+use super::ear::Role;
 use super::plan::Plan;
 use crate::acceptor::Arrival;
 use crate::conf::config::CertificateName;
@@ -55,7 +55,12 @@ pub(super) struct InnerDoor {
 }
 
 impl InnerDoor {
-    pub(super) fn new(workers: &Arc<[Mailbox]>, log: &Log) -> InnerDoor {
+    /// With `lost`, who comes in here holds no publisher back, and loses what is too much; that is counted there.
+    pub(super) fn new(
+        workers: &Arc<[Mailbox]>,
+        log: &Log,
+        lost: Option<Arc<AtomicU64>>,
+    ) -> InnerDoor {
         // Nobody counts it among the guests.
         let house = Arc::new(House::default());
         house.set_guests_max(None);
@@ -63,6 +68,7 @@ impl InnerDoor {
         settings.number = INSIDE;
         settings.topic_alias_maximum = 0;
         settings.topic_alias_maximum_out = 0;
+        settings.lost = lost;
         let rules = Rules {
             settings: Arc::new(settings),
             proxy: None,
@@ -155,9 +161,9 @@ pub(crate) struct Residents {
 }
 
 impl Residents {
-    /// From here on there may be some.
-    pub(super) fn expect_some(&self) {
-        self.are_expected.store(true, Ordering::Release);
+    /// From here on there may be some. Answers whether that is news.
+    pub(super) fn expect_some(&self) -> bool {
+        !self.are_expected.swap(true, Ordering::AcqRel)
     }
 
     /// Their Client Identifiers, which nobody else may use.
@@ -221,7 +227,7 @@ impl Policy for TrustBridges {
             return Answer::allow(attempt);
         }
         let client_id = &*attempt.identity.client_id;
-        if client_id == ear::CLIENT_ID || self.residents.client_ids.load().contains(client_id) {
+        if Role::has_name(client_id) || self.residents.client_ids.load().contains(client_id) {
             return Answer::refuse(ReasonCode::ClientIdentifierNotValid);
         }
         self.others.authenticate(attempt)
@@ -318,7 +324,9 @@ mod tests {
         assert!(is_let_in("local.b", true));
         assert!(is_let_in("local.c", false));
         assert!(!is_let_in("local.b", false));
-        assert!(!is_let_in("wigwag.alarms", false));
+        for name in ["wigwag.alarms", "wigwag.recorder", "wigwag.topics"] {
+            assert!(!is_let_in(name, false), "{name}");
+        }
         residents.set(BTreeSet::new());
         assert!(is_let_in("local.b", false), "the bridge is gone");
     }

@@ -18,24 +18,27 @@ mod topics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use counters::BridgeReport;
 use counters::Counters;
-pub(crate) use ear::Hear;
 use ear::Wanted;
+pub(crate) use ear::{Ear, Hear, Role};
 use inside::InnerDoor;
 pub(crate) use inside::{BridgesDesk, Residents};
 use link::{Command, Link, Surroundings};
 use plan::Plan;
 
 use crate::conf::Config;
+use crate::desk::Order;
 use crate::logging::Log;
 use crate::mailbox::Mailbox;
 
@@ -66,6 +69,17 @@ struct Inner {
     heard: Option<watch::Sender<Arc<Wanted>>>,
     /// Closes when all bridges have ended.
     ended: Option<mpsc::Receiver<()>>,
+    /// False, or gone, from when the broker stops.
+    open: Open,
+}
+
+/// Tells ears that they may go on.
+struct Open(watch::Sender<bool>);
+
+impl Default for Open {
+    fn default() -> Open {
+        Open(watch::Sender::new(true))
+    }
 }
 
 /// What a bridge does from its beginning to its end.
@@ -94,7 +108,7 @@ impl Bridges {
     ) -> Bridges {
         Bridges {
             around: Surroundings {
-                door: Arc::new(InnerDoor::new(workers, log)),
+                door: Arc::new(InnerDoor::new(workers, log, None)),
                 workers: Arc::clone(workers),
                 log: log.clone(),
                 broker: format!("{:016x}", fastrand::u64(..)).into(),
@@ -113,9 +127,45 @@ impl Bridges {
         if (has_bridges || listens) && inner.thread.is_none() {
             let (thread, ended) = self.start_thread()?;
             (inner.thread, inner.ended) = (Some(thread), Some(ended));
-            self.residents.expect_some();
+            self.expect_some();
         }
         Ok(())
+    }
+
+    /// From here on shards know that there are some.
+    fn expect_some(&self) {
+        if self.residents.expect_some() {
+            for worker in self.around.workers.iter() {
+                worker.send_order(Order::Policy);
+            }
+        }
+    }
+
+    /// An ear with a thread of its own, which hears nothing until it is told what.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what records opens it"))]
+    pub(crate) fn open_ear(&self, role: Role, hear: &Hear) -> io::Result<Ear> {
+        // The shards are told before its client can come.
+        self.expect_some();
+        let runtime = runtime()?;
+        let lost = Arc::new(AtomicU64::new(0));
+        let (wanted, heard) = watch::channel(Arc::default());
+        let log = self.around.log.clone();
+        let door = InnerDoor::new(&self.around.workers, &log, Some(Arc::clone(&lost)));
+        let life = ear::listen(role, Arc::new(door), heard, Arc::clone(hear), log);
+        let (mut open, running) = (self.lock().open.0.subscribe(), self.running.clone());
+        thread::Builder::new()
+            .name(role.client_id().to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = life => {}
+                        // The broker stops.
+                        _ = open.wait_for(|is_open| !is_open) => {}
+                    }
+                });
+                drop(running);
+            })?;
+        Ok(Ear { wanted, lost })
     }
 
     /// Listens to what matches these filters, and to nothing else from here on; what is retained for `begun`, which are
@@ -130,7 +180,7 @@ impl Bridges {
             let wanted = Wanted::default().next(filters, begun);
             let (heard, wanted) = watch::channel(Arc::new(wanted));
             let (door, log) = (Arc::clone(&self.around.door), self.around.log.clone());
-            let life = ear::listen(door, wanted, Arc::clone(hear), log);
+            let life = ear::listen(Role::Alarms, door, wanted, Arc::clone(hear), log);
             // The thread lives for as long as this end does.
             let _ = thread.send(Box::pin(life));
             inner.heard = Some(heard);
@@ -187,9 +237,7 @@ impl Bridges {
     }
 
     fn start_thread(&self) -> io::Result<(mpsc::UnboundedSender<Life>, mpsc::Receiver<()>)> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
         let (links, receiver) = mpsc::unbounded_channel();
         let (alive, ended) = mpsc::channel(1);
         let running = self.running.clone();
@@ -219,6 +267,7 @@ impl Bridges {
                 bridge.command(Command::End { forget: false });
             }
             (inner.thread, inner.heard) = (None, None);
+            inner.open.0.send_replace(false);
             inner.ended.take()
         };
         if let Some(mut ended) = ended {
@@ -237,6 +286,12 @@ impl Bridge {
         // A bridge that has ended needs none.
         let _ = self.commands.send(command);
     }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// Lets bridges live until no more can come and all have ended.

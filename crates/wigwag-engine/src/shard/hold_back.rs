@@ -53,6 +53,9 @@ impl Connection {
 
     /// Whether the reader, which has too much to do, may hold back a publisher.
     pub(super) fn may_hold_back(&mut self, now: Time, limits: &Limits) -> bool {
+        if self.listener.lost.is_some() {
+            return false;
+        }
         let taken = self.appended - self.out.len() as u64;
         let holding = self.holding_back.get_or_insert_with(|| {
             Box::new(HoldingBack {

@@ -525,7 +525,7 @@ impl Shard {
             (Some(connection), Qos::AtMostOnce) => {
                 let len = connection.out.len();
                 if pressure > Pressure::None && is_overdue(&connection.out, limits, pressure) {
-                    return self.events.dropped(DropReason::SlowConsumer);
+                    return self.events.dropped_for(session, DropReason::SlowConsumer);
                 }
                 if len > limits.hold_back_from.min(limits.out_buffer_max) {
                     let holds_back =
@@ -538,7 +538,7 @@ impl Shard {
                         limits.out_buffer_max
                     };
                     if len > most {
-                        return self.events.dropped(DropReason::SlowConsumer);
+                        return self.events.dropped_for(session, DropReason::SlowConsumer);
                     }
                 }
                 // It must not overtake those that have waited with the others.
@@ -555,7 +555,7 @@ impl Shard {
             }
         };
         if waits && pressure == Pressure::Full {
-            return self.events.dropped(DropReason::MemoryFull);
+            return self.events.dropped_for(session, DropReason::MemoryFull);
         }
         // What is not acknowledged is sent again, by this session or, if it was shared, to another.
         let keep = waits
@@ -578,7 +578,7 @@ impl Shard {
                 if session.queue.push(outgoing, limits) {
                     self.census.note(key, session);
                 } else {
-                    self.events.dropped(DropReason::QueueFull);
+                    self.events.dropped_for(session, DropReason::QueueFull);
                 }
             }
             (_, outgoing) => {
@@ -641,7 +641,7 @@ impl Shard {
                 }
             }
             Err(reason) => {
-                self.events.dropped(reason);
+                self.events.dropped_for(session, reason);
                 match delivery.guarantee {
                     // It may have arrived the first time: its identifier is free when that is settled.
                     Guarantee::ExactlyOnce {

@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wigwag_proto::packet::Version;
 use wigwag_proto::{Property, TopicFilter, TopicName};
 
 use super::world::{Client, Hello, Publication, Q0, Q1, Q2, Wanted, World};
+use crate::event::DropReason;
 use crate::limits::Limits;
 use crate::listener::{ListenerSettings, Versions};
 use crate::policy::{Identity, Policy};
@@ -423,4 +425,29 @@ fn response_information_is_for_those_who_ask() {
     assert_eq!(information, Some("answers/a/"));
     let silent = world.connect(0, "b");
     assert_eq!(silent.offer.as_properties().response_information(), None);
+}
+
+#[test]
+fn a_listener_whose_clients_may_lose_messages_holds_nobody_back_and_counts_them() {
+    for shards in [1, 2] {
+        let world = World::new(shards);
+        let lost = Arc::<AtomicU64>::default();
+        let impatient = listener(|listener| listener.lost = Some(Arc::clone(&lost)));
+        let reader = world.connect(0, Hello::new("reader").at(&impatient));
+        reader.subscribe("t", Q2);
+        reader.stall();
+        let publisher = world.connect(usize::from(shards - 1), "pub");
+        for number in 0..1_000 {
+            let payload = format!("{number:010000}");
+            publisher.publish_with(&Publication::new("t", &payload));
+        }
+        publisher.ping();
+        assert_eq!(publisher.heard(), ["PINGRESP"], "it is not held back");
+        reader.read_on();
+        let got = reader.messages().len() as u64;
+        assert!(got > 100, "what there is room for: {got}");
+        assert_eq!(lost.load(Ordering::Relaxed), 1_000 - got);
+        let dropped = world.shard_mut(0, |shard| shard.stats().dropped(DropReason::SlowConsumer));
+        assert_eq!(dropped, 0);
+    }
 }
