@@ -130,10 +130,12 @@ function Rows({ entries, selected, onSelect }: RowsProps) {
   // Keeps what is being read in place while messages come in above it; at the top, new messages are welcome.
   const newest = entries.at(-1)?.seq;
   const newestBefore = useRef(newest);
+  const scrolled = useRef(0);
   useLayoutEffect(() => {
     const before = newestBefore.current;
     newestBefore.current = newest;
-    if (box.current === null || box.current.scrollTop === 0 || before === undefined) return;
+    // Not the element's own: to ask it makes the browser lay out the page at once, with every batch of messages.
+    if (box.current === null || scrolled.current === 0 || before === undefined) return;
     box.current.scrollTop += addedSince(entries, before) * rowPx;
   }, [entries, newest, rowPx]);
 
@@ -162,6 +164,7 @@ function Rows({ entries, selected, onSelect }: RowsProps) {
       tabIndex={0}
       onKeyDown={move}
       onScroll={(event) => {
+        scrolled.current = event.currentTarget.scrollTop;
         setScrollTop(event.currentTarget.scrollTop);
       }}
       className="min-h-0 flex-1 basis-0 overflow-y-auto overscroll-contain outline-offset-[-2px]"

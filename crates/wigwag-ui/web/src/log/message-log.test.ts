@@ -60,3 +60,24 @@ test('counts what was invalid', () => {
   add('b');
   expect(view().invalid).toBe(1);
 });
+
+test('of a flood the view changes a few times a second, of single messages with each frame', () => {
+  const listener = vi.fn();
+  log.subscribe(() => {
+    log.snapshot();
+    listener();
+  });
+  for (let ms = 0; ms < 1_000; ms += 10) {
+    for (let count = 0; count < 10; count++) add('flood');
+    vi.advanceTimersByTime(10);
+  }
+  expect(listener.mock.calls.length).toBeGreaterThanOrEqual(3);
+  expect(listener.mock.calls.length).toBeLessThanOrEqual(8);
+  vi.advanceTimersByTime(1_000);
+  listener.mockClear();
+  for (let count = 0; count < 5; count++) {
+    add('single');
+    vi.advanceTimersByTime(50);
+  }
+  expect(listener).toHaveBeenCalledTimes(5);
+});

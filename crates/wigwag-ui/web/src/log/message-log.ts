@@ -35,10 +35,15 @@ export interface LogView {
 
 export const ENTRIES_MAX = 1_000;
 export const TEXT_CHARS_MAX = 4_096;
+/** Each view draws all rows anew, and the more there was new in it, the longer nobody has read it. */
+const REST_PER_MESSAGE_MS = 5;
+const REST_MAX_MS = 250;
 
 export class MessageLog extends FrameStore<LogView> {
   #entries: LogEntry[] = [];
   #seq = 0;
+  #seqShown = 0;
+  #newInView = 0;
   #total = 0;
   #invalid = 0;
   #frozen: { entries: readonly LogEntry[]; total: number } | undefined;
@@ -61,12 +66,12 @@ export class MessageLog extends FrameStore<LogView> {
 
   pause(): void {
     this.#frozen ??= { entries: [...this.#entries], total: this.#total };
-    this.changed();
+    this.changedByHand();
   }
 
   resume(): void {
     this.#frozen = undefined;
-    this.changed();
+    this.changedByHand();
   }
 
   clear(): void {
@@ -74,10 +79,16 @@ export class MessageLog extends FrameStore<LogView> {
     this.#total = 0;
     this.#invalid = 0;
     if (this.#frozen !== undefined) this.#frozen = { entries: [], total: 0 };
-    this.changed();
+    this.changedByHand();
+  }
+
+  protected override restMs(): number {
+    return Math.min(REST_MAX_MS, this.#newInView * REST_PER_MESSAGE_MS);
   }
 
   protected override view(): LogView {
+    this.#newInView = this.#seq - this.#seqShown;
+    this.#seqShown = this.#seq;
     return {
       entries: this.#frozen?.entries ?? [...this.#entries],
       total: this.#total,

@@ -7,10 +7,20 @@ import { useSyncExternalStore } from 'react';
 export abstract class FrameStore<View> {
   readonly #listeners = new Set<() => void>();
   #frameRequested = false;
+  #rest: ReturnType<typeof setTimeout> | undefined;
+  #shownAt = -Infinity;
   #view: { current: View } | undefined;
 
   /** The state as immutable data; called at most once per frame with changes. */
   protected abstract view(): View;
+
+  /**
+   * At least so long, in milliseconds, from one view to the next: for what is dear to draw and changes faster than
+   * anybody reads. What changes after a longer silence is shown with the next frame all the same.
+   */
+  protected restMs(): number {
+    return 0;
+  }
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
@@ -24,10 +34,30 @@ export abstract class FrameStore<View> {
   };
 
   protected changed(): void {
-    if (this.#frameRequested) return;
+    if (this.#frameRequested || this.#rest !== undefined) return;
+    const rest = this.#shownAt + this.restMs() - performance.now();
+    if (rest <= 0) {
+      this.#requestFrame();
+      return;
+    }
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      this.#requestFrame();
+    }, rest);
+  }
+
+  /** The same for what somebody at the page has done: it is shown with the next frame, whatever the rest. */
+  protected changedByHand(): void {
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
+    if (!this.#frameRequested) this.#requestFrame();
+  }
+
+  #requestFrame(): void {
     this.#frameRequested = true;
     requestAnimationFrame(() => {
       this.#frameRequested = false;
+      this.#shownAt = performance.now();
       this.#view = undefined;
       for (const listener of this.#listeners) listener();
     });
