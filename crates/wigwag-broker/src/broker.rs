@@ -244,6 +244,10 @@ impl Builder {
         let heard = alarms::heard(&self.alarms);
         let begun = observer.set_alarm_rules(std::mem::take(&mut self.alarms));
         observer.begin(self.sys_interval);
+        let about = http::About {
+            is_open: access.is_none() && self.authority.is_none(),
+            ..http::About::default()
+        };
         let (running, all_stopped) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(());
         let accepting = runtime()?;
@@ -283,7 +287,7 @@ impl Builder {
                 http_keeper: HttpKeeper {
                     runtime: observing.handle().clone(),
                     observer: Arc::clone(&observer),
-                    about: Arc::default(),
+                    about: Arc::new(about),
                 },
             },
             log: self.log.clone(),

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use wigwag_access::control::{DYNSEC_TOPIC, ListenerInfo, Plugin};
 use wigwag_access::decoy;
 use wigwag_access::dynsec::{Rights, State};
 use wigwag_engine::auth::{AuthRequest, AuthStep, Verdict};
 use wigwag_engine::policy::{Identity, Policy};
 use wigwag_engine::proto::ReasonCode;
-use wigwag_engine::{Certificate, Claimed, Kick, ListenerSettings, Peer, ShardId, Who};
+use wigwag_engine::{Claimed, Kick, ShardId, Who};
 
 use super::files::{self, AccessError};
 use super::keeper::{About, Keeper, Requests, Tally};
@@ -21,7 +20,6 @@ use super::tables::{Judgement, Tables};
 use crate::conf::config::Bind;
 use crate::desk::{Desk, Order, Orders};
 use crate::doors::OpenListener;
-use crate::http::{Credentials, Gate};
 use crate::listener::Transport;
 use crate::logging::Log;
 
@@ -30,7 +28,7 @@ pub(crate) const CONTROL: &str = "$CONTROL/";
 
 /// A desk that decides by files and dynamic security.
 pub(crate) struct AccessDesk {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pool: Pool,
     requests: Requests,
     dynamic_security: Option<DynamicSecurity>,
@@ -104,52 +102,8 @@ impl Prepared {
 pub(crate) struct Ready(Tables);
 
 impl AccessDesk {
-    /// Lets those in over HTTP whom the configuration lets in by this listener. The name in a certificate stands
-    /// in the place of any other.
-    pub(crate) fn gate(
-        self: &Arc<AccessDesk>,
-        listener: &Arc<ListenerSettings>,
-        peer: &Peer,
-    ) -> Gate {
-        let (desk, listener, peer) = (Arc::clone(self), Arc::clone(listener), peer.clone());
-        Arc::new(move |credentials| {
-            // Who has no name must not choose one.
-            if peer.certificate == Certificate::Nameless {
-                return Box::pin(async { false });
-            }
-            let verdict = desk.admit(credentials, &listener, &peer);
-            Box::pin(async move { matches!(verdict.await, Ok(Verdict::Allow { .. })) })
-        })
-    }
-
-    fn admit(
-        &self,
-        credentials: Option<Credentials>,
-        listener: &Arc<ListenerSettings>,
-        peer: &Peer,
-    ) -> oneshot::Receiver<Verdict> {
-        let (user_name, password) = match credentials {
-            Some(it) => (Some(it.user_name), Some(it.password)),
-            None => (None, None),
-        };
-        let certificate_name = match &peer.certificate {
-            Certificate::Names(name) => Some(&**name),
-            Certificate::NotAsked | Certificate::Nameless => None,
-        };
-        // As Mosquitto calls them.
-        let mut identity = Identity::new("http-api", certificate_name.or(user_name.as_deref()));
-        identity.listener = Arc::clone(listener);
-        identity.address = peer.address;
-        let (sender, verdict) = oneshot::channel();
-        // Who has gone meanwhile needs no answer.
-        let reply = Box::new(|verdict| _ = sender.send(verdict));
-        let is_certified = certificate_name.is_some();
-        self.decide(identity, is_certified, password.map(Vec::into), reply);
-        verdict
-    }
-
     /// Decides on who wants to come in, here or on a thread of the pool.
-    fn decide(
+    pub(super) fn decide(
         &self,
         identity: Identity,
         is_certified: bool,

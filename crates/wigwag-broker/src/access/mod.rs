@@ -15,6 +15,7 @@ mod policy;
 mod pool;
 mod scram;
 mod tables;
+mod visitor;
 
 pub use authority::Authority;
 pub use files::AccessError;

@@ -66,6 +66,12 @@ impl Shared {
         matches!(self.judge(identity, true, false), Judgement::Admit)
     }
 
+    /// Whether somebody may do something, by what holds at this moment. A shard asks its own policy.
+    pub(super) fn allows(&self, identity: &Identity, operation: Operation<'_>) -> bool {
+        let rights = self.rights.load();
+        allows(&self.tables.load(), || &rights, identity, operation)
+    }
+
     /// Who stands in for users who do not exist on a listener; `None` if nobody can log in with SCRAM-SHA-256
     /// there.
     pub(super) fn decoy(&self, listener: u16) -> Option<Decoy> {
@@ -141,19 +147,25 @@ impl ShardPolicy {
     }
 
     fn allows(&self, identity: &Identity, operation: Operation<'_>) -> bool {
-        let mut tables = self.tables.borrow_mut();
-        match tables.load().right_sources(identity.listener.number) {
-            None => false,
-            // Who came in where it is not asked is a stranger to it.
-            Some(sources) if is_dynamic_securitys(&operation) && !tables::ask_dynsec(sources) => {
-                false
-            }
-            Some([]) => true,
-            Some(sources) => {
-                let mut rights = self.rights.borrow_mut();
-                tables::allow(sources, rights.load(), who(identity), operation)
-            }
-        }
+        let (mut tables, mut rights) = (self.tables.borrow_mut(), self.rights.borrow_mut());
+        let rights = &mut *rights;
+        allows(tables.load(), || rights.load(), identity, operation)
+    }
+}
+
+/// Whether the tables allow it. Dynamic security is looked at only where it is asked.
+fn allows<'a>(
+    tables: &Tables,
+    rights: impl FnOnce() -> &'a Rights,
+    identity: &Identity,
+    operation: Operation<'_>,
+) -> bool {
+    match tables.right_sources(identity.listener.number) {
+        None => false,
+        // Who came in where it is not asked is a stranger to it.
+        Some(sources) if is_dynamic_securitys(&operation) && !tables::ask_dynsec(sources) => false,
+        Some([]) => true,
+        Some(sources) => tables::allow(sources, rights(), who(identity), operation),
     }
 }
 

@@ -237,11 +237,17 @@ impl Alarms {
         news
     }
 
-    /// The alarms there are and those there were, the last one first.
-    pub(crate) fn to_json(&self) -> Value {
+    /// The alarms there are and those there were, the last one first. Of messages those are told that may be read; the
+    /// broker's own numbers are for everybody who comes here.
+    pub(crate) fn to_json(&self, may_read: impl Fn(&str) -> bool) -> Value {
         let history = &mut self.lock().history;
-        let active: Vec<Value> = history.active().map(|entry| entry.to_json(utc)).collect();
-        let past = history.past(wall_clock());
+        let is_told = |entry: &&Entry| {
+            let topic = &*entry.alarm.topic;
+            !is_heard(topic) || may_read(topic)
+        };
+        let active = history.active().filter(is_told);
+        let active: Vec<Value> = active.map(|entry| entry.to_json(utc)).collect();
+        let past = history.past(wall_clock()).filter(is_told);
         let past: Vec<Value> = past.map(|entry| entry.to_json(utc)).collect();
         json!({ "active": active, "history": past })
     }
@@ -388,7 +394,7 @@ mod tests {
         assert_eq!(line.as_deref(), Some(line_expected));
         let json: Value = serde_json::from_str(payload).expect("JSON");
         assert_eq!(json["details"]["value"], "3");
-        assert_eq!(alarms.to_json()["active"][0], json);
+        assert_eq!(alarms.to_json(|_| true)["active"][0], json);
         let critical = alarms.counts().pop().expect("severities");
         assert_eq!((critical.active, critical.raised), (1, 1));
 
@@ -406,7 +412,7 @@ mod tests {
             panic!("{news:?}");
         };
         assert_eq!(topic, "$SYS/broker/alarms/deactivate/many");
-        assert_eq!(alarms.to_json()["history"][0]["name"], "many");
+        assert_eq!(alarms.to_json(|_| true)["history"][0]["name"], "many");
 
         // Nothing has changed but the rule.
         let config = configured(&["many: $SYS/broker/clients/connected > 0"]);

@@ -5,8 +5,10 @@
 
 mod crowd;
 mod files;
+mod guard;
 mod open;
 mod pages;
+mod viewer;
 mod visitors;
 
 use std::fmt;
@@ -16,16 +18,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state, map_response};
-use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
 use futures_util::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -40,6 +38,7 @@ use crate::observer::Observer;
 pub use axum::Router;
 pub(crate) use crowd::CONNECTIONS_PER_ADDRESS;
 use crowd::Crowd;
+use guard::Guard;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
 pub(crate) use visitors::{Reception, queue, receive};
@@ -55,9 +54,6 @@ const CONNECTION_LASTS: Duration = Duration::from_secs(300);
 
 /// Bytes of a request's headers.
 pub(crate) const HEADERS_MAX: usize = 16 * 1024;
-
-/// How long a wrong password takes: with the bound on connections, that bounds how many can be tried.
-const GUESS_TAKES: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system cannot give us a connection that is there.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -214,11 +210,13 @@ where
 /// What there is to read for everybody, to be merged into a router of the embedder's own: all but files.
 pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Router {
     let (observer, about) = (Arc::clone(observer), Arc::clone(about));
+    let guard = Guard::of_embedder(None, about.is_open);
     let state = pages::Source { observer, about };
     pages::health()
         .merge(pages::metrics())
         .merge(pages::api())
         .with_state(state)
+        .layer(from_fn_with_state(guard, guard::pass))
         .layer(map_response(async |mut response: Response| {
             // Pages of other origins have no business here: nobody is asked for a password.
             response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
@@ -227,12 +225,7 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
         .layer(map_response(protect))
 }
 
-fn router(
-    serves: &Serves,
-    gate: Option<Gate>,
-    observer: Arc<Observer>,
-    about: Arc<About>,
-) -> Router {
+fn router(serves: &Serves, guard: Guard, observer: Arc<Observer>, about: Arc<About>) -> Router {
     let guarded = match serves {
         Serves::Metrics => pages::metrics().layer(map_response(protect)),
         Serves::Api(dir) => pages::metrics()
@@ -241,11 +234,9 @@ fn router(
             .fallback_service(files::serve(dir.clone())),
     };
     let state = pages::Source { observer, about };
-    let guarded = guarded.with_state(state.clone());
-    let guarded = match gate {
-        Some(gate) => guarded.layer(from_fn_with_state(gate, guard)),
-        None => guarded,
-    };
+    let guarded = guarded
+        .with_state(state.clone())
+        .layer(from_fn_with_state(guard, guard::pass));
     let health = pages::health().layer(map_response(protect));
     (health.with_state(state).merge(guarded)).layer(map_response(leave_types_alone))
 }
@@ -266,59 +257,9 @@ async fn leave_types_alone(mut response: Response) -> Response {
     response
 }
 
-/// Lets a request through if its sender may read.
-async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let credentials = credentials(request.headers());
-    let is_guess = credentials.is_some();
-    if gate(credentials).await {
-        return next.run(request).await;
-    }
-    if is_guess {
-        sleep(GUESS_TAKES).await;
-    }
-    (
-        StatusCode::UNAUTHORIZED,
-        [(WWW_AUTHENTICATE, "Basic realm=\"Mosquitto API\"")],
-        "Not authorised\n",
-    )
-        .into_response()
-}
-
-/// What a Basic Authorization header says. One that cannot be read says nothing.
-fn credentials(headers: &HeaderMap) -> Option<Credentials> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
-    let colon = decoded.iter().position(|&byte| byte == b':')?;
-    let (user_name, password) = decoded.split_at(colon);
-    Some(Credentials {
-        user_name: String::from_utf8(user_name.to_vec()).ok()?,
-        password: password.get(1..).unwrap_or_default().to_vec(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(value: &str) -> Option<(String, Vec<u8>)> {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, value.parse().expect("a header"));
-        credentials(&headers).map(|it| (it.user_name, it.password))
-    }
-
-    #[test]
-    fn basic_credentials_are_read_and_nothing_else() {
-        let expect = Some(("joe".to_owned(), b"a:b".to_vec()));
-        assert_eq!(read("Basic am9lOmE6Yg=="), expect);
-        assert_eq!(read("basic am9lOmE6Yg=="), expect);
-        for value in ["Basic", "Basic !!", "Bearer am9lOmE6Yg==", "Basic am9l"] {
-            assert_eq!(read(value), None, "{value}");
-        }
-    }
 
     #[test]
     fn a_password_is_not_shown() {

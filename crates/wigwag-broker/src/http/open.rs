@@ -9,6 +9,7 @@ use axum::Router;
 use tokio::runtime::Handle;
 use wigwag_net::accept;
 
+use super::guard::Guard;
 use super::{About, HttpListener, ListenerNotice, router, serve};
 use crate::doors::OpenSocket;
 use crate::listener::{Address, StartError};
@@ -61,7 +62,8 @@ pub(crate) struct HttpKeeper {
 impl HttpKeeper {
     fn router(&self, listener: &HttpListener) -> Router {
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
-        router(&listener.serves, listener.gate.clone(), observer, about)
+        let guard = Guard::of_embedder(listener.gate.clone(), about.is_open);
+        router(&listener.serves, guard, observer, about)
     }
 
     /// Serves from here on.

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde_json::{Map, Value, json};
+use wigwag_proto::TopicName;
 
+use super::viewer::Viewer;
 use crate::listener::{Address, BoundListener, Listener};
 use crate::metrics::{self, Format};
 use crate::observer::Observer;
@@ -25,6 +27,8 @@ pub(super) struct Source {
 /// What changes with a reload only.
 #[derive(Debug, Default)]
 pub(crate) struct About {
+    /// Nobody decides on access: what there is to see is for everybody.
+    pub(crate) is_open: bool,
     pub(crate) listeners: ArcSwap<Vec<ListenerNotice>>,
 }
 
@@ -157,8 +161,10 @@ async fn listeners(State(source): State<Source>) -> Response {
     shown_to_all("application/json", text)
 }
 
-async fn alarms(State(source): State<Source>) -> Response {
-    let text = source.observer.alarms().to_json().to_string();
+/// An alarm tells what was in a message, to those who may read it.
+async fn alarms(State(source): State<Source>, Extension(viewer): Extension<Viewer>) -> Response {
+    let may_read = |topic: &str| TopicName::new(topic).is_ok_and(|topic| viewer.may_read(topic));
+    let text = source.observer.alarms().to_json(may_read).to_string();
     shown_to_all("application/json", text)
 }
 

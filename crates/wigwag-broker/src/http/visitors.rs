@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
+use super::guard::Guard;
 use super::{About, CONNECTIONS_MAX, HEADERS_WITHIN, Serves, router, serve_connection};
 use crate::acceptor::Arrival;
 use crate::access::AccessDesk;
@@ -35,7 +36,7 @@ pub(crate) fn queue() -> (mpsc::Sender<Arrival>, mpsc::Receiver<Arrival>) {
 pub(crate) struct Reception {
     pub(crate) observer: Arc<Observer>,
     pub(crate) about: Arc<About>,
-    /// Who decides on them; without it everybody may read.
+    /// Who decides on them; without it everybody comes in.
     pub(crate) access: Option<Arc<AccessDesk>>,
     pub(crate) log: Log,
 }
@@ -79,10 +80,13 @@ impl Reception {
         let Some(_behind_proxy) = crowd.enter(claimed.filter(|_| is_behind_proxy)) else {
             return;
         };
-        let gate = (self.access.as_ref()).map(|access| access.gate(&guest.rules.settings, &peer));
+        let guard = match &self.access {
+            Some(access) => Guard::of_listener(access, &guest.rules.settings, peer),
+            None => Guard::of_embedder(None, self.about.is_open),
+        };
         let serves = Serves::Api(guest.rules.http_dir.clone());
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
-        let router = router(&serves, gate, observer, about)
+        let router = router(&serves, guard, observer, about)
             .layer(from_fn_with_state(Arc::new(guest), refuse_if_closed));
         serve_connection(stream, router).await;
     }
