@@ -6,7 +6,7 @@ import { PageHeader } from '../shell/PageHeader.tsx';
 import { topicOfPath, topicPath } from '../shell/links.ts';
 import { classNames } from '../ui/class-names.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
-import { filtersOf, searchOf, withState } from './address.ts';
+import { filtersOf, orderOf, searchOf, withState } from './address.ts';
 import { DetailPane } from './detail/DetailPane.tsx';
 import type { Explorer } from './explorer.ts';
 import { FilterBar } from './FilterBar.tsx';
@@ -73,19 +73,21 @@ function useAddress(explorer: Explorer, topic: string | undefined): void {
   const [params, setParams] = useSearchParams();
   const filters = useStoreValue(explorer, (view) => view.filters);
   const search = useStoreValue(explorer, (view) => view.search);
+  const order = useStoreValue(explorer, (view) => view.order);
   useEffect(() => {
-    const { filters: present, search: searched } = explorer.snapshot();
+    const { filters: present, search: searched, order: ordered } = explorer.snapshot();
     const wanted = filtersOf(params, topic);
     if (present.length === 0 && wanted.length > 0) explorer.setFilters(wanted);
     const sought = searchOf(params);
     if (searched === undefined && sought !== undefined) explorer.setSearch(sought);
+    if (ordered === 'name' && orderOf(params) !== 'name') explorer.setOrder(orderOf(params));
     if (topic !== undefined) explorer.reveal(topic);
     // Only what the page was opened with; later the address follows.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [explorer]);
   useEffect(() => {
     if (filters.length === 0) return;
-    const next = withState(params, filters, search);
+    const next = withState(params, filters, search, order);
     if (next.toString() !== params.toString()) setParams(next, { replace: true });
-  }, [filters, search, params, setParams]);
+  }, [filters, search, order, params, setParams]);
 }

@@ -1,11 +1,13 @@
-/** Search in the tree: what, how and where. The tree shows what fits while it is typed. */
-import { useId } from 'react';
+/** Search in the tree: what, how and where. The tree shows what fits while it is typed; the worker says what is wrong. */
+import { useEffect, useId, useRef } from 'react';
 
+import { useStation } from '../station.ts';
 import { classNames } from '../ui/class-names.ts';
+import { formatCount } from '../ui/format.ts';
 import { NO_SEARCH } from './address.ts';
+import { CompactSelect } from './CompactSelect.tsx';
 import type { Explorer } from './explorer.ts';
-import type { Search, SearchKind, SearchPlace } from './protocol.ts';
-import { searchProblem } from './tree/search.ts';
+import type { Search, SearchKind, SearchPlace, Stats } from './protocol.ts';
 
 const KINDS: readonly (readonly [SearchKind, string])[] = [
   ['text', 'Text'],
@@ -13,15 +15,22 @@ const KINDS: readonly (readonly [SearchKind, string])[] = [
   ['regex', 'Regex'],
 ];
 const PLACES: readonly (readonly [SearchPlace, string])[] = [
-  ['both', 'Topic and payload'],
-  ['topic', 'Topic'],
-  ['payload', 'Payload'],
+  ['both', 'Anywhere'],
+  ['topic', 'In topics'],
+  ['payload', 'In payloads'],
 ];
 
-export function SearchBar({ explorer, search }: { explorer: Explorer; search: Search | undefined }) {
+interface Props {
+  explorer: Explorer;
+  search: Search | undefined;
+  problem: string | undefined;
+  stats: Stats;
+}
+
+export function SearchBar({ explorer, search, problem, stats }: Props) {
   const problemId = useId();
   const current = search ?? NO_SEARCH;
-  const problem = current.text === '' ? undefined : searchProblem(current);
+  useSpokenResult(current, stats);
   const change = (part: Partial<Search>): void => {
     explorer.setSearch({ ...current, ...part });
   };
@@ -44,11 +53,11 @@ export function SearchBar({ explorer, search }: { explorer: Explorer; search: Se
           if (event.key === 'Escape') change({ text: '' });
         }}
         className={classNames(
-          'h-11 min-w-0 grow basis-40 rounded-lg border bg-surface px-3 text-base md:h-9 md:text-sm pointer-coarse:h-11',
+          'h-11 min-w-0 grow basis-28 rounded-lg border bg-surface px-3 text-base md:h-9 md:text-sm pointer-coarse:h-11',
           problem === undefined ? 'border-line-strong' : 'border-bad',
         )}
       />
-      <Select
+      <CompactSelect
         label="How to search"
         value={current.kind}
         options={KINDS}
@@ -58,7 +67,7 @@ export function SearchBar({ explorer, search }: { explorer: Explorer; search: Se
       />
       {current.kind !== 'filter' && (
         <>
-          <Select
+          <CompactSelect
             label="Where to search"
             value={current.place}
             options={PLACES}
@@ -66,21 +75,25 @@ export function SearchBar({ explorer, search }: { explorer: Explorer; search: Se
               change({ place });
             }}
           />
-          <label className="flex h-11 items-center gap-1.5 px-1 whitespace-nowrap md:h-9">
-            <input
-              type="checkbox"
-              checked={current.matchCase}
-              className="size-4 accent-accent"
-              onChange={(event) => {
-                change({ matchCase: event.target.checked });
-              }}
-            />
-            Match case
-          </label>
+          <button
+            type="button"
+            aria-label="Match case"
+            title="Match case"
+            aria-pressed={current.matchCase}
+            onClick={() => {
+              change({ matchCase: !current.matchCase });
+            }}
+            className={classNames(
+              'grid size-11 shrink-0 place-items-center rounded-lg font-medium md:size-9 pointer-coarse:size-11',
+              current.matchCase ? 'bg-accent-soft text-accent' : 'text-ink-soft hover:bg-sunken',
+            )}
+          >
+            <span aria-hidden="true">Aa</span>
+          </button>
         </>
       )}
       {problem !== undefined && (
-        <p id={problemId} className="basis-full text-bad wrap-anywhere">
+        <p id={problemId} role="alert" className="basis-full px-1 text-bad wrap-anywhere">
           {problem}
         </p>
       )}
@@ -88,29 +101,26 @@ export function SearchBar({ explorer, search }: { explorer: Explorer; search: Se
   );
 }
 
-interface SelectProps<Value extends string> {
-  label: string;
-  value: Value;
-  options: readonly (readonly [Value, string])[];
-  onChange: (value: Value) => void;
-}
+/** So long nothing is typed before the count is said: of every letter would be noise. */
+const SAID_AFTER_MS = 1_000;
 
-function Select<Value extends string>({ label, value, options, onChange }: SelectProps<Value>) {
-  return (
-    <select
-      aria-label={label}
-      value={value}
-      onChange={(event) => {
-        const option = options.find(([one]) => one === event.target.value);
-        if (option !== undefined) onChange(option[0]);
-      }}
-      className="h-11 min-w-0 rounded-lg border border-line-strong bg-surface px-2 md:h-9 pointer-coarse:h-11"
-    >
-      {options.map(([one, name]) => (
-        <option key={one} value={one}>
-          {name}
-        </option>
-      ))}
-    </select>
-  );
+/** What a search has found, once it is through and once only: messages go on to change it. */
+function useSpokenResult(search: Search, { found, unsearched }: Stats): void {
+  const { announcer } = useStation();
+  const said = useRef('');
+  const wanted = search.text === '' ? '' : JSON.stringify(search);
+  const isThrough = found !== undefined && unsearched === 0;
+  useEffect(() => {
+    if (wanted === '') said.current = '';
+    if (!isThrough || wanted === said.current) return;
+    const timer = setTimeout(() => {
+      said.current = wanted;
+      announcer.say(found === 1 ? '1 topic found' : `${formatCount(found)} topics found`);
+    }, SAID_AFTER_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+    // The count of the moment when it was through.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [announcer, wanted, isThrough]);
 }

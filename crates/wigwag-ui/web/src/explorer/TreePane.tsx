@@ -9,11 +9,20 @@ import { Icon } from '../ui/icons.tsx';
 import { BranchBar } from './BranchBar.tsx';
 import { ClearBar } from './ClearBar.tsx';
 import { ClearDialog } from './ClearDialog.tsx';
+import { CompactSelect } from './CompactSelect.tsx';
 import type { Explorer, ExplorerView } from './explorer.ts';
-import type { PauseStats } from './protocol.ts';
+import type { Order, PauseStats } from './protocol.ts';
 import { HELD_BYTES_MAX } from './protocol.ts';
 import { SearchBar } from './SearchBar.tsx';
 import { TreeFigures, TreeRows } from './TreeRows.tsx';
+
+const ORDERS: readonly (readonly [Order, string])[] = [
+  ['name', 'By name'],
+  ['messages', 'By messages'],
+  ['rate', 'By rate'],
+  ['topics', 'By topics'],
+  ['newest', 'Newest first'],
+];
 
 interface Props {
   explorer: Explorer;
@@ -35,7 +44,16 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
       className="flex h-[calc(100dvh-15rem)] min-h-96 min-w-0 flex-col overflow-hidden rounded-card border border-line bg-surface shadow-card lg:h-[calc(100dvh-7.5rem)]"
     >
       <div className="flex flex-wrap items-center gap-1.5 border-b border-line p-2">
-        <SearchBar explorer={explorer} search={view.search} />
+        <SearchBar explorer={explorer} search={view.search} problem={view.searchProblem} stats={view.stats} />
+        <CompactSelect
+          label="Order of the tree"
+          value={view.order}
+          options={ORDERS}
+          className="grow"
+          onChange={(order) => {
+            explorer.setOrder(order);
+          }}
+        />
         <Button
           look="ghost"
           icon={view.isPaused ? 'play' : 'pause'}
@@ -92,7 +110,8 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
 }
 
 function NoRows({ view }: { view: ExplorerView }) {
-  const isSearching = view.search !== undefined && view.stats.topics > 0;
+  if (view.searchProblem !== undefined || view.stats.unsearched > 0) return null;
+  const isSearching = view.stats.found !== undefined && view.stats.topics > 0;
   return (
     <p className="px-4 py-10 text-center text-ink-soft">
       {isSearching

@@ -188,7 +188,7 @@ function Empty({ children }: { children: ReactNode }) {
 
 /** The tree's figures: all of them, and what is beyond its bounds. */
 export function TreeFigures({ stats }: { stats: Stats }) {
-  const { messages, topics, rate, keptBytes, beyond, found } = stats;
+  const { messages, topics, rate, keptBytes, beyond, found, unsearched } = stats;
   const parts = [
     `${formatCount(topics)} topics`,
     `${formatCount(messages)} messages`,
@@ -196,6 +196,7 @@ export function TreeFigures({ stats }: { stats: Stats }) {
     `${formatBytes(keptBytes)} kept`,
   ];
   if (found !== undefined) parts.unshift(`${formatCount(found)} found`);
+  if (unsearched > 0) parts.unshift(`${formatCount(unsearched)} to be searched`);
   return (
     <p data-testid="tree-figures" className="nums border-t border-line px-4 py-2 text-xs text-ink-faint">
       {parts.join(' · ')}
@@ -245,6 +246,8 @@ function useCursorInView(box: RefObject<HTMLDivElement | null>, cursor: Rows['cu
   }, [box, cursor, rowPx]);
 }
 
+const PAGE_KEYS = new Set([' ', '/', '?', '.']);
+
 const COARSE = '(width < 48rem), (pointer: coarse)';
 
 function useIsCoarse(): boolean {
@@ -287,7 +290,7 @@ function stepOf(key: string, pageRows: number): Step | undefined {
 
 /** A letter goes to the next name that begins with it; the keys of the page, such as `/`, stay theirs. */
 function typedStep(event: KeyboardEvent, typed: { text: string; at: number }): Step | undefined {
-  if (event.key.length !== 1 || event.key === ' ' || event.key === '/' || event.key === '?') return undefined;
+  if (event.key.length !== 1 || PAGE_KEYS.has(event.key)) return undefined;
   typed.text = event.timeStamp - typed.at > TYPING_MS ? event.key : typed.text + event.key;
   typed.at = event.timeStamp;
   return { kind: 'type', text: typed.text };

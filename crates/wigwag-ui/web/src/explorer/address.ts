@@ -1,8 +1,10 @@
-/** What of the Explorer is in its address besides the topic: filters and search, so that a link shows the same. */
-import type { Search, SearchKind, SearchPlace } from './protocol.ts';
+/** What of the Explorer is in its address besides the topic: filters, search and order, so that a link shows the same. */
+import type { Order, Search, SearchKind, SearchPlace } from './protocol.ts';
 
 const KINDS: readonly SearchKind[] = ['text', 'filter', 'regex'];
 const PLACES: readonly SearchPlace[] = ['topic', 'payload', 'both'];
+
+const ORDERS: readonly Order[] = ['name', 'messages', 'rate', 'topics', 'newest'];
 
 export const NO_SEARCH: Search = { text: '', kind: 'text', place: 'both', matchCase: false };
 
@@ -24,14 +26,19 @@ export function searchOf(params: URLSearchParams): Search | undefined {
   };
 }
 
+export function orderOf(params: URLSearchParams): Order {
+  return ORDERS.find((order) => order === params.get('sort')) ?? 'name';
+}
+
 /** The rest of the address stays as it is. */
 export function withState(
   params: URLSearchParams,
   filters: readonly string[],
   search: Search | undefined,
+  order: Order,
 ): URLSearchParams {
   const next = new URLSearchParams(params);
-  for (const name of ['filter', 'q', 'by', 'in', 'case']) next.delete(name);
+  for (const name of ['filter', 'q', 'by', 'in', 'case', 'sort']) next.delete(name);
   for (const filter of filters) next.append('filter', filter);
   if (search !== undefined && search.text !== '') {
     next.set('q', search.text);
@@ -39,5 +46,6 @@ export function withState(
     if (search.place !== NO_SEARCH.place) next.set('in', search.place);
     if (search.matchCase) next.set('case', '1');
   }
+  if (order !== 'name') next.set('sort', order);
   return next;
 }

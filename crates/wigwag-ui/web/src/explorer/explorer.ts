@@ -10,6 +10,7 @@ import type {
   Clearing,
   ExportFormat,
   FromTree,
+  Order,
   Place,
   Rows,
   Search,
@@ -38,6 +39,9 @@ export interface ExplorerView {
   downSince: number | undefined;
   filters: readonly string[];
   search: Search | undefined;
+  /** Why there is no such search. */
+  searchProblem: string | undefined;
+  order: Order;
   isPaused: boolean;
   rows: Rows;
   stats: Stats;
@@ -58,6 +62,7 @@ const NO_STATS: Stats = {
   keptBytes: 0,
   beyond: 0,
   found: undefined,
+  unsearched: 0,
   pause: undefined,
 };
 
@@ -90,6 +95,8 @@ export class Explorer extends FrameStore<ExplorerView> {
     downSince: undefined,
     filters: [],
     search: undefined,
+    searchProblem: undefined,
+    order: 'name',
     isPaused: false,
     rows: NO_ROWS,
     stats: NO_STATS,
@@ -141,6 +148,11 @@ export class Explorer extends FrameStore<ExplorerView> {
   setSearch(search: Search | undefined): void {
     this.#set({ search });
     this.#port?.post({ kind: 'search', search });
+  }
+
+  setOrder(order: Order): void {
+    this.#set({ order });
+    this.#port?.post({ kind: 'order', order });
   }
 
   setPaused(paused: boolean): void {
@@ -254,6 +266,9 @@ export class Explorer extends FrameStore<ExplorerView> {
         break;
       case 'here':
         this.#asking.shift()?.(message.place);
+        break;
+      case 'searched':
+        this.#set({ searchProblem: message.problem });
         break;
       case 'topic':
         this.#topics.get(message.change.topic)?.store.handleChange(message.change);

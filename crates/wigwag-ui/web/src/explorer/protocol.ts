@@ -22,6 +22,7 @@ export type ToTree =
   /** Opens all above the topic and puts the cursor on it. */
   | { kind: 'reveal'; path: string }
   | { kind: 'search'; search: Search | undefined }
+  | { kind: 'order'; order: Order }
   | { kind: 'pause'; paused: boolean }
   | { kind: 'watch'; topic: string }
   | { kind: 'unwatch'; topic: string }
@@ -37,6 +38,8 @@ export type FromTree =
   | { kind: 'status'; status: LinkStatus }
   | { kind: 'rows'; rows: Rows; stats: Stats }
   | { kind: 'here'; place: Place | undefined }
+  /** Why the search cannot be made, if it cannot. */
+  | { kind: 'searched'; problem: string | undefined }
   | { kind: 'topic'; change: TopicChange }
   | { kind: 'surveyed'; survey: Survey }
   | { kind: 'clearing'; clearing: Clearing | undefined }
@@ -100,6 +103,8 @@ export interface Stats {
   beyond: number;
   /** Topics that the search has found, while there is one. */
   found: number | undefined;
+  /** Topics that the search has not looked at yet. */
+  unsearched: number;
   pause: PauseStats | undefined;
 }
 
@@ -117,6 +122,9 @@ export interface TopicChange {
   added: Message[];
   total: number;
 }
+
+/** How the branches of a branch are ordered. */
+export type Order = 'name' | 'messages' | 'rate' | 'topics' | 'newest';
 
 export type SearchKind = 'text' | 'filter' | 'regex';
 export type SearchPlace = 'topic' | 'payload' | 'both';

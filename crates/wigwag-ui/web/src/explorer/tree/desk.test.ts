@@ -98,6 +98,27 @@ test('says where the cursor is after the steps so far, whatever the page has dra
   expect(last('here')?.place).toEqual({ path: 'a/b', isTopic: true });
 });
 
+test('says why there is no such search, and shows everything meanwhile', () => {
+  const search = { kind: 'regex', place: 'both', matchCase: false } as const;
+  desk.handle({ kind: 'window', first: 0, count: 10 });
+  desk.add(message('a'));
+  desk.handle({ kind: 'search', search: { ...search, text: '(' } });
+  expect(last('searched')?.problem).toContain('missing closing )');
+  expect(last('rows')).toMatchObject({ stats: { found: undefined }, rows: { total: 1 } });
+  desk.handle({ kind: 'search', search: { ...search, text: 'b' } });
+  expect(last('searched')?.problem).toBeUndefined();
+  expect(last('rows')).toMatchObject({ stats: { found: 0, unsearched: 0 }, rows: { total: 0 } });
+});
+
+test('the order outlives the tree', () => {
+  desk.handle({ kind: 'window', first: 0, count: 10 });
+  desk.handle({ kind: 'order', order: 'messages' });
+  desk.handle({ kind: 'forget' });
+  for (const topic of ['a', 'b', 'b']) desk.add(message(topic));
+  vi.advanceTimersByTime(TELL_EVERY_MS);
+  expect(last('rows')?.rows.rows.map(({ name }) => name)).toEqual(['b', 'a']);
+});
+
 describe('clearing', () => {
   const clear = async (path: string): Promise<void> => {
     desk.handle({ kind: 'clear', path });

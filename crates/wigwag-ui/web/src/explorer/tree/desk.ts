@@ -4,16 +4,18 @@
  */
 import type { Message } from '../../message/message.ts';
 import type { Outgoing, PublishOutcome } from '../../mqtt/protocol.ts';
-import type { Clearing, FromTree, Search, Stats, ToTree, TopicChange } from '../protocol.ts';
+import type { Clearing, FromTree, Order, Search, Stats, ToTree, TopicChange } from '../protocol.ts';
 import { ClearJob, isWhole, UNDO_MS } from './clearing.ts';
 import { exported } from './export.ts';
 import { Hold } from './hold.ts';
 import { Outline } from './outline.ts';
-import { searchProblem, testFor } from './search.ts';
+import { readSearch } from './search.ts';
 import type { Node } from './trie.ts';
 import { topicsOf, Trie } from './trie.ts';
 
 export const TELL_EVERY_MS = 100;
+/** So long a search may keep the worker from its messages at a time. */
+const EXAMINE_MS = 20;
 /** Rates fall while nothing comes; the page is told of that for so long. */
 const RATES_FADE_MS = 15_000;
 
@@ -29,6 +31,8 @@ export class Desk {
   #window = { first: 0, count: 0 };
   #revealing: string | undefined;
   #search: Search | undefined;
+  #order: Order = 'name';
+  #examineTimer: ReturnType<typeof setTimeout> | undefined;
   #hold: Hold | undefined;
   #job: ClearJob | undefined;
   #clearing: Clearing | undefined;
@@ -72,6 +76,10 @@ export class Desk {
         break;
       case 'search':
         this.#setSearch(wish.search);
+        break;
+      case 'order':
+        this.#order = wish.order;
+        this.#outline.setOrder(wish.order);
         break;
       case 'pause':
         this.#setPaused(wish.paused);
@@ -118,8 +126,24 @@ export class Desk {
 
   #setSearch(search: Search | undefined): void {
     this.#search = search;
-    const isUsable = search !== undefined && search.text !== '' && searchProblem(search) === undefined;
-    this.#outline.search(isUsable ? testFor(search) : undefined);
+    const read = search === undefined || search.text === '' ? undefined : readSearch(search);
+    this.#outline.search(read !== undefined && 'test' in read ? read.test : undefined);
+    this.#post({
+      kind: 'searched',
+      problem: read !== undefined && 'problem' in read ? read.problem : undefined,
+    });
+  }
+
+  /** A little now, the rest between messages. */
+  #examine(): void {
+    const until = Date.now() + EXAMINE_MS;
+    this.#outline.examine(() => Date.now() >= until);
+    if (this.#outline.unsearched === 0 || this.#examineTimer !== undefined) return;
+    this.#examineTimer = setTimeout(() => {
+      this.#examineTimer = undefined;
+      this.#examine();
+      this.#tellSoon();
+    }, 0);
   }
 
   #setPaused(paused: boolean): void {
@@ -135,6 +159,7 @@ export class Desk {
   #forget(): void {
     this.#trie = new Trie();
     this.#outline = new Outline(this.#trie);
+    this.#outline.setOrder(this.#order);
     this.#setSearch(this.#search);
     this.#touched.clear();
     if (this.#hold !== undefined) this.#hold = new Hold();
@@ -153,6 +178,7 @@ export class Desk {
     const now = Date.now();
     this.#outline.handleTouched(this.#touched);
     this.#touched.clear();
+    this.#examine();
     const { first, count } = this.#window;
     if (count > 0) {
       this.#post({ kind: 'rows', rows: this.#outline.window(first, count, now), stats: this.#stats(now) });
@@ -171,6 +197,7 @@ export class Desk {
       keptBytes,
       beyond,
       found: this.#outline.found,
+      unsearched: this.#outline.unsearched,
       pause: this.#hold?.stats,
     };
   }

@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import type { Step } from '../protocol.ts';
+import type { Order, Search, Step } from '../protocol.ts';
 import { NO_SEARCH } from '../address.ts';
+import { RESORT_MS } from './order.ts';
 import { Outline } from './outline.ts';
-import { testFor } from './search.ts';
+import { readSearch } from './search.ts';
 import { message } from './testing.ts';
-import { Trie } from './trie.ts';
+import { topicsOf, Trie } from './trie.ts';
 
 let trie: Trie;
 let outline: Outline;
@@ -23,6 +24,13 @@ function rows(): string[] {
     const mark = isOpen === undefined ? ' ' : isOpen ? '-' : '+';
     return `${mark}${path}`;
   });
+}
+
+function search(change: Partial<Search>): void {
+  const read = readSearch({ ...NO_SEARCH, ...change });
+  if ('problem' in read) throw new Error(read.problem);
+  outline.search(read.test);
+  outline.examine();
 }
 
 function walk(...steps: Step['kind'][]): string | undefined {
@@ -103,7 +111,7 @@ describe('the cursor', () => {
 
 describe('a search', () => {
   test('shows what it finds and the way there, all open', () => {
-    outline.search(testFor({ ...NO_SEARCH, text: 'TEMP' }));
+    search({ text: 'TEMP' });
     expect(rows()).toEqual([
       '-plant',
       '-plant/line1',
@@ -119,21 +127,81 @@ describe('a search', () => {
   });
 
   test('finds what comes later, and loses what fits no longer', () => {
-    outline.search(testFor({ ...NO_SEARCH, text: 'alarm', place: 'payload' }));
+    search({ text: 'alarm', place: 'payload' });
     expect(rows()).toEqual([]);
     const node = trie.add(message('office', 'alarm!'));
     outline.handleTouched(node === undefined ? [] : [node]);
+    outline.examine();
     expect(rows()).toEqual([' office']);
     trie.add(message('office', 'quiet'));
     outline.handleTouched(node === undefined ? [] : [node]);
+    outline.examine();
     expect(rows()).toEqual([]);
   });
 
   test('limits what is told of a branch', () => {
-    outline.search(testFor({ ...NO_SEARCH, text: 'line1' }));
+    search({ text: 'line1' });
     expect([...outline.topics(trie.root)].map(({ path }) => path)).toEqual([
       'plant/line1/rate',
       'plant/line1/temp',
     ]);
   });
+
+  test('ends when its time is up, says what is left, and goes on from there', () => {
+    search({ text: 'nothing like it' });
+    outline.handleTouched(topicsOf(trie.root));
+    expect(outline.unsearched).toBe(5);
+    let looks = 0;
+    outline.examine(() => ++looks === 2);
+    expect(outline.unsearched).toBe(3);
+    outline.examine();
+    expect(outline.unsearched).toBe(0);
+  });
+});
+
+describe('the order', () => {
+  const order = (by: Order, now = 0): string[] => {
+    outline.setOrder(by);
+    return outline.window(0, 100, now).rows.map(({ path }) => path);
+  };
+
+  beforeEach(() => {
+    for (let count = 0; count < 9; count++) trie.add(message('office', 'x', { at: 1_000 }));
+    trie.add(message('$SYS/up', 'x', { at: 60_000 }));
+  });
+
+  test.each<[Order, string[]]>([
+    ['name', ['$SYS', 'office', 'plant']],
+    ['messages', ['office', 'plant', '$SYS']],
+    ['topics', ['plant', '$SYS', 'office']],
+    ['newest', ['$SYS', 'office', 'plant']],
+    ['rate', ['$SYS', 'office', 'plant']],
+  ])('by %s', (by, expected) => {
+    expect(order(by, 61_000)).toEqual(expected);
+  });
+
+  test('holds below a branch too, and for what a search shows', () => {
+    trie.add(message('plant/line2/temp'));
+    trie.add(message('plant/line2/temp'));
+    outline.toggle('plant');
+    expect(order('messages').slice(1, 4)).toEqual(['plant', 'plant/line2', 'plant/line1']);
+    search({ text: 'line', place: 'topic' });
+    expect(order('messages').slice(0, 2)).toEqual(['plant', 'plant/line2']);
+  });
+
+  test('changes now and then only, so that a row can be aimed at, and the cursor goes with its row', () => {
+    order('messages', 10_000);
+    outline.putCursor('office');
+    for (let count = 0; count < 50; count++) trie.add(message('plant/line1/temp'));
+    const paths = (now: number): string[] => outline.window(0, 100, now).rows.map(({ path }) => path);
+    expect(paths(10_000 + RESORT_MS - 1)[0]).toBe('office');
+    expect(paths(10_000 + RESORT_MS)[0]).toBe('plant');
+    expect(outline.window(0, 100, 10_000 + RESORT_MS).cursor).toEqual({ index: 1, path: 'office' });
+  });
+});
+
+test('a name of any length is told in so much that can be read', () => {
+  trie.add(message('n'.repeat(60_000)));
+  const name = outline.window(0, 100, 0).rows.find((row) => row.name.startsWith('nn'))?.name;
+  expect(name).toHaveLength(201);
 });

@@ -2,12 +2,15 @@
  * The rows of the tree: which nodes are seen, in which order, and where the cursor goes. Lists the open part of the tree
  * anew when it has changed, and looks nothing else up.
  */
-import type { Place, Row, Rows, Step } from '../protocol.ts';
+import type { Order, Place, Row, Rows, Step } from '../protocol.ts';
+import { ordered, RESORT_MS } from './order.ts';
 import type { Test } from './search.ts';
 import type { Node, Trie } from './trie.ts';
 import { topicsOf, upwards } from './trie.ts';
 
 const PREVIEW_BYTES = 160;
+/** Nobody reads more of a level, and it may have 65,535 bytes. */
+const NAME_CHARS_MAX = 200;
 const utf8 = new TextDecoder();
 
 interface Seen {
@@ -22,11 +25,16 @@ export class Outline {
   #rows: Seen[] = [];
   #version = -1;
   #isStale = true;
+  #order: Order = 'name';
+  #listedAt = 0;
+  #now = 0;
   #cursor: Node | undefined;
   #test: Test | undefined;
   /** Topics that the search has found, and how many of them are at and below each node. */
   readonly #found = new Set<Node>();
   readonly #shown = new Map<Node, number>();
+  /** Topics to look at, for the first time or because a message has come. */
+  readonly #unsearched = new Set<Node>();
   /** While searching, everything found is open but these. */
   readonly #closed = new Set<Node>();
 
@@ -48,16 +56,38 @@ export class Outline {
     this.#found.clear();
     this.#shown.clear();
     this.#closed.clear();
+    this.#unsearched.clear();
     this.#isStale = true;
-    if (test !== undefined) for (const node of topicsOf(this.#trie.root)) this.#examine(node, test);
+    if (test !== undefined) this.handleTouched(topicsOf(this.#trie.root));
+  }
+
+  get unsearched(): number {
+    return this.#unsearched.size;
+  }
+
+  /** Goes on with the search, until it is through or time is up. */
+  examine(isTimeUp: () => boolean = () => false): void {
+    if (this.#test === undefined) return;
+    for (const node of this.#unsearched) {
+      this.#unsearched.delete(node);
+      this.#examine(node, this.#test);
+      if (isTimeUp()) return;
+    }
+  }
+
+  setOrder(order: Order): void {
+    this.#order = order;
+    this.#isStale = true;
   }
 
   /** These have had messages, and may match where they did not, or no longer. */
   handleTouched(nodes: Iterable<Node>): void {
-    if (this.#test !== undefined) for (const node of nodes) this.#examine(node, this.#test);
+    if (this.#test !== undefined) for (const node of nodes) this.#unsearched.add(node);
   }
 
   window(first: number, count: number, now: number): Rows {
+    this.#now = now;
+    if (this.#order !== 'name' && now - this.#listedAt >= RESORT_MS) this.#isStale = true;
     const rows = this.#list();
     const begin = Math.max(0, Math.min(first, rows.length - count));
     const index = this.#cursor === undefined ? -1 : this.#indexOf(this.#cursor);
@@ -156,6 +186,7 @@ export class Outline {
     this.#rows = [];
     this.#version = this.#trie.version;
     this.#isStale = false;
+    this.#listedAt = this.#now;
     this.#addChildren(this.#trie.root);
     // What was under the cursor may have been closed away.
     if (this.#cursor !== undefined) this.#cursor = this.#lastSeen(this.#cursor);
@@ -165,15 +196,20 @@ export class Outline {
   #addChildren(node: Node): void {
     const children = this.#visible(node);
     for (const [index, child] of children.entries()) {
-      const hasChildren = this.#visible(child).length > 0;
+      const hasChildren = this.#hasVisible(child);
       this.#rows.push({ node: child, position: index + 1, setSize: children.length, hasChildren });
       if (hasChildren && this.#isOpen(child)) this.#addChildren(child);
     }
   }
 
   #visible(node: Node): readonly Node[] {
-    if (this.#test === undefined || node.children === undefined) return node.sorted;
-    return node.sorted.filter((child) => this.#shown.has(child));
+    const children = ordered(node, this.#order, this.#now);
+    return this.#test === undefined ? children : children.filter((child) => this.#shown.has(child));
+  }
+
+  #hasVisible(node: Node): boolean {
+    if (this.#test === undefined) return (node.children?.size ?? 0) > 0;
+    return (this.#shown.get(node) ?? 0) > (this.#found.has(node) ? 1 : 0);
   }
 
   /** The node itself, or the nearest above it that has a row. */
@@ -213,7 +249,7 @@ export class Outline {
   #row({ node, position, setSize, hasChildren }: Seen, now: number): Row {
     return {
       path: node.path,
-      name: node.name,
+      name: node.name.length > NAME_CHARS_MAX ? `${node.name.slice(0, NAME_CHARS_MAX)}…` : node.name,
       level: node.depth,
       setSize,
       position,

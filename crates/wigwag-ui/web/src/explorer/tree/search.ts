@@ -1,4 +1,9 @@
-/** What a search means: a test on the name of a topic and on the text of its latest payload. */
+/**
+ * What a search means: a test on the name of a topic and on the text of its latest payload. Regular expressions are those
+ * of RE2, whose time grows with the text and nothing else; the browser's own can take for ever.
+ */
+import { RE2JS, RE2JSException } from 're2js';
+
 import type { Message } from '../../message/message.ts';
 import { matches } from '../../mqtt/filter.ts';
 import type { Search } from '../protocol.ts';
@@ -6,45 +11,64 @@ import { filterProblem } from './filters.ts';
 
 /** Of a payload, only its beginning is searched. */
 export const SEARCHED_BYTES_MAX = 4_096;
+/** Of a regular expression, whose size is part of what it costs. */
+export const REGEX_CHARS_MAX = 500;
 
 export type Test = (topic: string, latest: Message | undefined) => boolean;
 
-/** Why it cannot be searched for; nothing if it can. */
-export function searchProblem(search: Search): string | undefined {
-  switch (search.kind) {
-    case 'text':
-      return undefined;
-    case 'filter':
-      return filterProblem(search.text);
-    case 'regex':
-      try {
-        new RegExp(search.text, 'u');
-        return undefined;
-      } catch (error) {
-        return error instanceof Error ? error.message : String(error);
-      }
-  }
-}
-
-/** The search must be one without a problem. */
-export function testFor(search: Search): Test {
+/** What to test for, or why it cannot be searched for. */
+export function readSearch(search: Search): { test: Test } | { problem: string } {
   // A filter is about topics, whatever else is chosen.
-  if (search.kind === 'filter') return (topic) => matches(search.text, topic);
-  const finds = textTest(search);
+  if (search.kind === 'filter') {
+    const problem = filterProblem(search.text);
+    return problem === undefined ? { test: (topic) => matches(search.text, topic) } : { problem };
+  }
+  const finds = search.kind === 'regex' ? expressionTest(search) : { test: textTest(search) };
+  if ('problem' in finds) return finds;
   const inTopic = search.place !== 'payload';
   const inPayload = search.place !== 'topic';
-  return (topic, latest) =>
-    (inTopic && finds(topic)) || (inPayload && latest !== undefined && finds(textOf(latest)));
+  return {
+    test: (topic, latest) =>
+      (inTopic && finds.test(topic)) || (inPayload && latest !== undefined && finds.test(textOf(latest))),
+  };
 }
 
-function textTest({ kind, text, matchCase }: Search): (where: string) => boolean {
-  if (kind === 'regex') {
-    const expression = new RegExp(text, matchCase ? 'u' : 'iu');
-    return (where) => expression.test(where);
-  }
+function textTest({ text, matchCase }: Search): (where: string) => boolean {
   if (matchCase) return (where) => where.includes(text);
   const wanted = text.toLowerCase();
   return (where) => where.toLowerCase().includes(wanted);
+}
+
+function expressionTest({
+  text,
+  matchCase,
+}: Search): { test: (where: string) => boolean } | { problem: string } {
+  if (text.length > REGEX_CHARS_MAX) {
+    return { problem: `A regular expression has at most ${REGEX_CHARS_MAX} characters here.` };
+  }
+  try {
+    const exact = RE2JS.compile(text);
+    // Compiled for the second time so that complaints are about what was typed, without the flag before it.
+    const expression = matchCase ? exact : RE2JS.compile(text, RE2JS.CASE_INSENSITIVE);
+    return { test: (where) => expression.test(where) };
+  } catch (error) {
+    if (!(error instanceof RE2JSException)) throw error;
+    return { problem: regexProblem(text, error.message) };
+  }
+}
+
+/** What browsers know and RE2 does not, because it could not keep its promise then. */
+const UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
+  [/\(\?<?[=!]/, 'looking ahead or behind, as (?=…) does,'],
+  [/\\[1-9k]/, 'referring to what a group has found, as \\1 does,'],
+  [/\(\?>|[*+?}]\+/, 'atomic groups and possessive repetition'],
+];
+
+function regexProblem(text: string, reason: string): string {
+  const unsupported = UNSUPPORTED.find(([syntax]) => syntax.test(text))?.[1];
+  return unsupported === undefined
+    ? `This is no regular expression: ${reason.replace(/^error parsing regexp: /, '')}.`
+    : `Regular expressions are those of RE2 here: ${unsupported} is not among them.`;
 }
 
 const utf8 = new TextDecoder();

@@ -68,6 +68,11 @@ export class Node {
     this.#rateAt = at;
   }
 
+  /** When the last message came, at or below. */
+  get lastAt(): number {
+    return this.#rateAt;
+  }
+
   /** Messages per second. */
   rate(now: number): number {
     return this.#rate * decay(now - this.#rateAt);
