@@ -203,7 +203,9 @@ impl Events {
     }
 
     /// A message is dropped for this session alone.
-    pub(crate) fn dropped_for(&mut self, session: &Session, reason: DropReason) {
+    pub(crate) fn dropped_for(&mut self, session: &mut Session, reason: DropReason) {
+        // What it may not have is no loss.
+        session.dropped += u64::from(reason != DropReason::NotAuthorised);
         if !session.identity.listener.counts_loss() {
             self.dropped(reason);
         }

@@ -46,6 +46,8 @@ pub use listener::{Certificate, ListenerSettings, Peer, Versions};
 pub use memory::Pressure;
 pub use node::{Node, ShardId};
 pub use settings::{RoutesQos2, Settings};
-pub use shard::{Claimed, ConnectionKey, Ending, Present, Shard};
+pub use shard::{
+    Claimed, ConnectionKey, Dossier, Ending, Found, LinkFacts, Present, Search, Shard,
+};
 pub use wigwag_proto as proto;
 pub use wigwag_proto::Time;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use slotmap::new_key_type;
 use wigwag_proto::packet::Qos;
-use wigwag_proto::{TopicFilter, TopicFilterBuf};
+use wigwag_proto::{Time, TopicFilter, TopicFilterBuf};
 
 use crate::flight::Flight;
 use crate::limits::Limits;
@@ -50,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) will: Option<SessionWill>,
     /// What the groups of its shared subscriptions know of it.
     pub(crate) readiness: Option<Arc<Readiness>>,
+    /// Messages that were for it and did not get there, but for those that it may not have.
+    pub(crate) dropped: u64,
     /// What of it is in the store, if it is to be there.
     pub(crate) track: Option<Box<Track>>,
     pub(crate) local: Local,
@@ -59,6 +61,8 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     pub(crate) connection: Option<ConnectionKey>,
+    /// Since when it has the connection, or has none; `None` if it has none since an earlier run.
+    pub(crate) since: Option<Time>,
     pub(crate) expiry_alarm: Alarm,
     pub(crate) will_alarm: Alarm,
     pub(crate) replay_alarm: Alarm,
@@ -189,6 +193,7 @@ impl Session {
             replays: VecDeque::new(),
             will: None,
             readiness: None,
+            dropped: 0,
             track: None,
             local: Local::default(),
         }

@@ -444,6 +444,7 @@ impl Shard {
             self.timers
                 .cancel(&mut session.local.will_alarm, Timer::Will(session_key));
             session.local.connection = Some(key);
+            session.local.since = Some(now);
             session.identity = introduction.identity.clone();
             session.epoch = epoch;
             session.expiry_secs = expiry_secs;
@@ -642,6 +643,7 @@ impl Shard {
             return;
         };
         session.local.connection = None;
+        session.local.since = Some(now);
         session.flight.relax();
         self.census.recount(session);
         let expiry_secs = session.expiry_secs;

@@ -3,11 +3,12 @@
 //! The caller owns sockets and clock. It tells of them with `handle_*` and asks with `poll_*` what is to
 //! be done; the bytes that it is to write it finds in the out-buffers of the connections. The files of
 //! this module follow a connection's life: `connect`, `authenticate`, `publish`, `subscribe`; `embedder` is
-//! what the embedder asks for besides, and `peers` what concerns other shards.
+//! what the embedder asks for besides, `dossier` what it may know, and `peers` what concerns other shards.
 
 mod authenticate;
 mod census;
 mod connect;
+mod dossier;
 mod embedder;
 mod hold_back;
 mod memory;
@@ -61,6 +62,7 @@ use saving::Notes;
 
 pub(crate) use census::Counted;
 pub(crate) use connect::Pending;
+pub use dossier::{Dossier, Found, LinkFacts, Search};
 pub use embedder::{Claimed, Present};
 pub use receivers::Receiver;
 pub(crate) use receivers::Terms;

@@ -504,7 +504,7 @@ impl Shard {
         if let Some(backlog) = &mut session.local.arriving {
             carried.share().charge(&self.memory.account);
             if !backlog.push(carried.share(), receiver, limits) {
-                self.events.dropped(DropReason::QueueFull);
+                self.events.dropped_for(session, DropReason::QueueFull);
             }
             return;
         }

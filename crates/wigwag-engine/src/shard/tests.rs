@@ -8,6 +8,7 @@ mod world;
 mod connection;
 mod counting;
 mod delivery;
+mod dossier;
 mod embedder;
 mod garbage;
 mod hold_back;
