@@ -8,6 +8,7 @@ mod files;
 mod guard;
 mod open;
 mod pages;
+mod topics;
 mod viewer;
 mod visitors;
 
@@ -189,7 +190,8 @@ async fn serve(socket: tokio::net::TcpListener, router: impl Fn() -> Router) -> 
     }
 }
 
-/// Serves one connection to its end, or to that of its time.
+/// Serves one connection to its end, or to that of its time. One that becomes something else is no longer served here:
+/// whoever takes it over has to bound it.
 async fn serve_connection<S>(stream: S, router: Router)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -200,7 +202,9 @@ where
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(HEADERS_MAX);
     let service = TowerToHyperService::new(router);
-    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let connection = server
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     match timeout(CONNECTION_LASTS, connection).await {
         Ok(Ok(())) | Err(_) => {}
         Ok(Err(error)) => debug!(%error, "an HTTP connection failed"),
