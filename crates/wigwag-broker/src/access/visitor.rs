@@ -60,6 +60,10 @@ impl AccessDesk {
     pub(crate) fn may_read(&self, who: &Identity, topic: TopicName<'_>) -> bool {
         let topic = topic.as_str();
         let mount_point = who.listener.mount_point.as_deref().unwrap_or_default();
-        topic.starts_with(mount_point) && self.shared.allows(who, Operation::Receive(topic))
+        // Who is never asked whether it may subscribe gets more than it would over MQTT: dynamic security lets everybody
+        // receive whatever they may subscribe to.
+        topic.starts_with(mount_point)
+            && self.shared.allows(who, Operation::Subscribe(topic))
+            && self.shared.allows(who, Operation::Receive(topic))
     }
 }
