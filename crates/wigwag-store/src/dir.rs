@@ -19,7 +19,7 @@ const ASIDE: Keyspace = Keyspace(u8::MAX);
 const CHECKSUM_LEN: usize = 4;
 
 /// Blocks of tables that are kept in memory.
-const CACHE_BYTES: u64 = 1024 * 1024;
+pub(crate) const CACHE_BYTES: u64 = 1024 * 1024;
 
 /// Changes in memory before they go to a table.
 const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
@@ -48,7 +48,7 @@ pub struct Dir {
 
 /// A lock that is given back at once. Closing the file alone would not do: a process that is just
 /// being forked elsewhere in the program holds a copy of it for a moment.
-struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -58,10 +58,10 @@ impl Drop for Lock {
 }
 
 struct Opened {
+    /// First, so that it ends before the database is closed.
+    _ticker: Option<Ticker>,
     database: Database,
     entries: fjall::Keyspace,
-    /// Last, so that it ends before the database is closed.
-    ticker: Option<Ticker>,
 }
 
 impl Dir {
@@ -190,13 +190,13 @@ fn open(path: &Path, policy: SyncPolicy) -> Result<Opened, Error> {
         SyncPolicy::Each | SyncPolicy::None => None,
     };
     Ok(Opened {
+        _ticker: ticker,
         database,
         entries,
-        ticker,
     })
 }
 
-fn lock(path: &Path) -> Result<Lock, Error> {
+pub(crate) fn lock(path: &Path) -> Result<Lock, Error> {
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -210,7 +210,7 @@ fn lock(path: &Path) -> Result<Lock, Error> {
 }
 
 #[cfg(unix)]
-fn close_to_others(path: &Path) -> Result<(), Error> {
+pub(crate) fn close_to_others(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
     let closed = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
     closed.map_err(|error| match error.kind() {
@@ -221,11 +221,11 @@ fn close_to_others(path: &Path) -> Result<(), Error> {
 }
 
 #[cfg(not(unix))]
-fn close_to_others(_: &Path) -> Result<(), Error> {
+pub(crate) fn close_to_others(_: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn convert(error: &fjall::Error) -> Error {
+pub(crate) fn convert(error: &fjall::Error) -> Error {
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
             Error::from_io(error)
@@ -262,15 +262,15 @@ fn checksum(full_key: &[u8], value: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Brings what has been written to the disk, at an interval.
-struct Ticker {
+/// Brings what has been written to the disk, at an interval. Dropping it waits for its thread.
+pub(crate) struct Ticker {
     /// Dropped to end the thread.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    fn start(database: Database, interval: Duration) -> Result<Ticker, Error> {
+    pub(crate) fn start(database: Database, interval: Duration) -> Result<Ticker, Error> {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = std::thread::Builder::new()
             .name("wigwag-store".to_owned())
@@ -290,14 +290,12 @@ impl Ticker {
     }
 }
 
-impl Drop for Opened {
+impl Drop for Ticker {
     fn drop(&mut self) {
-        if let Some(mut ticker) = self.ticker.take() {
-            drop(ticker.stop.take());
-            if let Some(thread) = ticker.thread.take() {
-                // A panic there has been reported by its thread.
-                let _ = thread.join();
-            }
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by its thread.
+            let _ = thread.join();
         }
     }
 }

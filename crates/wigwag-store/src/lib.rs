@@ -10,10 +10,14 @@ mod store;
 
 #[cfg(feature = "fjall")]
 mod dir;
+#[cfg(feature = "fjall")]
+mod segments;
 
 pub use batch::{Batch, Keyspace, Operation};
 #[cfg(feature = "fjall")]
 pub use dir::{Dir, SyncPolicy};
 pub use error::Error;
 pub use memory::Memory;
+#[cfg(feature = "fjall")]
+pub use segments::{Reader, Segments};
 pub use store::{Entries, Store};
