@@ -47,6 +47,7 @@ mod plan;
 mod reload;
 mod roll;
 mod stopwatch;
+mod topics;
 mod worker;
 
 pub use alarms::page as alarms_page;

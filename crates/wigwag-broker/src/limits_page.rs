@@ -11,7 +11,7 @@ use wigwag_engine::{Limits, ListenerSettings};
 
 use crate::conf::Config;
 use crate::conf::config::{Bind, Listener as Said};
-use crate::{access, alarms, http, logging, mailbox, plan};
+use crate::{access, alarms, http, logging, mailbox, plan, topics};
 
 const HEAD: &str = "\
 # Limits
@@ -489,6 +489,25 @@ static SECTIONS: &[Section] = &[
                 bytes(http::HEADERS_MAX),
                 "Longer ones are answered with 431.",
                 "",
+            ),
+            fixed(
+                "viewers of the tree of topics",
+                count(topics::VIEWERS_MAX),
+                "A further one is answered with 503. Each is told four times a second at most, up to 512 KiB; one that \
+                 takes nothing for 30 s, or says nothing for 60 s, is let go.",
+                "the error",
+            ),
+            fixed(
+                "topics of that tree",
+                count(topics::TOPICS_MAX),
+                "Messages of further ones are counted only. Their names have 32 MiB together.",
+                "the page",
+            ),
+            fixed(
+                "payload of a topic of that tree",
+                bytes(topics::PAYLOAD_MAX),
+                "Of a longer one, the beginning is shown; all together have 64 MiB, which cuts them further.",
+                "the page",
             ),
             fixed(
                 "requests on control topics",

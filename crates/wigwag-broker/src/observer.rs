@@ -30,6 +30,7 @@ use crate::metrics::{DynsecScrape, ListenerScrape, Process, Scrape};
 use crate::persist::Pulse;
 use crate::sys::{self, Reading, SysTree};
 
+use crate::topics::Topics;
 /// How long a shard may take to answer before its last numbers stand in for it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
@@ -86,6 +87,7 @@ pub(crate) struct Observer {
 
 impl Observer {
     pub(crate) fn new(
+    topics: Arc<Topics>,
         mailboxes: Arc<[Mailbox]>,
         node: Arc<Node>,
         origin: Instant,
@@ -110,6 +112,7 @@ impl Observer {
             sockets: AtomicU64::new(0),
             memory_max: AtomicU64::new(u64::MAX),
             last: Mutex::new(last),
+            topics: Arc::default(),
             tree: Mutex::default(),
             listeners: ArcSwap::default(),
             log,
@@ -402,6 +405,11 @@ impl Observer {
         for message in messages {
             self.publish(&message.topic, &message.payload, true, None);
         }
+    /// What is known of topics while somebody looks at them.
+    pub(crate) const fn topics(&self) -> &Arc<Topics> {
+        &self.topics
+    }
+
     }
 
     fn publish_log_line(&self, topic: &str, line: &str) {

@@ -33,7 +33,6 @@ pub(crate) struct Heard<'a> {
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a [u8],
     /// At most that of [`Role::options`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "what records reads it"))]
     pub(crate) qos: Qos,
     /// That it was retained before, or for some [`Role`]s, that its publisher wants it to be retained.
     pub(crate) retain: bool,
@@ -109,7 +108,6 @@ pub(crate) struct Ear {
     pub(super) lost: Arc<AtomicU64>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "what records calls it"))]
 impl Ear {
     /// Listens to what matches these filters, and to nothing else from here on. While there are none, there is no
     /// client.

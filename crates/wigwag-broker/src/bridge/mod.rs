@@ -31,7 +31,7 @@ use tokio::time::timeout;
 pub use counters::BridgeReport;
 use counters::Counters;
 use ear::Wanted;
-pub(crate) use ear::{Ear, Hear, Role};
+pub(crate) use ear::{Ear, Hear, Heard, Role};
 use inside::InnerDoor;
 pub(crate) use inside::{BridgesDesk, Residents};
 use link::{Command, Link, Surroundings};
@@ -142,7 +142,6 @@ impl Bridges {
     }
 
     /// An ear with a thread of its own, which hears nothing until it is told what.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what records opens it"))]
     pub(crate) fn open_ear(&self, role: Role, hear: &Hear) -> io::Result<Ear> {
         // The shards are told before its client can come.
         self.expect_some();

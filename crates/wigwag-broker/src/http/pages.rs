@@ -12,6 +12,7 @@ use axum::{Extension, Router};
 use serde_json::{Map, Value, json};
 use wigwag_proto::TopicName;
 
+use super::topics;
 use super::viewer::Viewer;
 use crate::listener::{Address, BoundListener, Listener};
 use crate::metrics::{self, Format};
@@ -96,6 +97,7 @@ pub(super) fn api() -> Router<Source> {
         .route("/api/v1/listeners", get(listeners))
         .route("/api/v1/version", get(version))
         .route("/api/v1/alarms", get(alarms))
+        .route("/api/v1/topics", get(topics::topics))
 }
 
 /// Ready is a broker whose every shard answers.
