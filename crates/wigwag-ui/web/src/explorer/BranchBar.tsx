@@ -12,10 +12,13 @@ import { saveFile } from './save-file.ts';
 interface Props {
   explorer: Explorer;
   path: string | undefined;
+  /** There is a recording, and there can be only one. */
+  isRecording: boolean;
+  onRecord: (path: string) => void;
   onClear: (path: string) => void;
 }
 
-export function BranchBar({ explorer, path, onClear }: Props) {
+export function BranchBar({ explorer, path, isRecording, onRecord, onClear }: Props) {
   const { connection, announcer } = useStation();
   const [hasLine, setHasLine] = useState(false);
   const save = async (format: ExportFormat): Promise<void> => {
@@ -58,6 +61,17 @@ export function BranchBar({ explorer, path, onClear }: Props) {
           }}
         >
           CSV
+        </Button>
+        <Button
+          look="ghost"
+          icon="record"
+          label="Record this branch"
+          disabled={path === undefined || isRecording}
+          onClick={() => {
+            if (path !== undefined) onRecord(path);
+          }}
+        >
+          Record
         </Button>
         <Button
           look="ghost"

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { formatBytes, formatCount } from '../ui/format.ts';
-import { useStore } from '../ui/frame-store.ts';
+import { useStore, useStoreValue } from '../ui/frame-store.ts';
 import { Icon } from '../ui/icons.tsx';
 import { BranchBar } from './BranchBar.tsx';
 import { ClearBar } from './ClearBar.tsx';
@@ -13,6 +13,8 @@ import { CompactSelect } from './CompactSelect.tsx';
 import type { Explorer, ExplorerView } from './explorer.ts';
 import type { Order, PauseStats } from './protocol.ts';
 import { HELD_BYTES_MAX } from './protocol.ts';
+import { RecordBar } from './RecordBar.tsx';
+import { useRecorder } from './recording/useRecorder.ts';
 import { SearchBar } from './SearchBar.tsx';
 import { TreeFigures, TreeRows } from './TreeRows.tsx';
 
@@ -32,6 +34,8 @@ interface Props {
 
 export function TreePane({ explorer, topic, onOpen }: Props) {
   const view = useStore(explorer);
+  const recorder = useRecorder();
+  const isRecording = useStoreValue(recorder, ({ phase }) => phase !== 'idle');
   const [clearing, setClearing] = useState<string>();
   useSpokenClearing(view);
   const askToClear = (path: string): void => {
@@ -66,6 +70,18 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
         </Button>
         <Button
           look="ghost"
+          icon="record"
+          label="Record all that arrives"
+          disabled={isRecording}
+          onClick={() => {
+            // Without filters of its own, the tree is that of all topics.
+            recorder.start(view.filters.length > 0 ? view.filters : ['#']);
+          }}
+        >
+          Record
+        </Button>
+        <Button
+          look="ghost"
           icon="trash"
           label="Empty the tree"
           onClick={() => {
@@ -77,6 +93,7 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
       </div>
       <Notices view={view} explorer={explorer} />
       {view.stats.pause !== undefined && <PauseMeter pause={view.stats.pause} />}
+      <RecordBar recorder={recorder} />
       <ClearBar explorer={explorer} clearing={view.clearing} />
       {view.rows.total === 0 && <NoRows view={view} />}
       <TreeRows
@@ -90,7 +107,15 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
         }}
         onClear={askToClear}
       />
-      <BranchBar explorer={explorer} path={view.rows.cursor?.path} onClear={askToClear} />
+      <BranchBar
+        explorer={explorer}
+        path={view.rows.cursor?.path}
+        isRecording={isRecording}
+        onRecord={(path) => {
+          recorder.start([`${path}/#`]);
+        }}
+        onClear={askToClear}
+      />
       <TreeFigures stats={view.stats} />
       {clearing !== undefined && (
         <ClearDialog

@@ -8,7 +8,7 @@ export interface Message {
   /** Counts up from 1 among the messages of its topic, kept or not. */
   seq: number;
   topic: string;
-  /** The beginning of the payload, at most {@link PAYLOAD_BYTES_MAX}. */
+  /** The beginning of the payload, at most {@link PAYLOAD_BYTES_MAX}; all of it in a recording. */
   payload: Uint8Array;
   /** Size of the whole payload. */
   bytes: number;
@@ -47,11 +47,17 @@ export const PAYLOAD_BYTES_MAX = 64 * 1024;
 const NONE: Properties = {};
 
 /** Copies: mqtt.js hands out windows on its read buffer, and would keep all of that alive. */
-export function messageOf(packet: IPublishPacket, payload: Uint8Array, seq: number, at: number): Message {
+export function messageOf(
+  packet: IPublishPacket,
+  payload: Uint8Array,
+  seq: number,
+  at: number,
+  bytesMax = PAYLOAD_BYTES_MAX,
+): Message {
   return {
     seq,
     topic: packet.topic,
-    payload: new Uint8Array(payload.subarray(0, PAYLOAD_BYTES_MAX)),
+    payload: new Uint8Array(payload.subarray(0, bytesMax)),
     bytes: payload.length,
     retain: packet.retain,
     qos: packet.qos,

@@ -64,6 +64,7 @@ const DRAWINGS = {
       <path d="M6.4 6.4a1.65 1.65 0 1 1 2.3 1.5c-.5.2-.7.5-.7 1M8 11h.01" />
     </>
   ),
+  record: <circle cx="8" cy="8" r="3.5" fill="currentColor" />,
   retry: <path d="M13 3.5v3h-3m2.8-.3A5.2 5.2 0 1 0 13.2 9" />,
   search: (
     <>
