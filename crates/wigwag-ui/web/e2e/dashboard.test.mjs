@@ -65,7 +65,7 @@ test('Start makes a device run and temperatures arrive', async () => {
   await card('1')
     .getByText(/^Started · \d+ ms$/)
     .waitFor();
-  assert.match(await card('1').getByTestId('temperature').innerText(), /^\d+\.\d\s*°C$/);
+  assert.match(await card('1').getByTestId('value').innerText(), /^\d+\.\d\s*°C$/);
   const states = logRow('device/1/state', '"running"');
   await states.nth(1).waitFor();
   await logRow('device/1/command', '{"action":"start"}').waitFor();

@@ -53,7 +53,7 @@ test('subscribes to states, presence and its own replies', () => {
 test('a state and a presence make a device', () => {
   receive('device/1/state', state(), { retain: true });
   receive('device/1/online', 'true', { retain: true });
-  expect(view().devices).toMatchObject([{ id: '1', state: { status: 'idle' }, presence: { online: true } }]);
+  expect(view().devices).toMatchObject([{ id: '1', status: 'idle', presence: { online: true } }]);
 });
 
 test('what is invalid is in the log with its reason, and nowhere else', () => {
@@ -80,7 +80,9 @@ test('a page without a usable address connects to nothing and says why', () => {
 describe('a command', () => {
   beforeEach(() => {
     receive('device/1/state', state());
-    station.commands.send('1', 'start');
+    const device = station.devices.device('1');
+    const start = device?.controls[0];
+    if (device !== undefined && start?.kind === 'button') station.commands.send(device, start, start.value);
   });
 
   test('is published and logged', () => {

@@ -7,17 +7,12 @@ import { createContext, use } from 'react';
 import type { Broker } from './config.ts';
 import type { CommandMessage, Outcome } from './devices/command-store.ts';
 import { CommandStore } from './devices/command-store.ts';
-import {
-  commandTopic,
-  parsePresence,
-  parseReply,
-  parseState,
-  parseTopic,
-  PRESENCE_FILTER,
-  STATE_FILTER,
-} from './devices/contract.ts';
+import { parseReply } from './devices/contract.ts';
 import { RecordShelf } from './devices/detail/device-record.ts';
 import { DeviceStore } from './devices/device-store.ts';
+import { filtersOf, titleOf } from './devices/model.ts';
+import { ContractSource } from './devices/sources/contract-source.ts';
+import type { Heard, Source } from './devices/sources/source.ts';
 import type { LogEntry } from './log/message-log.ts';
 import { MessageLog } from './log/message-log.ts';
 import type { Port } from './mqtt/connection.ts';
@@ -33,11 +28,18 @@ export class Station {
   readonly commands: CommandStore;
   readonly log = new MessageLog();
   /** Of the devices whose pages were opened. */
-  readonly records = new RecordShelf((id, record) =>
-    this.watch(commandTopic(id), (message) => {
-      record.handleCommand(entryOf(message), message.correlation);
-    }),
-  );
+  readonly records = new RecordShelf((device, record) => {
+    const stops = filtersOf(device, 'command').map((filter) =>
+      this.watch(filter, (message) => {
+        record.handleCommand(entryOf(message), message.correlation);
+      }),
+    );
+    return () => {
+      for (const stop of stops) stop();
+    };
+  });
+  /** The ways in which devices speak. */
+  readonly sources: readonly Source[];
   readonly announcer = new Announcer();
   readonly broker: Broker;
   readonly #replyTopic: string;
@@ -60,13 +62,18 @@ export class Station {
       replyTopic: this.#replyTopic,
       publish: (message, id) => this.#publish(message, id),
       handleOutcome: (id, outcome) => {
-        this.announcer.say(spoken(id, outcome));
+        this.announcer.say(spoken(this.#titleOf(id), outcome));
       },
     });
+    const subscribe = (topic: string): (() => void) => this.connection.subscribeTo(topic);
+    this.sources = [new ContractSource({ store: this.devices, subscribe })];
     if ('problem' in broker.address) {
       this.connection.refuse(broker.address.problem);
     } else {
-      this.connection.open(broker.address.url, clientId, [this.#replyTopic, STATE_FILTER, PRESENCE_FILTER]);
+      this.connection.open(broker.address.url, clientId, [
+        this.#replyTopic,
+        ...this.sources.flatMap(({ filters }) => filters),
+      ]);
     }
   }
 
@@ -103,69 +110,52 @@ export class Station {
     for (const watcher of this.#watchers) {
       if (matches(watcher.filter, message.topic)) watcher.handle(message);
     }
-    if (!this.#isOurs(message.topic)) return;
-    const { id, problem, latencyMs } = this.#route(message);
-    const entry = { ...entryOf(message), problem, latencyMs };
+    const heard = message.topic === this.#replyTopic ? this.#handleReply(message) : this.#hear(message);
+    if (heard === undefined) return;
+    const entry = { ...entryOf(message), problem: heard.problem, latencyMs: heard.latencyMs };
     this.log.add(entry);
-    if (id !== undefined) this.records.find(id)?.log.add(entry);
-  }
-
-  #isOurs(topic: string): boolean {
-    return [this.#replyTopic, STATE_FILTER, PRESENCE_FILTER].some((filter) => matches(filter, topic));
-  }
-
-  #route(message: Incoming): Understood {
-    if (message.topic === this.#replyTopic) return this.#handleReply(message);
-    const topic = parseTopic(message.topic);
-    if (topic === undefined) return {};
-    const understood =
-      topic.kind === 'state' ? this.#handleState(topic.id, message) : this.#handlePresence(topic.id, message);
-    if (understood.problem !== undefined) this.devices.handleInvalid(topic.id);
-    return { id: topic.id, ...understood };
+    for (const id of heard.ids) this.records.find(id)?.log.add(entry);
   }
 
   #handleReply(message: Incoming): Understood {
     const reply = parseReply(message.text);
-    if ('problem' in reply) return reply;
+    if ('problem' in reply) return { ids: [], ...reply };
     const id = reply.value.deviceId;
     const latencyMs = this.commands.latencyOf(id, message.correlation, message.at);
     this.commands.handleReply(reply.value, message.correlation, message.at);
-    return { id, latencyMs };
+    return { ids: [id], latencyMs };
   }
 
-  #handleState(id: string, message: Incoming): Understood {
-    if (message.bytes === 0) {
-      this.devices.handleStateCleared(id);
-      return {};
+  /** More than one source may know the topic. */
+  #hear(message: Incoming): Understood | undefined {
+    let all: Understood | undefined;
+    for (const source of this.sources) {
+      const heard = source.handle(message);
+      if (heard !== undefined)
+        all = all === undefined ? heard : { ...heard, ids: [...all.ids, ...heard.ids] };
     }
-    const state = parseState(id, message.text, message.bytes);
-    if ('problem' in state) return state;
-    this.devices.handleState(id, state.value, message.text, message.at, message.retain);
-    const stateAt = this.devices.device(id)?.stateAt ?? message.at;
-    this.records.find(id)?.handleState(message.text, stateAt);
-    if (message.retain) return {};
-    const latencyMs = this.commands.handleState(id, state.value.status, message.at);
-    return { latencyMs };
+    if (all === undefined || all.problem !== undefined) return all;
+    let latencyMs: number | undefined;
+    for (const id of all.ids) latencyMs = this.#handleUpdate(id, message) ?? latencyMs;
+    return { ...all, latencyMs };
   }
 
-  #handlePresence(id: string, message: Incoming): Understood {
-    if (message.bytes === 0) {
-      this.devices.handlePresenceCleared(id);
-      return {};
-    }
-    const presence = parsePresence(message.text);
-    if ('problem' in presence) return presence;
-    this.devices.handlePresence(id, presence.value, message.at);
-    return {};
+  /** Returns how long after a command the message came that confirms it. */
+  #handleUpdate(id: string, { at, retain }: Incoming): number | undefined {
+    const device = this.devices.device(id);
+    if (device === undefined) return undefined;
+    this.records.find(id)?.handleUpdate(device);
+    return retain ? undefined : this.commands.handleUpdate(device, at);
+  }
+
+  #titleOf(id: string): string {
+    const device = this.devices.device(id);
+    return device === undefined ? id : titleOf(device);
   }
 }
 
 /** What a message turned out to be. */
-interface Understood {
-  /** The device it is about. */
-  id?: string;
-  /** What is wrong with it. */
-  problem?: string;
+interface Understood extends Heard {
   latencyMs?: number | undefined;
 }
 
@@ -184,9 +174,11 @@ function textOf(payload: string | Uint8Array): { text: string; bytes: number } {
     : { text: new TextDecoder().decode(payload.subarray(0, TEXT_BYTES_MAX)), bytes: payload.length };
 }
 
-function spoken(id: string, outcome: Outcome): string {
-  const what = `Device ${id}: ${outcome.action === 'custom' ? 'command' : outcome.action}`;
+function spoken(title: string, outcome: Outcome): string {
+  const what = `${title}: ${outcome.ask.name.toLowerCase()}`;
   switch (outcome.phase) {
+    case 'delivered':
+      return `${what} taken by the broker`;
     case 'confirmed':
       return `${what} confirmed`;
     case 'rejected':

@@ -5,11 +5,7 @@
 import { classNames } from '../ui/class-names.ts';
 import type { IconName } from '../ui/icons.tsx';
 import { Icon } from '../ui/icons.tsx';
-import type { Ask, Command } from './command-store.ts';
-
-const ONGOING: Record<Ask, string> = { start: 'Starting…', stop: 'Stopping…', custom: 'Sending…' };
-const DONE: Record<Ask, string> = { start: 'Started', stop: 'Stopped', custom: 'Confirmed' };
-const NAME: Record<Ask, string> = { start: 'Start', stop: 'Stop', custom: 'Command' };
+import type { Command } from './command-store.ts';
 
 interface Line {
   icon: IconName;
@@ -18,7 +14,7 @@ interface Line {
 }
 
 export function isFailure(command: Command): boolean {
-  return command.phase !== 'pending' && command.phase !== 'confirmed';
+  return !['pending', 'confirmed', 'delivered'].includes(command.phase);
 }
 
 export function CommandResult({ command }: { command: Command }) {
@@ -32,16 +28,18 @@ export function CommandResult({ command }: { command: Command }) {
 }
 
 function describe(command: Command): Line {
-  const name = NAME[command.action];
+  const { name, ongoing, done } = command.ask;
   switch (command.phase) {
     case 'pending':
-      return { icon: 'spinner', className: 'text-ink-soft', text: ONGOING[command.action] };
+      return { icon: 'spinner', className: 'text-ink-soft', text: ongoing };
     case 'confirmed':
       return {
         icon: 'check',
         className: 'text-good',
-        text: `${DONE[command.action]} · ${command.tookMs} ms`,
+        text: `${done} · ${command.tookMs} ms`,
       };
+    case 'delivered':
+      return { icon: 'check', className: 'text-ink-soft', text: `${name}: the broker took it` };
     case 'rejected':
       return { icon: 'warning', className: 'text-bad', text: `${name} rejected: ${shorten(command.error)}` };
     case 'timed-out':

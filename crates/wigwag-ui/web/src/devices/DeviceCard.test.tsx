@@ -5,8 +5,9 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
 import type { Command } from './command-store.ts';
-import type { Device } from './device-store.ts';
 import { DeviceCard } from './DeviceCard.tsx';
+import type { Device } from './model.ts';
+import { deviceWith } from './testing.ts';
 
 const NOW = new Date('2026-01-01T12:00:00Z').getTime();
 const CONNECTED: ConnectionView = {
@@ -19,16 +20,10 @@ const LOST: ConnectionView = {
   status: { phase: 'waiting', retryAt: NOW + 3_000, attempt: 1, reason: '' },
   downSince: NOW,
 };
-const DEVICE: Device = {
-  id: '7',
-  state: { status: 'running', temperature: 37.46, timestamp: NOW / 1_000 },
-  text: '',
-  stateAt: NOW,
-  presence: { online: true, heardAt: NOW },
-  samples: [{ at: NOW, temperature: 37.46 }],
-  invalid: 0,
-};
-const SENT = { action: 'start', correlation: 'c', sentAt: NOW } as const;
+const DEVICE = deviceWith({ id: '7', temperature: 37.46, at: NOW });
+
+const ASK = { key: 'start', name: 'Start', ongoing: 'Starting…', done: 'Started' };
+const SENT = { ask: ASK, correlation: 'c', sentAt: NOW } as const;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW, shouldAdvanceTime: true });
@@ -59,7 +54,7 @@ describe('shows', () => {
   test('state, temperature, presence and age', () => {
     show();
     expect(screen.getByRole('article', { name: 'Device 7' })).toBeTruthy();
-    expect(screen.getByTestId('temperature').textContent).toBe('37.5°C');
+    expect(screen.getByTestId('value').textContent).toBe('37.5°C');
     expect(screen.getByTestId('status').textContent).toBe('Running');
     expect(screen.getByTestId('health').textContent).toBe('Online');
     expect(screen.getByText('Updated just now')).toBeTruthy();
@@ -84,7 +79,7 @@ describe('shows', () => {
   });
 
   test('a name that looks like HTML as what it is', () => {
-    show({ device: { id: '<b>x</b>' } });
+    show({ device: { name: '<b>x</b>' } });
     expect(screen.getByRole('heading').textContent).toBe('Device <b>x</b>');
   });
 });
@@ -96,9 +91,10 @@ describe('commands', () => {
     await user.click(screen.getByRole('button', { name: 'Stop device 7' }));
     screen.getByRole('button', { name: 'Start device 7' }).focus();
     await user.keyboard('{Enter}');
+    const [start, stop] = DEVICE.controls;
     expect(onCommand.mock.calls).toEqual([
-      ['7', 'stop'],
-      ['7', 'start'],
+      [DEVICE, stop, 'idle'],
+      [DEVICE, start, 'running'],
     ]);
   });
 

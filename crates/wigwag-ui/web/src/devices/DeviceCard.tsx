@@ -1,28 +1,33 @@
-/** One device: its state, whether it is there, its recent temperatures, and the two commands. */
+/** One device: its values, whether it is there, the recent course of the first of them, and its commands. */
 import { memo } from 'react';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
 import { classNames } from '../ui/class-names.ts';
 import { useNow } from '../ui/clock.ts';
-import { formatAgo, formatCount, formatTemperature } from '../ui/format.ts';
+import { formatAgo, formatCount } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
 import { CommandResult, isFailure } from './CommandResult.tsx';
 import type { Command } from './command-store.ts';
-import type { Action, DeviceState } from './contract.ts';
-import { stateTopic } from './contract.ts';
+import type { OnCommand } from './Controls.tsx';
 import { Controls } from './Controls.tsx';
-import type { Device } from './device-store.ts';
 import { DeviceLink } from './DeviceLink.tsx';
+import { textOf, textWithUnit } from './field-text.ts';
 import { health } from './health.ts';
 import { HealthBadge } from './HealthBadge.tsx';
+import type { Device, Status } from './model.ts';
+import { mainField, titleOf } from './model.ts';
 import { Sparkline } from './Sparkline.tsx';
 
 interface Props {
   device: Device;
   link: ConnectionView;
   command: Command | undefined;
-  onCommand: (id: string, action: Action) => void;
+  onCommand: OnCommand;
 }
+
+/** Values below the first one, and controls: a card has no room for more. */
+const FURTHER_MAX = 3;
+const CONTROLS_MAX = 2;
 
 export const DeviceCard = memo(function DeviceCard({ device, link, command, onCommand }: Props) {
   const now = useNow();
@@ -34,16 +39,17 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
       aria-labelledby={heading}
       data-device={device.id}
       data-health={condition.kind}
-      data-status={device.state?.status}
+      data-status={device.status}
+      data-source={device.source}
       className="flex min-w-0 flex-col rounded-card border border-line bg-surface shadow-card"
     >
       <header className="flex items-start justify-between gap-3 px-4 pt-4">
         <div className="min-w-0">
           <h2 id={heading} className="truncate text-base font-semibold tracking-tight">
-            <DeviceLink id={device.id}>Device {device.id}</DeviceLink>
+            <DeviceLink id={device.id}>{titleOf(device)}</DeviceLink>
           </h2>
           <p className="flex gap-2 text-xs text-ink-faint">
-            <span className="truncate font-mono">{stateTopic(device.id)}</span>
+            <span className="truncate font-mono">{device.topics[0]?.filter}</span>
             {device.invalid > 0 && <Invalid count={device.invalid} />}
           </p>
         </div>
@@ -52,10 +58,15 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
 
       <div className="flex grow flex-col gap-3 px-4 pt-3 pb-4">
         <div className="flex items-baseline justify-between gap-3">
-          <Temperature state={device.state} muted={doubtful} />
-          <StatusWord state={device.state} muted={doubtful} />
+          <MainValue device={device} muted={doubtful} />
+          <StatusWord status={device.status} muted={doubtful} />
         </div>
-        <Sparkline samples={device.samples} muted={doubtful || device.state?.status !== 'running'} />
+        <Further device={device} muted={doubtful} />
+        <Sparkline
+          field={mainField(device)}
+          silenceMs={device.silenceMs}
+          muted={doubtful || device.status === 'idle'}
+        />
         <div className="nums flex flex-wrap justify-between gap-x-3 text-xs text-ink-soft">
           <Age device={device} now={now} />
           {command !== undefined && !isFailure(command) && <CommandResult command={command} />}
@@ -68,6 +79,7 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
           connected={link.status.phase === 'connected'}
           command={command}
           onCommand={onCommand}
+          max={CONTROLS_MAX}
         />
         {command !== undefined && isFailure(command) && <CommandResult command={command} />}
       </footer>
@@ -87,25 +99,52 @@ function Invalid({ count }: { count: number }) {
   );
 }
 
-function Temperature({ state, muted }: { state: DeviceState | undefined; muted: boolean }) {
-  if (state === undefined) return <p className="text-base text-ink-faint">Waiting for a state</p>;
+function MainValue({ device, muted }: { device: Device; muted: boolean }) {
+  const field = mainField(device);
+  if (field?.value === undefined) return <p className="text-base text-ink-faint">Waiting for a state</p>;
+  const text = textOf(field);
   return (
     <p
-      data-testid="temperature"
+      data-testid="value"
+      title={field.label}
       className={classNames(
-        'min-w-0 truncate text-4xl font-semibold tracking-tight',
+        'min-w-0 truncate font-semibold tracking-tight',
+        text.length > 10 ? 'text-lg' : 'text-4xl',
         muted && 'text-ink-faint',
       )}
     >
-      <span className="nums">{formatTemperature(state.temperature)}</span>
-      <span className="ml-1 text-lg font-medium text-ink-faint">°C</span>
+      <span className="nums">{text}</span>
+      {field.unit !== undefined && (
+        <span className="ml-1 text-lg font-medium text-ink-faint">{field.unit}</span>
+      )}
     </p>
   );
 }
 
-function StatusWord({ state, muted }: { state: DeviceState | undefined; muted: boolean }) {
-  if (state === undefined) return null;
-  const running = state.status === 'running';
+/** Of the contract's devices the status has its own place, and the rest is on their page. */
+function Further({ device, muted }: { device: Device; muted: boolean }) {
+  if (device.source === 'contract') return null;
+  const further = device.fields.slice(1, 1 + FURTHER_MAX);
+  const beyond = device.fields.length + device.fieldsBeyond - 1 - further.length;
+  if (further.length === 0) return null;
+  return (
+    <ul
+      className={classNames('nums flex flex-col gap-1 text-xs', muted ? 'text-ink-faint' : 'text-ink-soft')}
+    >
+      {further.map((field) => (
+        <li key={field.key} className="flex justify-between gap-3">
+          <span className="truncate">{field.label}</span>
+          <span className="max-w-[60%] shrink-0 truncate">{textWithUnit(field)}</span>
+        </li>
+      ))}
+      {beyond > 0 && <li className="text-ink-faint">{formatCount(beyond)} more on its page</li>}
+    </ul>
+  );
+}
+
+function StatusWord({ status, muted }: { status: Status | undefined; muted: boolean }) {
+  if (status === undefined) return null;
+  const running = status === 'running';
   return (
     <p
       data-testid="status"
@@ -121,11 +160,16 @@ function StatusWord({ state, muted }: { state: DeviceState | undefined; muted: b
 }
 
 function Age({ device, now }: { device: Device; now: number }) {
-  if (device.state === undefined) return <span>No state received</span>;
-  const made = new Date(device.state.timestamp * 1000);
+  const { stateAt, madeAt } = device;
+  if (stateAt === 0) return <span>No state received</span>;
+  const made = new Date(madeAt ?? stateAt);
+  const isDate = !Number.isNaN(made.getTime());
   return (
-    <time dateTime={made.toISOString()} title={`Device time ${made.toLocaleString()}`}>
-      Updated {formatAgo(Math.max(0, now - device.stateAt))}
+    <time
+      dateTime={isDate ? made.toISOString() : undefined}
+      title={madeAt !== undefined && isDate ? `Device time ${made.toLocaleString()}` : undefined}
+    >
+      Updated {formatAgo(Math.max(0, now - stateAt))}
     </time>
   );
 }

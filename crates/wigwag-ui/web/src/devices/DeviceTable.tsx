@@ -6,15 +6,17 @@ import { memo, useEffect, useRef, useState } from 'react';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
 import { classNames } from '../ui/class-names.ts';
-import { formatAgo, formatTemperature } from '../ui/format.ts';
+import { formatAgo } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
 import { CommandResult } from './CommandResult.tsx';
 import type { Command, CommandsView } from './command-store.ts';
-import type { Action } from './contract.ts';
+import type { OnCommand } from './Controls.tsx';
 import { Controls } from './Controls.tsx';
 import type { ListedDevice, Sort, SortKey } from './device-list.ts';
 import { DeviceLink } from './DeviceLink.tsx';
+import { textWithUnit } from './field-text.ts';
 import { HealthBadge } from './HealthBadge.tsx';
+import { mainField } from './model.ts';
 
 const ROW_PX = 56;
 /** Rows drawn beyond the visible ones, so that scrolling shows no gaps. */
@@ -32,7 +34,7 @@ interface Props {
   commands: CommandsView;
   now: number;
   onSort: (sort: Sort) => void;
-  onCommand: (id: string, action: Action) => void;
+  onCommand: OnCommand;
 }
 
 export function DeviceTable({ devices, sort, link, commands, now, onSort, onCommand }: Props) {
@@ -70,7 +72,7 @@ export function DeviceTable({ devices, sort, link, commands, now, onSort, onComm
             <Header by="name" name="Device" sort={sort} onSort={onSort} />
             <span role="columnheader">Health</span>
             <span role="columnheader">Status</span>
-            <Header by="temperature" name="Temperature" sort={sort} onSort={onSort} />
+            <Header by="value" name={valueName(devices)} sort={sort} onSort={onSort} />
             <Header by="updated" name="Updated" sort={sort} onSort={onSort} />
             <span role="columnheader">Commands</span>
           </div>
@@ -94,6 +96,15 @@ export function DeviceTable({ devices, sort, link, commands, now, onSort, onComm
       </div>
     </div>
   );
+}
+
+/** What the values are, if those of all are the same. */
+function valueName(devices: readonly ListedDevice[]): string {
+  const first = devices[0];
+  const label = first === undefined ? undefined : mainField(first.device)?.label;
+  if (label === undefined || label === '') return 'Value';
+  const isShared = devices.every(({ device }) => (mainField(device)?.label ?? label) === label);
+  return isShared ? label.charAt(0).toUpperCase() + label.slice(1) : 'Value';
 }
 
 interface HeaderProps {
@@ -131,11 +142,12 @@ interface RowProps extends ListedDevice {
   isConnected: boolean;
   command: Command | undefined;
   now: number;
-  onCommand: (id: string, action: Action) => void;
+  onCommand: OnCommand;
 }
 
 const Row = memo(function Row({ device, condition, index, isConnected, command, now, onCommand }: RowProps) {
-  const { id, state, stateAt } = device;
+  const { id, stateAt } = device;
+  const main = mainField(device);
   const isDoubtful = condition.kind !== 'online' && condition.kind !== 'unknown';
   return (
     <div
@@ -145,23 +157,23 @@ const Row = memo(function Row({ device, condition, index, isConnected, command, 
       data-health={condition.kind}
       className={classNames(GRID, 'h-14 border-b border-line/60', isDoubtful && 'text-ink-faint')}
     >
-      <span role="cell" className="min-w-0 font-medium" title={id}>
+      <span role="cell" className="min-w-0 font-medium" title={device.name}>
         <DeviceLink id={id} className="block truncate py-3">
-          {id}
+          {device.name}
         </DeviceLink>
       </span>
       <span role="cell" className="overflow-hidden">
         <HealthBadge condition={condition} now={now} />
       </span>
-      <span role="cell">{state?.status ?? '–'}</span>
-      <span role="cell" className="nums">
-        {state === undefined ? '–' : `${formatTemperature(state.temperature)} °C`}
+      <span role="cell">{device.status ?? '–'}</span>
+      <span role="cell" className="nums min-w-0 truncate" title={main?.label}>
+        {main === undefined ? '–' : textWithUnit(main)}
       </span>
       <span role="cell" className="nums">
-        {state === undefined ? '–' : formatAgo(Math.max(0, now - stateAt))}
+        {stateAt === 0 ? '–' : formatAgo(Math.max(0, now - stateAt))}
       </span>
       <span role="cell" className="flex min-w-0 items-center gap-3">
-        <Controls device={device} connected={isConnected} command={command} onCommand={onCommand} />
+        <Controls device={device} connected={isConnected} command={command} onCommand={onCommand} max={2} />
         {command !== undefined && <CommandResult command={command} />}
       </span>
     </div>

@@ -70,7 +70,7 @@ test('search and facets narrow the cards and stand in the address', async () => 
 });
 
 test('an address says what is shown', () => {
-  open('?view=table&q=hall&sort=-temperature');
+  open('?view=table&q=hall&sort=-value');
   receive(['hall-1', 'running', 20], ['hall-2', 'idle', 30], ['yard-1', 'idle', 40]);
   expect(rows()).toEqual(['hall-2', 'hall-1']);
   expect(screen.getByRole('columnheader', { name: 'Temperature' }).getAttribute('aria-sort')).toBe(

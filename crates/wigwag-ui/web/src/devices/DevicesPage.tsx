@@ -9,7 +9,7 @@ import { useNow } from '../ui/clock.ts';
 import { formatCount } from '../ui/format.ts';
 import { useStore } from '../ui/frame-store.ts';
 import { WhenNear } from '../ui/WhenNear.tsx';
-import type { Action } from './contract.ts';
+import type { OnCommand } from './Controls.tsx';
 import { DeviceCard } from './DeviceCard.tsx';
 import type { DeviceList, ListQuery } from './device-list.ts';
 import { listOf, readQuery, writeSort } from './device-list.ts';
@@ -77,9 +77,9 @@ function Listed({ list, query, shownAs, onChange }: ListedProps) {
   const link = useStore(station.connection);
   const commands = useStore(station.commands);
   const now = useNow();
-  const send = useCallback(
-    (id: string, action: Action) => {
-      station.commands.send(id, action);
+  const send: OnCommand = useCallback(
+    (device, control, value) => {
+      station.commands.send(device, control, value);
     },
     [station],
   );
@@ -150,7 +150,7 @@ function Summary({ view, link }: { view: DevicesView; link: LinkView }) {
   const now = useNow();
   if (view.devices.length === 0) return null;
   const found = view.devices.length;
-  const running = view.devices.filter((device) => device.state?.status === 'running').length;
+  const running = view.devices.filter((device) => device.status === 'running').length;
   const online = view.devices.filter((device) => health(device, link, now).kind === 'online').length;
   const parts = [`${formatCount(found)} found`];
   // What was online and running before the connection broke is anyone's guess.

@@ -8,7 +8,7 @@ import type { Health } from './health.ts';
 const BADGES: Record<Health['kind'], { tone: Tone; icon: IconName; word: string; title: string }> = {
   online: { tone: 'good', icon: 'online', word: 'Online', title: 'The device says it is connected' },
   offline: { tone: 'bad', icon: 'offline', word: 'Offline', title: 'The broker says the device is gone' },
-  stale: { tone: 'warn', icon: 'clock', word: 'Stale', title: 'Running, but no state for more than 6 s' },
+  stale: { tone: 'warn', icon: 'clock', word: 'Stale', title: 'It should be publishing, but is silent' },
   'cut-off': {
     tone: 'quiet',
     icon: 'clock',

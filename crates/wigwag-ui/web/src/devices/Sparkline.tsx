@@ -1,7 +1,7 @@
-/** Recent temperatures as a small line. Time runs to scale, so a silence shows as a gap and not as a straight line. */
-import { formatTemperature } from '../ui/format.ts';
-import { STALE_AFTER_MS } from './contract.ts';
-import type { Sample } from './device-store.ts';
+/** Recent values as a small line. Time runs to scale, so a silence shows as a gap and not as a straight line. */
+import { noiseOf, numberText } from './field-text.ts';
+import type { Field } from './model.ts';
+import type { Sample } from './samples.ts';
 
 const WIDTH = 240;
 const HEIGHT = 52;
@@ -10,8 +10,8 @@ const MARGIN = 3;
 /** The drawing spans at least and at most this much time; in between it grows with what there is. */
 const WINDOW_MIN_MS = 30_000;
 const WINDOW_MAX_MS = 120_000;
-/** Noise of a tenth of a degree must not look like a storm. */
-const SPAN_MIN = 2;
+/** The same for values that come when they please. */
+const WINDOW_RARE_MAX_MS = 6 * 3_600_000;
 
 interface Point {
   x: number;
@@ -26,13 +26,25 @@ export interface Curve {
   runs: Point[][];
 }
 
-export function Sparkline({ samples, muted }: { samples: readonly Sample[]; muted: boolean }) {
-  const curve = curveOf(samples);
-  if (curve === undefined) {
-    return <p className="flex h-13 items-center text-xs text-ink-faint">No temperatures yet</p>;
+interface Props {
+  field: Field | undefined;
+  /** A longer time without a value is a gap. */
+  silenceMs: number | undefined;
+  muted: boolean;
+}
+
+export function Sparkline({ field, silenceMs, muted }: Props) {
+  const samples = field?.samples?.all() ?? [];
+  const unit = field?.unit;
+  const curve = curveOf(samples, silenceMs, noiseOf(field?.value ?? null, unit));
+  if (field === undefined || curve === undefined) {
+    // Texts and switches have no curve; numbers will have one.
+    const text = field?.value === undefined || typeof field.value === 'number' ? 'No values yet' : '';
+    return <p className="flex h-13 items-center text-xs text-ink-faint">{text}</p>;
   }
   const last = curve.runs.at(-1)?.at(-1);
-  const label = `Recent temperatures, from ${formatTemperature(curve.low)} to ${formatTemperature(curve.high)} °C`;
+  const [low, high] = [numberText(curve.low, unit), numberText(curve.high, unit)];
+  const label = `Recent values of ${field.label}, from ${low} to ${high}${unit === undefined ? '' : ` ${unit}`}`;
   return (
     <div className="flex gap-2">
       <svg
@@ -81,8 +93,8 @@ export function Sparkline({ samples, muted }: { samples: readonly Sample[]; mute
       >
         {curve.high > curve.low && (
           <>
-            <span>{formatTemperature(curve.high)}</span>
-            <span>{formatTemperature(curve.low)}</span>
+            <span>{high}</span>
+            <span>{low}</span>
           </>
         )}
       </div>
@@ -90,26 +102,32 @@ export function Sparkline({ samples, muted }: { samples: readonly Sample[]; mute
   );
 }
 
-export function curveOf(samples: readonly Sample[]): Curve | undefined {
+/** Less than `noise` between the lowest and the highest value does not fill the height. */
+export function curveOf(
+  samples: readonly Sample[],
+  silenceMs: number | undefined,
+  noise: number,
+): Curve | undefined {
   const end = samples.at(-1)?.at;
   if (end === undefined) return undefined;
-  const shown = samples.filter((sample) => end - sample.at <= WINDOW_MAX_MS);
+  const windowMaxMs = silenceMs === undefined ? WINDOW_RARE_MAX_MS : WINDOW_MAX_MS;
+  const shown = samples.filter((sample) => end - sample.at <= windowMaxMs);
   const windowMs = Math.max(WINDOW_MIN_MS, end - (shown[0]?.at ?? end));
-  const values = shown.map((sample) => sample.temperature);
+  const values = shown.map((sample) => sample.value);
   const low = Math.min(...values);
   const high = Math.max(...values);
   // In halves, because the distance between two numbers need not be a number.
   const middle = low / 2 + high / 2;
-  const reach = Math.max(high / 2 - low / 2, SPAN_MIN / 2);
+  const reach = Math.max(high / 2 - low / 2, noise / 2, Number.MIN_VALUE);
 
   const runs: Point[][] = [];
   let before = -Infinity;
-  for (const { at, temperature } of shown) {
+  for (const { at, value } of shown) {
     const x = MARGIN + (1 - (end - at) / windowMs) * (WIDTH - 2 * MARGIN);
-    const y = HEIGHT / 2 - ((temperature - middle) / reach) * (HEIGHT / 2 - MARGIN);
+    const y = HEIGHT / 2 - ((value - middle) / reach) * (HEIGHT / 2 - MARGIN);
     const point = { x: round(x), y: round(y), at };
     const run = runs.at(-1);
-    if (run === undefined || at - before > STALE_AFTER_MS) runs.push([point]);
+    if (run === undefined || at - before > (silenceMs ?? Infinity)) runs.push([point]);
     else run.push(point);
     before = at;
   }

@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Outgoing, PublishOutcome } from '../mqtt/protocol.ts';
 import type { Command, Outcome } from './command-store.ts';
 import { CommandStore, CONFIRMED_SHOWN_MS, REPLY_WITHIN_MS } from './command-store.ts';
+import type { Control } from './model.ts';
+import { deviceWith } from './testing.ts';
 
 let published: Outgoing[];
 let outcomes: [string, Outcome][];
@@ -24,6 +26,12 @@ beforeEach(() => {
   });
 });
 
+function send(id: string, key: 'start' | 'stop'): void {
+  const device = deviceWith({ id });
+  const control = device.controls.find((one) => one.key === key);
+  if (control?.kind === 'button') store.send(device, control, control.value);
+}
+
 function command(id = '1'): Command | undefined {
   vi.advanceTimersToNextFrame();
   return store.snapshot().get(id);
@@ -41,7 +49,7 @@ function reply(
 }
 
 test('a command goes out at QoS 1 with where to answer', () => {
-  store.send('1', 'start');
+  send('1', 'start');
   expect(published).toEqual([
     {
       topic: 'device/1/command',
@@ -51,42 +59,80 @@ test('a command goes out at QoS 1 with where to answer', () => {
       correlation: correlation(),
     },
   ]);
-  expect(command()).toMatchObject({ phase: 'pending', action: 'start' });
+  expect(command()).toMatchObject({ phase: 'pending', ask: { key: 'start', name: 'Start' } });
 });
 
 test('a second command waits for the first to end', () => {
-  store.send('1', 'start');
-  store.send('1', 'stop');
-  store.send('2', 'stop');
+  send('1', 'start');
+  send('1', 'stop');
+  send('2', 'stop');
   expect(published.map(({ topic }) => topic)).toEqual(['device/1/command', 'device/2/command']);
 });
 
 describe('confirmed', () => {
   test('by the reply', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     vi.advanceTimersByTime(84);
     reply({ ok: true, status: 'running' });
     expect(command()).toMatchObject({ phase: 'confirmed', by: 'reply', tookMs: 84 });
   });
 
   test('by the new state', () => {
-    store.send('1', 'start');
-    store.handleState('1', 'idle', Date.now());
+    send('1', 'start');
+    store.handleUpdate(deviceWith({ status: 'idle' }), Date.now());
     expect(command()?.phase).toBe('pending');
-    store.handleState('1', 'running', Date.now());
+    store.handleUpdate(deviceWith({ status: 'running' }), Date.now());
     expect(command()).toMatchObject({ phase: 'confirmed', by: 'state' });
   });
 
   test('once, though reply and state both come', () => {
-    store.send('1', 'start');
-    store.handleState('1', 'running', Date.now());
+    send('1', 'start');
+    store.handleUpdate(deviceWith({ status: 'running' }), Date.now());
     reply({ ok: true, status: 'running' });
     expect(outcomes).toHaveLength(1);
   });
 
   test('and then gone by itself', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     reply({ ok: true, status: 'running' });
+    vi.advanceTimersByTime(CONFIRMED_SHOWN_MS);
+    expect(command()).toBeUndefined();
+  });
+});
+
+describe('of a device that does not answer', () => {
+  const LAMP: Control = {
+    kind: 'switch',
+    key: 'light',
+    label: 'Light',
+    topic: 'lamp/set',
+    qos: 0,
+    retain: true,
+    encoding: { as: 'text', before: '', after: '', words: [[true, 'ON'], [false, 'OFF']] }, // prettier-ignore
+    field: 'light',
+    replies: false,
+  };
+  const lamp = (isOn: boolean, at: number) => {
+    const field = { key: 'light', label: 'Light', unit: undefined, value: isOn, at, samples: undefined };
+    return deviceWith({}, { fields: [field] });
+  };
+
+  test('asks for no answer, and is confirmed by the field that takes the value since', () => {
+    store.send(lamp(false, 0), LAMP, true);
+    expect(published).toEqual([
+      { topic: 'lamp/set', payload: 'ON', qos: 0, retain: true, correlation: correlation() },
+    ]);
+    store.handleUpdate(lamp(true, Date.now() - 1), Date.now());
+    store.handleUpdate(lamp(false, Date.now()), Date.now());
+    expect(command()?.phase).toBe('pending');
+    store.handleUpdate(lamp(true, Date.now()), Date.now());
+    expect(command()).toMatchObject({ phase: 'confirmed', by: 'state' });
+  });
+
+  test('nor tells its state, is done when the broker took it', async () => {
+    store.send(lamp(false, 0), { ...LAMP, field: undefined }, true);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(command()?.phase).toBe('delivered');
     vi.advanceTimersByTime(CONFIRMED_SHOWN_MS);
     expect(command()).toBeUndefined();
   });
@@ -94,16 +140,16 @@ describe('confirmed', () => {
 
 describe('failed', () => {
   test('rejected by the device, in its words, until the next command', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     reply({ ok: false, error: 'not today' });
     vi.advanceTimersByTime(600_000);
     expect(command()).toMatchObject({ phase: 'rejected', error: 'not today' });
-    store.send('1', 'start');
+    send('1', 'start');
     expect(command()?.phase).toBe('pending');
   });
 
   test('timed out after 5 s', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     vi.advanceTimersByTime(REPLY_WITHIN_MS - 20);
     expect(command()?.phase).toBe('pending');
     vi.advanceTimersByTime(20);
@@ -112,14 +158,14 @@ describe('failed', () => {
   });
 
   test('but a late reply still tells how it ended', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     vi.advanceTimersByTime(REPLY_WITHIN_MS);
     reply({ ok: true, status: 'running' });
     expect(command()).toMatchObject({ phase: 'confirmed', by: 'reply' });
   });
 
   test('cut off with the connection', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     store.handleDisconnected();
     expect(command()?.phase).toBe('interrupted');
   });
@@ -129,7 +175,7 @@ describe('failed', () => {
     [{ kind: 'refused', reason: 'Not authorized' }, 'the broker refused it: Not authorized'],
   ])('rejected because of %j', async (outcome, error) => {
     answer = outcome;
-    store.send('1', 'start');
+    send('1', 'start');
     await vi.advanceTimersByTimeAsync(0);
     expect(command()).toMatchObject({ phase: 'rejected', error });
   });
@@ -137,23 +183,23 @@ describe('failed', () => {
 
 describe('not fooled', () => {
   test.each(['command-0', '', undefined])('by a reply to something else (%s)', (stranger) => {
-    store.send('1', 'start');
+    send('1', 'start');
     store.handleReply({ deviceId: '1', result: { ok: true, status: 'running' } }, stranger, Date.now());
     expect(command()?.phase).toBe('pending');
   });
 
   test('by the reply to an earlier command', () => {
-    store.send('1', 'start');
+    send('1', 'start');
     const first = correlation();
     vi.advanceTimersByTime(REPLY_WITHIN_MS);
-    store.send('1', 'start');
+    send('1', 'start');
     reply({ ok: false, error: 'late' }, first);
     expect(command()?.phase).toBe('pending');
   });
 
   test('by a reply or a state when nothing was asked', () => {
     store.handleReply({ deviceId: '1', result: { ok: false, error: 'x' } }, undefined, Date.now());
-    store.handleState('1', 'running', Date.now());
+    store.handleUpdate(deviceWith({ status: 'running' }), Date.now());
     store.handleDisconnected();
     expect(command()).toBeUndefined();
     expect(outcomes).toEqual([]);

@@ -4,27 +4,39 @@
  */
 import type { Outgoing, PublishOutcome } from '../mqtt/protocol.ts';
 import { FrameStore } from '../ui/frame-store.ts';
-import { commandPayload, commandTopic, statusAfter } from './contract.ts';
-import type { Action, Reply, Status } from './contract.ts';
+import type { Reply } from './contract.ts';
+import { payloadOf } from './encode.ts';
+import type { Control, Device, FieldValue } from './model.ts';
+import { fieldOf } from './model.ts';
 
-/** What was asked for: one of the actions that every device knows, or something in the user's own words. */
-export type Ask = Action | 'custom';
+/** What was asked for, and the words for it. */
+export interface Ask {
+  /** Of the control, or `custom` for something in the user's own words. */
+  key: string;
+  name: string;
+  ongoing: string;
+  done: string;
+}
 
-export type Command = { action: Ask; correlation: string; sentAt: number } & (
+export type Command = { ask: Ask; correlation: string; sentAt: number } & (
   | { phase: 'pending' }
   | { phase: 'confirmed'; by: 'reply' | 'state'; tookMs: number }
+  /** The broker took it; the device has no way to say more. */
+  | { phase: 'delivered' }
   | { phase: 'rejected'; error: string }
   | { phase: 'timed-out' }
   | { phase: 'interrupted' }
 );
 
-export type CommandMessage = Outgoing & { payload: string; correlation: string };
+export type CommandMessage = Outgoing & { correlation: string };
 export type Outcome = Exclude<Command, { phase: 'pending' }>;
 export type CommandsView = ReadonlyMap<string, Command>;
 
 export const REPLY_WITHIN_MS = 5_000;
 /** Good news goes by itself; a failure stays until the next command. */
 export const CONFIRMED_SHOWN_MS = 4_000;
+
+const CUSTOM: Ask = { key: 'custom', name: 'Command', ongoing: 'Sending…', done: 'Confirmed' };
 
 interface Options {
   replyTopic: string;
@@ -36,6 +48,8 @@ interface Options {
 export class CommandStore extends FrameStore<CommandsView> {
   readonly #options: Options;
   readonly #commands = new Map<string, Command>();
+  /** What would confirm each pending command. */
+  readonly #pending = new Map<string, Pending>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #count = 0;
 
@@ -45,13 +59,18 @@ export class CommandStore extends FrameStore<CommandsView> {
   }
 
   /** Does nothing while an earlier command to the same device is pending. */
-  send(id: string, action: Action): void {
-    this.#send(id, action, commandPayload(action));
+  send(device: Device, control: Control, value: FieldValue): void {
+    const { topic, qos, retain, field, replies } = control;
+    const message = { topic, payload: payloadOf(control, value), qos, ...(retain ? { retain } : {}) };
+    const confirmed = field === undefined ? undefined : { field, value };
+    this.#send(device.id, askOf(control), message, { replies, confirmed });
   }
 
   /** The same for a payload of the user's own; only a reply confirms it. */
-  sendCustom(id: string, payload: string): void {
-    this.#send(id, 'custom', payload);
+  sendCustom(device: Device, payload: string): void {
+    const topic = device.commandTopic;
+    if (topic === undefined) return;
+    this.#send(device.id, CUSTOM, { topic, payload, qos: 1 }, { replies: true, confirmed: undefined });
   }
 
   /** A reply that comes after the time-out still says what happened, so it still counts. */
@@ -69,13 +88,19 @@ export class CommandStore extends FrameStore<CommandsView> {
     );
   }
 
-  /** Only for states published since, not for retained ones. Returns how long after the command it came that did it. */
-  handleState(id: string, status: Status, arrivedAt: number): number | undefined {
-    const command = this.#commands.get(id);
-    if (command?.phase !== 'pending' || command.action === 'custom') return undefined;
-    if (statusAfter(command.action) !== status) return undefined;
+  /**
+   * What the device says of itself now: only what it published since, and not what was retained. Returns how long after
+   * the command it came that did it.
+   */
+  handleUpdate(device: Device, arrivedAt: number): number | undefined {
+    const pending = this.#pending.get(device.id);
+    const command = this.#commands.get(device.id);
+    if (pending?.confirmed === undefined || command?.phase !== 'pending') return undefined;
+    const { field, value } = pending.confirmed;
+    const now = fieldOf(device, field);
+    if (now?.value !== value || now.at < command.sentAt) return undefined;
     const took = tookMs(command, arrivedAt);
-    this.#finish(id, command, { phase: 'confirmed', by: 'state', tookMs: took });
+    this.#finish(device.id, command, { phase: 'confirmed', by: 'state', tookMs: took });
     return took;
   }
 
@@ -97,21 +122,16 @@ export class CommandStore extends FrameStore<CommandsView> {
     return new Map(this.#commands);
   }
 
-  #send(id: string, action: Ask, payload: string): void {
+  #send(id: string, ask: Ask, message: Outgoing, pending: Pending): void {
     if (this.#commands.get(id)?.phase === 'pending') return;
     const correlation = `command-${++this.#count}`;
-    this.#set(id, { phase: 'pending', action, correlation, sentAt: Date.now() });
+    this.#set(id, { phase: 'pending', ask, correlation, sentAt: Date.now() });
+    this.#pending.set(id, pending);
     this.#schedule(id, REPLY_WITHIN_MS, () => {
       this.#settle(id, correlation, { phase: 'timed-out' });
     });
-    const message: CommandMessage = {
-      topic: commandTopic(id),
-      payload,
-      qos: 1,
-      responseTopic: this.#options.replyTopic,
-      correlation,
-    };
-    void this.#options.publish(message, id).then((outcome) => {
+    const answer = pending.replies ? { responseTopic: this.#options.replyTopic } : {};
+    void this.#options.publish({ ...message, ...answer, correlation }, id).then((outcome) => {
       this.#handlePublished(id, correlation, outcome);
     });
   }
@@ -119,6 +139,7 @@ export class CommandStore extends FrameStore<CommandsView> {
   #handlePublished(id: string, correlation: string, outcome: PublishOutcome): void {
     switch (outcome.kind) {
       case 'accepted':
+        if (this.#isLastWord(id)) this.#settle(id, correlation, { phase: 'delivered' });
         break;
       case 'unheard':
         this.#settle(id, correlation, { phase: 'rejected', error: 'no device is listening for commands' });
@@ -135,6 +156,12 @@ export class CommandStore extends FrameStore<CommandsView> {
     }
   }
 
+  /** Nothing tells more than the broker's acknowledgement. */
+  #isLastWord(id: string): boolean {
+    const pending = this.#pending.get(id);
+    return pending !== undefined && !pending.replies && pending.confirmed === undefined;
+  }
+
   /** Ends the command, unless it ended already or another one took its place. */
   #settle(id: string, correlation: string, end: Ending): void {
     const command = this.#commands.get(id);
@@ -142,11 +169,12 @@ export class CommandStore extends FrameStore<CommandsView> {
   }
 
   #finish(id: string, command: Command, end: Ending): void {
-    const { action, correlation, sentAt } = command;
-    const outcome: Outcome = { action, correlation, sentAt, ...end };
+    const { ask, correlation, sentAt } = command;
+    const outcome: Outcome = { ask, correlation, sentAt, ...end };
     this.#cancel(id);
+    this.#pending.delete(id);
     this.#set(id, outcome);
-    if (outcome.phase === 'confirmed') {
+    if (outcome.phase === 'confirmed' || outcome.phase === 'delivered') {
       this.#schedule(id, CONFIRMED_SHOWN_MS, () => {
         this.#commands.delete(id);
         this.changed();
@@ -176,7 +204,25 @@ function tookMs(command: Command, arrivedAt: number): number {
   return Math.max(0, arrivedAt - command.sentAt);
 }
 
+interface Pending {
+  replies: boolean;
+  /** The field, and the value that it would have to take. */
+  confirmed: { field: string; value: FieldValue } | undefined;
+}
+
+function askOf(control: Control): Ask {
+  const { key, label } = control;
+  const words = control.kind === 'button' ? control.words : undefined;
+  return {
+    key,
+    name: label,
+    ongoing: words?.ongoing ?? 'Sending…',
+    done: words?.done ?? `${label} confirmed`,
+  };
+}
+
 type Ending =
+  | { phase: 'delivered' }
   | { phase: 'confirmed'; by: 'reply' | 'state'; tookMs: number }
   | { phase: 'rejected'; error: string }
   | { phase: 'timed-out' }

@@ -2,12 +2,12 @@
  * The device contract: topics and payloads, to and from text. Everything received is checked here, with a message that
  * says what is wrong, so that the rest of the page only ever sees well-formed values.
  */
+import type { Status } from './model.ts';
+
 export const STATE_FILTER = 'device/+/state';
 export const PRESENCE_FILTER = 'device/+/online';
 
-export const ACTIONS = ['start', 'stop'] as const;
-export type Action = (typeof ACTIONS)[number];
-export type Status = 'idle' | 'running';
+export type Action = 'start' | 'stop';
 
 export interface DeviceState {
   status: Status;
@@ -15,6 +15,8 @@ export interface DeviceState {
   temperature: number;
   /** Seconds since the epoch, by the device's clock. */
   timestamp: number;
+  /** All of the state, which may say more than the contract asks for. */
+  object: Record<string, unknown>;
 }
 
 export interface Reply {
@@ -62,7 +64,7 @@ export function parseState(id: string, text: string, bytes: number): Parsed<Devi
   if (typeof timestamp !== 'number' || !(timestamp >= 0 && timestamp <= TIMESTAMP_MAX)) {
     return { problem: `timestamp is ${show(timestamp)}, not seconds since 1970` };
   }
-  return { value: { status, temperature, timestamp } };
+  return { value: { status, temperature, timestamp, object: object.value } };
 }
 
 export function parsePresence(text: string): Parsed<boolean> {
@@ -97,10 +99,6 @@ export function stateTopic(id: string): string {
 /** What all topics of the device begin with. */
 export function topicPrefix(id: string): string {
   return `device/${id}/`;
-}
-
-export function commandPayload(action: Action): string {
-  return JSON.stringify({ action });
 }
 
 export function statusAfter(action: Action): Status {

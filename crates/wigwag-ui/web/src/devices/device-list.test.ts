@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
-import type { Status } from './contract.ts';
 import type { ListQuery } from './device-list.ts';
 import { listOf, readQuery, writeSort } from './device-list.ts';
-import type { Device } from './device-store.ts';
 import type { LinkView } from './health.ts';
+import type { Device, Status } from './model.ts';
+import { deviceWith } from './testing.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const LINK: LinkView = {
@@ -14,15 +14,10 @@ const LINK: LinkView = {
 const ALL = readQuery(new URLSearchParams());
 
 function device(id: string, status: Status | undefined, temperature = 0, online = true): Device {
-  return {
-    id,
-    state: status === undefined ? undefined : { status, temperature, timestamp: NOW / 1_000 },
-    text: '',
-    stateAt: NOW - temperature,
-    presence: { online, heardAt: NOW },
-    samples: [],
-    invalid: 0,
-  };
+  const presence = { online, heardAt: NOW };
+  if (status === undefined)
+    return deviceWith({ id }, { status, fields: [], stateAt: 0, isSteady: false, presence });
+  return deviceWith({ id, status, temperature, at: NOW - temperature }, { presence });
 }
 
 const DEVICES = [
@@ -56,13 +51,13 @@ describe('the list', () => {
   });
 
   test('is sorted either way, with those that have no value last', () => {
-    expect(ids({ sort: { by: 'temperature', isDescending: false } })).toEqual([
+    expect(ids({ sort: { by: 'value', isDescending: false } })).toEqual([
       'hall-2',
       'Yard-1',
       'hall-1',
       'yard-2',
     ]);
-    expect(ids({ sort: { by: 'temperature', isDescending: true } }).at(-1)).toBe('yard-2');
+    expect(ids({ sort: { by: 'value', isDescending: true } }).at(-1)).toBe('yard-2');
     expect(ids({ sort: { by: 'updated', isDescending: true } })[0]).toBe('hall-2');
     expect(ids({ sort: { by: 'name', isDescending: true } })[0]).toBe('yard-2');
   });
@@ -91,6 +86,6 @@ describe('the address', () => {
   test('has no sorting when it is the usual one', () => {
     expect(writeSort({ by: 'name', isDescending: false })).toBeUndefined();
     expect(writeSort({ by: 'name', isDescending: true })).toBe('-name');
-    expect(writeSort({ by: 'temperature', isDescending: false })).toBe('temperature');
+    expect(writeSort({ by: 'value', isDescending: false })).toBe('value');
   });
 });

@@ -2,14 +2,14 @@
  * Which of the devices are shown, and in which order: search, facets and sorting, as they stand in the address of the
  * page. Pure.
  */
-import type { Status } from './contract.ts';
-import type { Device } from './device-store.ts';
 import type { Health, LinkView } from './health.ts';
 import { health } from './health.ts';
+import type { Device, Status } from './model.ts';
+import { mainField } from './model.ts';
 
 export const HEALTH_KINDS = ['online', 'offline', 'stale', 'cut-off', 'unknown'] as const;
 export const STATUSES = ['running', 'idle'] as const;
-export const SORTS = ['name', 'temperature', 'updated'] as const;
+export const SORTS = ['name', 'value', 'updated'] as const;
 
 export type SortKey = (typeof SORTS)[number];
 
@@ -68,9 +68,9 @@ export function listOf(
   const byStatus = new Map<Status, number>();
   const fitting: ListedDevice[] = [];
   for (const device of devices) {
-    if (text !== '' && !device.id.toLowerCase().includes(text)) continue;
+    if (text !== '' && !device.name.toLowerCase().includes(text)) continue;
     const condition = health(device, link, now);
-    const status = device.state?.status;
+    const status = device.status;
     const hasHealth = query.health === undefined || query.health === condition.kind;
     const hasStatus = query.status === undefined || query.status === status;
     if (hasStatus) count(byHealth, condition.kind);
@@ -95,8 +95,11 @@ function sorted(listed: ListedDevice[], { by, isDescending }: Sort): ListedDevic
 
 const VALUES: Record<SortKey, ((device: Device) => number | undefined) | undefined> = {
   name: undefined,
-  temperature: ({ state }) => state?.temperature,
-  updated: ({ state, stateAt }) => (state === undefined ? undefined : stateAt),
+  value: (device) => {
+    const value = mainField(device)?.value;
+    return typeof value === 'number' ? value : undefined;
+  },
+  updated: ({ stateAt }) => (stateAt === 0 ? undefined : stateAt),
 };
 
 function count<Key>(counts: Map<Key, number>, key: Key): void {

@@ -3,13 +3,13 @@ import { devicePath } from '../shell/links.ts';
 import { matching } from '../shell/palette/match.ts';
 import type { Findings } from '../shell/screens.tsx';
 import type { Station } from '../station.ts';
-import { stateTopic } from './contract.ts';
+import { titleOf } from './model.ts';
 
 export function findDevices(station: Station, text: string, max: number): Findings {
-  const all = station.devices.snapshot().devices.map(({ id }) => ({
-    name: `Device ${id}`,
-    about: stateTopic(id),
-    to: devicePath(id),
+  const all = station.devices.snapshot().devices.map((device) => ({
+    name: titleOf(device),
+    about: device.topics[0]?.filter ?? '',
+    to: devicePath(device.id),
   }));
   const fitting = matching(all, text, (entry) => entry);
   return { title: 'Devices', found: fitting.slice(0, max), beyond: Math.max(0, fitting.length - max) };

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 
-import type { Device } from './device-store.ts';
 import type { LinkView } from './health.ts';
 import { health, REFRESH_MS } from './health.ts';
+import type { Device } from './model.ts';
+import { deviceWith } from './testing.ts';
 
 const NOW = 1_000_000_000;
 const CONNECTED: LinkView = {
@@ -11,20 +12,8 @@ const CONNECTED: LinkView = {
 };
 
 function device(changes: Partial<Device>): Device {
-  const state = { status: 'running', temperature: 37, timestamp: NOW / 1000 } as const;
-  return {
-    id: '1',
-    state,
-    text: '',
-    stateAt: NOW,
-    presence: { online: true, heardAt: NOW },
-    samples: [],
-    invalid: 0,
-    ...changes,
-  };
+  return deviceWith({ at: NOW }, changes);
 }
-
-const idle = { status: 'idle', temperature: 37, timestamp: 0 } as const;
 
 test.each<[string, Partial<Device>, ReturnType<typeof health>]>([
   ['online while it publishes', {}, { kind: 'online' }],
@@ -34,7 +23,11 @@ test.each<[string, Partial<Device>, ReturnType<typeof health>]>([
     { stateAt: NOW - 6_001 },
     { kind: 'stale', since: NOW - 6_001 },
   ],
-  ['not stale when idle, however long', { state: idle, stateAt: 0 }, { kind: 'online' }],
+  [
+    'not stale when nothing is expected of it, however long',
+    { isSteady: false, stateAt: 0 },
+    { kind: 'online' },
+  ],
   ['offline when the broker says so', { presence: { online: false, heardAt: NOW } }, { kind: 'offline' }],
   ['unknown without presence', { presence: undefined }, { kind: 'unknown' }],
   ['stale without presence, too', { presence: undefined, stateAt: 0 }, { kind: 'stale', since: 0 }],
@@ -56,9 +49,9 @@ test('cut off since the connection was lost', () => {
 test('a presence from before the connection is void unless it is heard again', () => {
   const since = NOW - REFRESH_MS;
   const link: LinkView = { status: { phase: 'connected', since, refused: [] }, downSince: undefined };
-  const before = device({ state: idle, presence: { online: true, heardAt: since - 60_000 } });
+  const before = device({ isSteady: false, presence: { online: true, heardAt: since - 60_000 } });
   expect(health(before, link, NOW - 1)).toEqual({ kind: 'online' });
   expect(health(before, link, NOW)).toEqual({ kind: 'unknown' });
-  const again = device({ state: idle, presence: { online: true, heardAt: since + 20 } });
+  const again = device({ isSteady: false, presence: { online: true, heardAt: since + 20 } });
   expect(health(again, link, NOW)).toEqual({ kind: 'online' });
 });

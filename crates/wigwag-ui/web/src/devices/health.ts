@@ -1,12 +1,11 @@
 /** Whether a device can be trusted to be there, from what is known of it and the time. Pure. */
 import type { LinkStatus } from '../mqtt/protocol.ts';
-import { STALE_AFTER_MS } from './contract.ts';
-import type { Device } from './device-store.ts';
+import type { Device } from './model.ts';
 
 export type Health =
   | { kind: 'online' }
   | { kind: 'offline' }
-  /** Running, but silent since `since`. */
+  /** It should be publishing, but was last heard at `since`. */
   | { kind: 'stale'; since: number }
   /** We are not connected, so nothing is known since `since`. */
   | { kind: 'cut-off'; since: number }
@@ -28,7 +27,8 @@ export function health(device: Device, link: LinkView, now: number): Health {
   }
   const presence = currentPresence(device, link.status.since, now);
   if (presence === false) return { kind: 'offline' };
-  if (device.state?.status === 'running' && now - device.stateAt > STALE_AFTER_MS) {
+  const { isSteady, silenceMs } = device;
+  if (isSteady && silenceMs !== undefined && now - device.stateAt > silenceMs) {
     return { kind: 'stale', since: device.stateAt };
   }
   return { kind: presence === true ? 'online' : 'unknown' };

@@ -12,12 +12,15 @@ import { saveAs } from '../../ui/download.ts';
 import { formatCount, formatTime } from '../../ui/format.ts';
 import { useStore } from '../../ui/frame-store.ts';
 import { csvOf } from './csv.ts';
+import type { Device } from '../model.ts';
+import { fieldOf } from '../model.ts';
 import type { DeviceRecord } from './device-record.ts';
 import { FieldChart } from './FieldChart.tsx';
+import { fileNameOf } from './file-name.ts';
 import { readRange, RANGES, windowOf } from './ranges.ts';
 import { POINTS_MAX } from './series.ts';
 
-export function Charts({ id, record }: { id: string; record: DeviceRecord }) {
+export function Charts({ device, record }: { device: Device; record: DeviceRecord }) {
   const series = useStore(record);
   const now = useNow();
   const [search, setSearch] = useSearchParams();
@@ -61,7 +64,7 @@ export function Charts({ id, record }: { id: string; record: DeviceRecord }) {
             icon="down"
             disabled={series.size === 0}
             onClick={() => {
-              saveAs(new Blob([csvOf(series, window)], { type: 'text/csv' }), `device-${id}.csv`);
+              saveAs(new Blob([csvOf(series, window)], { type: 'text/csv' }), `${fileNameOf(device)}.csv`);
             }}
           >
             CSV
@@ -69,11 +72,20 @@ export function Charts({ id, record }: { id: string; record: DeviceRecord }) {
         </div>
       </header>
       {series.size === 0 ? (
-        <p className="py-8 text-center text-ink-soft">No numbers in the states of this device yet.</p>
+        <p className="py-8 text-center text-ink-soft">This device has told no numbers yet.</p>
       ) : (
         <div className="grid gap-x-6 gap-y-5 [grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))]">
-          {[...series].map(([path, one]) => (
-            <FieldChart key={path} id={id} path={path} series={one} last={one.last} window={window} />
+          {[...series].map(([key, one]) => (
+            <FieldChart
+              key={key}
+              device={device}
+              label={fieldOf(device, key)?.label ?? key}
+              unit={fieldOf(device, key)?.unit}
+              fieldKey={key}
+              series={one}
+              last={one.last}
+              window={window}
+            />
           ))}
         </div>
       )}

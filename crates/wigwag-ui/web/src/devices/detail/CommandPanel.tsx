@@ -1,7 +1,4 @@
-/**
- * Commands to one device: the buttons that every device has, and any JSON in the user's own words, which can be kept as a
- * template.
- */
+/** Commands to one device: all its controls, and where it answers any JSON in the user's own words, kept as templates. */
 import type { KeyboardEvent } from 'react';
 import { useId, useState } from 'react';
 
@@ -11,10 +8,11 @@ import { classNames } from '../../ui/class-names.ts';
 import { useStore } from '../../ui/frame-store.ts';
 import { TextField } from '../../ui/TextField.tsx';
 import { CommandResult } from '../CommandResult.tsx';
-import { commandTopic } from '../contract.ts';
+import type { OnCommand } from '../Controls.tsx';
 import { Controls } from '../Controls.tsx';
-import type { Device } from '../device-store.ts';
+import type { Device } from '../model.ts';
 import { useTemplates } from './templates.ts';
+import { ValueControls } from './ValueControls.tsx';
 
 const FIRST_TEXT = '{"action": "start"}';
 
@@ -23,12 +21,10 @@ export function CommandPanel({ device }: { device: Device }) {
   const { commands, connection } = station;
   const command = useStore(commands).get(device.id);
   const isConnected = useStore(connection).status.phase === 'connected';
-  const [text, setText] = useState(FIRST_TEXT);
-  const problem = problemOf(text);
-  const canSend = isConnected && problem === undefined && command?.phase !== 'pending';
-  const send = (): void => {
-    if (canSend) commands.sendCustom(device.id, text);
+  const send: OnCommand = (to, control, value) => {
+    commands.send(to, control, value);
   };
+  const isFree = isConnected && command?.phase !== 'pending';
   return (
     <section
       aria-labelledby="commands-title"
@@ -38,25 +34,38 @@ export function CommandPanel({ device }: { device: Device }) {
         <h2 id="commands-title" className="text-base font-semibold tracking-tight">
           Commands
         </h2>
-        <p className="font-mono text-xs text-ink-faint wrap-anywhere">{commandTopic(device.id)}</p>
+        {device.commandTopic !== undefined && (
+          <p className="font-mono text-xs text-ink-faint wrap-anywhere">{device.commandTopic}</p>
+        )}
       </header>
+      {device.controls.length === 0 && <p className="text-ink-soft">This device takes no commands.</p>}
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <Controls
-          device={device}
-          connected={isConnected}
-          command={command}
-          onCommand={(id, action) => {
-            commands.send(id, action);
-          }}
-        />
+        <Controls device={device} connected={isConnected} command={command} onCommand={send} />
         {command !== undefined && <CommandResult command={command} />}
       </div>
+      <ValueControls device={device} isFree={isFree} onCommand={send} />
+      {device.commandTopic !== undefined && <OwnCommand device={device} isFree={isFree} />}
+    </section>
+  );
+}
+
+/** Any JSON, for devices that answer. */
+function OwnCommand({ device, isFree }: { device: Device; isFree: boolean }) {
+  const { commands } = useStation();
+  const [text, setText] = useState(FIRST_TEXT);
+  const problem = problemOf(text);
+  const canSend = isFree && problem === undefined;
+  const send = (): void => {
+    if (canSend) commands.sendCustom(device, text);
+  };
+  return (
+    <>
       <JsonField text={text} problem={problem} onChange={setText} onSend={send} />
       <Button icon="up" className="self-start" disabled={!canSend} onClick={send}>
         Send this command
       </Button>
       <TemplateList text={text} problem={problem} onChoose={setText} />
-    </section>
+    </>
   );
 }
 

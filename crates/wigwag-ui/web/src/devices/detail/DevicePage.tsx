@@ -9,9 +9,10 @@ import { PageHeader } from '../../shell/PageHeader.tsx';
 import { useStation } from '../../station.ts';
 import { useNow } from '../../ui/clock.ts';
 import { useStore } from '../../ui/frame-store.ts';
-import type { Device } from '../device-store.ts';
 import { health, REFRESH_MS } from '../health.ts';
 import { HealthBadge } from '../HealthBadge.tsx';
+import type { Device } from '../model.ts';
+import { titleOf } from '../model.ts';
 import { Charts } from './Charts.tsx';
 import { CommandPanel } from './CommandPanel.tsx';
 import { Presence } from './Presence.tsx';
@@ -33,7 +34,7 @@ function OneDevice({ id }: { id: string }) {
   const device = useMemo(() => view.devices.find((one) => one.id === id), [view, id]);
   return (
     <>
-      <PageHeader title={`Device ${shorten(id)}`}>
+      <PageHeader title={shorten(device === undefined ? `Device ${id}` : titleOf(device))}>
         <BackLink />
       </PageHeader>
       {device === undefined ? <Unknown id={id} /> : <Known device={device} />}
@@ -43,17 +44,16 @@ function OneDevice({ id }: { id: string }) {
 
 function Known({ device }: { device: Device }) {
   const station = useStation();
-  const { id } = device;
   // The record outlives the page on purpose, and opening it twice is the same as once.
   const [record] = useState(() => station.records.open(device, station.log.snapshot().entries));
   return (
     <div className="flex min-w-0 grow flex-col gap-4 2xl:flex-row 2xl:items-start">
       <div className="flex min-w-0 flex-col gap-4 2xl:grow">
         <Overview device={device} />
-        <Charts id={id} record={record} />
+        <Charts device={device} record={record} />
         <div className="grid gap-4 lg:grid-cols-2 lg:items-start">
           <CommandPanel device={device} />
-          <RetainedTopics id={id} />
+          <RetainedTopics device={device} />
         </div>
       </div>
       <MessageLogPanel log={record.log} />
@@ -71,7 +71,7 @@ function Overview({ device }: { device: Device }) {
       aria-labelledby="state-title"
       data-device={device.id}
       data-health={condition.kind}
-      data-status={device.state?.status}
+      data-status={device.status}
       className="flex flex-col gap-4 rounded-card border border-line bg-surface p-4 shadow-card"
     >
       <header className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">

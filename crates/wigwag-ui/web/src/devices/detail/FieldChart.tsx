@@ -5,28 +5,31 @@ import { Button } from '../../ui/Button.tsx';
 import { Chart } from '../../ui/chart/Chart.tsx';
 import { saveAs } from '../../ui/download.ts';
 import { formatTime } from '../../ui/format.ts';
-import { SILENCE_MS } from './device-record.ts';
-import { unitOf } from './fields.ts';
+import type { Device } from '../model.ts';
+import { titleOf } from '../model.ts';
+import { fileNameOf } from './file-name.ts';
 import { pictureOf } from './picture.ts';
 import type { Series, Window } from './series.ts';
 import { formatValue } from './values.ts';
 
 interface Props {
-  id: string;
-  path: string;
+  device: Device;
+  fieldKey: string;
+  label: string;
+  unit: string | undefined;
   series: Series;
   /** The latest value, so that the chart is drawn again when there is one. */
   last: number | undefined;
   window: Window;
 }
 
-export function FieldChart({ id, path, series, last, window }: Props) {
+export function FieldChart({ device, fieldKey, label, unit, series, last, window }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const [pointed, setPointed] = useState<number>();
   const { from, to } = window;
-  const unit = unitOf(path);
-  const points = useMemo(() => series.window({ from, to }, SILENCE_MS), [series, from, to]);
-  const lines = useMemo(() => [{ name: path, values: points.values }], [path, points]);
+  const silenceMs = device.silenceMs ?? Infinity;
+  const points = useMemo(() => series.window({ from, to }, silenceMs), [series, from, to, silenceMs]);
+  const lines = useMemo(() => [{ name: label, values: points.values }], [label, points]);
   const sums = series.summary({ from, to });
   const write = (value: number): string => formatValue(value) + (unit === undefined ? '' : ` ${unit}`);
   const text =
@@ -34,11 +37,11 @@ export function FieldChart({ id, path, series, last, window }: Props) {
       ? 'No values in this time'
       : `Lowest ${write(round(sums.low))} · mean ${write(round(sums.mean))} · highest ${write(round(sums.high))}`;
   return (
-    <figure className="flex min-w-0 flex-col gap-1" data-chart={path}>
+    <figure className="flex min-w-0 flex-col gap-1" data-chart={fieldKey}>
       <figcaption className="flex items-start gap-2">
         <div className="min-w-0 grow">
-          <h3 className="truncate font-medium" title={path}>
-            {path}
+          <h3 className="truncate font-medium" title={label}>
+            {label}
             {last !== undefined && <span className="nums ml-2 text-ink-soft">{write(round(last))}</span>}
           </h3>
           <p className="nums text-xs text-ink-soft">{pointText(points, pointed, write) ?? text}</p>
@@ -46,12 +49,12 @@ export function FieldChart({ id, path, series, last, window }: Props) {
         <Button
           look="ghost"
           icon="down"
-          label={`PNG of ${path}`}
+          label={`PNG of ${label}`}
           onClick={() => {
             const canvas = frame.current?.querySelector('canvas');
             if (canvas == null) return;
-            void pictureOf(canvas, `Device ${id}: ${path}. ${text}`).then((picture) => {
-              saveAs(picture, `device-${id}-${path}.png`);
+            void pictureOf(canvas, `${titleOf(device)}: ${label}. ${text}`).then((picture) => {
+              saveAs(picture, `${fileNameOf(device)}-${fieldKey.replaceAll('/', '-')}.png`);
             });
           }}
         >
@@ -60,7 +63,7 @@ export function FieldChart({ id, path, series, last, window }: Props) {
       </figcaption>
       <div ref={frame} className="min-w-0">
         <Chart
-          label={`${path} over time. ${text}`}
+          label={`${label} over time. ${text}`}
           times={points.times}
           lines={lines}
           from={from}

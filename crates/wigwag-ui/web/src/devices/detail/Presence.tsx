@@ -4,9 +4,9 @@ import type { ReactNode } from 'react';
 import { classNames } from '../../ui/class-names.ts';
 import { formatAgo, formatCount, formatTime } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { stateTopic } from '../contract.ts';
-import type { Device } from '../device-store.ts';
 import type { Health } from '../health.ts';
+import type { Device } from '../model.ts';
+import { SOURCE_NAMES } from '../model.ts';
 
 interface Props {
   device: Device;
@@ -15,7 +15,7 @@ interface Props {
 }
 
 export function Presence({ device, condition, now }: Props) {
-  const { state, stateAt, invalid } = device;
+  const { stateAt, madeAt, invalid } = device;
   const warning = warningOf(condition, stateAt, now);
   return (
     <>
@@ -31,21 +31,38 @@ export function Presence({ device, condition, now }: Props) {
         </p>
       )}
       <dl className="nums flex flex-wrap gap-x-6 gap-y-2 border-t border-line pt-3 text-xs">
-        {state !== undefined && (
-          <>
-            <Fact name="Last state">
-              {formatTime(stateAt, now)} ({formatAgo(Math.max(0, now - stateAt))})
-            </Fact>
-            <Fact name="Clock of the device">{formatTime(state.timestamp * 1_000, now)}</Fact>
-          </>
+        {stateAt > 0 && (
+          <Fact name="Last state">
+            {formatTime(stateAt, now)} ({formatAgo(Math.max(0, now - stateAt))})
+          </Fact>
         )}
+        {madeAt !== undefined && <Fact name="Clock of the device">{formatTime(madeAt, now)}</Fact>}
+        {factsOf(device).map(([name, value]) => (
+          <Fact key={name} name={name}>
+            {value}
+          </Fact>
+        ))}
         <Fact name="Topic">
-          <span className="font-mono">{stateTopic(device.id)}</span>
+          <span className="font-mono">{device.topics[0]?.filter}</span>
         </Fact>
         {invalid > 0 && <Fact name="Messages that could not be read">{formatCount(invalid)}</Fact>}
       </dl>
     </>
   );
+}
+
+function factsOf({ source, about, tags }: Device): [name: string, value: string][] {
+  const facts: [string, string | undefined][] = [
+    ['Spoken', SOURCE_NAMES[source]],
+    ['Manufacturer', about.manufacturer],
+    ['Model', about.model],
+    ['Firmware', about.firmware],
+    ['Hardware', about.hardware],
+    ['Serial number', about.serial],
+    ['Area', about.area],
+    ['Tags', tags.length === 0 ? undefined : tags.join(', ')],
+  ];
+  return facts.filter((fact): fact is [string, string] => fact[1] !== undefined);
 }
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {
@@ -63,7 +80,7 @@ function warningOf(condition: Health, stateAt: number, now: number): string | un
     case 'offline':
       return `The broker says that the device is gone: ${seen}.`;
     case 'stale':
-      return `The device is running but silent: ${seen}.`;
+      return `The device should be publishing, but is silent: ${seen}.`;
     case 'cut-off':
       return `This page is not connected to the broker: nothing is known since ${formatTime(condition.since, now)}.`;
     case 'online':

@@ -6,14 +6,18 @@ import { Button } from '../../ui/Button.tsx';
 import { useNow } from '../../ui/clock.ts';
 import { formatBytes, formatCount, formatTime } from '../../ui/format.ts';
 import { useStore, useStoreValue } from '../../ui/frame-store.ts';
+import type { Device } from '../model.ts';
+import { filtersOf } from '../model.ts';
 import { RetainedLookup } from './retained-lookup.ts';
 import type { RetainedView } from './retained-lookup.ts';
 
-export function RetainedTopics({ id }: { id: string }) {
+export function RetainedTopics({ device }: { device: Device }) {
   const station = useStation();
+  // As one text, which is the same as long as it says the same.
+  const filters = retainedFilters(device).join('\n');
   const lookup = useMemo(
-    () => new RetainedLookup(id, (filter, handle) => station.watch(filter, handle)),
-    [station, id],
+    () => new RetainedLookup(filters.split('\n'), (filter, handle) => station.watch(filter, handle)),
+    [station, filters],
   );
   const view = useStore(lookup);
   const connectedSince = useStoreValue(station.connection, ({ status }) =>
@@ -47,12 +51,12 @@ export function RetainedTopics({ id }: { id: string }) {
           Look again
         </Button>
       </header>
-      <Topics view={view} id={id} />
+      <Topics view={view} place={placeOf(device)} />
     </section>
   );
 }
 
-function Topics({ view, id }: { view: RetainedView; id: string }) {
+function Topics({ view, place }: { view: RetainedView; place: string }) {
   const now = useNow();
   const { topics, beyond, isLooking, at } = view;
   if (at === undefined) return <p className="text-ink-soft">Not looked yet: there is no connection.</p>;
@@ -72,10 +76,24 @@ function Topics({ view, id }: { view: RetainedView; id: string }) {
         ))}
       </ul>
       <p className="nums text-xs text-ink-faint">
-        {topics.length === 0 && !isLooking && `Nothing is retained below device/${id}. `}
+        {topics.length === 0 && !isLooking && `Nothing is retained ${place}. `}
         {beyond > 0 && `${formatCount(beyond)} more are not shown. `}
         {isLooking ? 'Looking…' : `As of ${formatTime(at, now)}.`}
       </p>
     </>
   );
+}
+
+/** More would keep the broker busy for little. */
+const FILTERS_MAX = 100;
+
+function retainedFilters(device: Device): string[] {
+  const all = filtersOf(device, 'all');
+  const filters = all.length > 0 ? all : filtersOf(device, 'config', 'state', 'availability', 'command');
+  return [...new Set(filters)].slice(0, FILTERS_MAX);
+}
+
+function placeOf(device: Device): string {
+  const [all] = filtersOf(device, 'all');
+  return all === undefined ? 'at the topics of this device' : `below ${all.replace(/\/#$/, '')}`;
 }

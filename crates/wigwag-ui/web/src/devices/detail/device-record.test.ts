@@ -1,21 +1,26 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { DeviceRecord, RECORDS_MAX, RecordShelf } from './device-record.ts';
-import type { Device } from '../device-store.ts';
+import { DeviceStore } from '../device-store.ts';
+import type { Device } from '../model.ts';
+import { ContractSource } from '../sources/contract-source.ts';
+import { deviceWith, incoming } from '../testing.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
-const DEVICE: Device = {
-  id: '1',
-  state: { status: 'idle', temperature: 37, timestamp: NOW / 1_000 },
-  text: '{"deviceId":"1","status":"idle","temperature":37,"timestamp":1,"battery":{"voltage":3.7}}',
-  stateAt: NOW,
-  presence: undefined,
-  samples: [
-    { at: NOW - 2_000, temperature: 36 },
-    { at: NOW, temperature: 37 },
-  ],
-  invalid: 0,
-};
+const FIRST = deviceWith({ temperature: 36, at: NOW - 2_000 });
+const DEVICE = later(FIRST, { temperature: 37, battery: { voltage: 3.7 } }, NOW);
+
+/** The device after one more state. */
+function later(device: Device, values: object, at: number): Device {
+  const store = new DeviceStore();
+  store.put(device);
+  const state = { deviceId: '1', status: 'idle', timestamp: at / 1_000, ...values };
+  new ContractSource({ store, subscribe: () => () => undefined }).handle(
+    incoming('device/1/state', state, { at }),
+  );
+  return store.device('1') ?? device;
+}
+
 const COMMAND = {
   at: NOW,
   direction: 'in',
@@ -49,7 +54,7 @@ describe('a record', () => {
     ]);
     expect(record.log.snapshot().entries.map(({ topic }) => topic)).toEqual(['device/1/state']);
     expect(values(record)).toEqual({ temperature: [36, 37], 'battery.voltage': [3.7] });
-    record.handleState('{"temperature":38,"battery":{"voltage":"low"}}', NOW + 2_000);
+    record.handleUpdate(later(DEVICE, { temperature: 38, battery: { voltage: 'low' } }, NOW + 2_000));
     expect(values(record)).toEqual({ temperature: [36, 37, 38], 'battery.voltage': [3.7] });
   });
 
@@ -73,7 +78,9 @@ describe('a record', () => {
 
   test('does not grow with names that change all the time', () => {
     const record = new DeviceRecord(NOW);
-    for (let index = 0; index < 1_000; index++) record.handleState(`{"f${index}":1}`, NOW + index);
+    for (let index = 0; index < 1_000; index++) {
+      record.handleUpdate(later(DEVICE, { temperature: 1, [`f${index}`]: 1 }, NOW + 1 + index));
+    }
     expect(Object.keys(values(record)).length).toBeLessThan(100);
   });
 });
@@ -81,7 +88,7 @@ describe('a record', () => {
 describe('the shelf', () => {
   test('gives up the record that was not looked at for longest, and no other', () => {
     const watched = new Set<string>();
-    const shelf = new RecordShelf((id) => {
+    const shelf = new RecordShelf(({ id }) => {
       watched.add(id);
       return () => watched.delete(id);
     });

@@ -5,16 +5,15 @@
 import { MessageLog } from '../../log/message-log.ts';
 import type { LogEntry } from '../../log/message-log.ts';
 import { FrameStore } from '../../ui/frame-store.ts';
-import { STALE_AFTER_MS, topicPrefix } from '../contract.ts';
-import type { Device } from '../device-store.ts';
-import { fieldsOf } from './fields.ts';
+import { matches } from '../../mqtt/filter.ts';
+import type { Device } from '../model.ts';
 import { Series } from './series.ts';
 
 export const RECORDS_MAX = 8;
 /** The broker sends us what we published a moment ago, if it does. */
 const ECHO_WITHIN_MS = 10_000;
 
-/** By path, in the order in which they were first seen. */
+/** By the key of their field, in the order in which they were first seen. */
 export type SeriesView = ReadonlyMap<string, Series>;
 
 export class DeviceRecord extends FrameStore<SeriesView> {
@@ -30,15 +29,20 @@ export class DeviceRecord extends FrameStore<SeriesView> {
 
   /** What was known before the record began, and what of the messages so far is about the device. */
   begin(device: Device, messages: readonly LogEntry[]): void {
-    const prefix = topicPrefix(device.id);
-    for (const entry of messages) if (entry.topic.startsWith(prefix)) this.log.add(entry);
-    for (const { at, temperature } of device.samples) this.#seriesOf('temperature').add(at, temperature);
-    this.handleState(device.text, device.stateAt);
+    const filters = device.topics.map(({ filter }) => filter);
+    for (const entry of messages) {
+      if (filters.some((filter) => matches(filter, entry.topic))) this.log.add(entry);
+    }
+    for (const { key, samples } of device.fields) {
+      for (const { at, value } of samples?.all() ?? []) this.#seriesOf(key).add(at, value);
+    }
+    this.handleUpdate(device);
   }
 
-  handleState(text: string, at: number): void {
-    for (const { path, value } of fieldsOf(text).fields) {
-      if (typeof value === 'number' && isMeasured(path)) this.#seriesOf(path).add(at, value);
+  /** Values that are there already are not added again. */
+  handleUpdate(device: Device): void {
+    for (const { key, value, at } of device.fields) {
+      if (typeof value === 'number') this.#seriesOf(key).add(at, value);
     }
     this.changed();
   }
@@ -76,20 +80,12 @@ export class DeviceRecord extends FrameStore<SeriesView> {
 /** Fields that come and go must not fill the memory. */
 const SERIES_MAX = 64;
 
-/** Longer than this without a value is a gap in a chart. */
-export const SILENCE_MS = STALE_AFTER_MS;
-
-/** Not the clock and the name of the device. */
-export function isMeasured(path: string): boolean {
-  return path !== 'timestamp' && path !== 'deviceId';
-}
-
 export class RecordShelf {
   readonly #records = new Map<string, { record: DeviceRecord; end: () => void }>();
-  readonly #watch: (id: string, record: DeviceRecord) => () => void;
+  readonly #watch: (device: Device, record: DeviceRecord) => () => void;
 
   /** `watch` has the record fed with what nobody else asks the broker for, until the function it returned is called. */
-  constructor(watch: (id: string, record: DeviceRecord) => () => void) {
+  constructor(watch: (device: Device, record: DeviceRecord) => () => void) {
     this.#watch = watch;
   }
 
@@ -104,7 +100,7 @@ export class RecordShelf {
     }
     const record = new DeviceRecord(Date.now());
     record.begin(device, messages);
-    this.#records.set(id, { record, end: this.#watch(id, record) });
+    this.#records.set(id, { record, end: this.#watch(device, record) });
     if (this.#records.size > RECORDS_MAX) this.#giveUpOldest();
     return record;
   }

@@ -9,7 +9,7 @@ let lookup: RetainedLookup;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  lookup = new RetainedLookup('7', (filter, handle) => {
+  lookup = new RetainedLookup(['device/7/#'], (filter, handle) => {
     watched = { filter, handle };
     return () => (watched = undefined);
   });

@@ -1,10 +1,9 @@
 /**
- * What the broker keeps of one device: subscribes to everything below the device's topic for a moment, takes what is
+ * What the broker keeps of one device: subscribes to its topics for a moment, takes what is
  * marked as retained, and leaves. Asks for nothing afterwards; what it found is as old as it says.
  */
 import type { Incoming } from '../../mqtt/protocol.ts';
 import { FrameStore } from '../../ui/frame-store.ts';
-import { topicPrefix } from '../contract.ts';
 import { REFRESH_MS } from '../health.ts';
 
 export const TOPICS_MAX = 200;
@@ -28,16 +27,16 @@ export interface RetainedView {
 type Watch = (filter: string, handle: (message: Incoming) => void) => () => void;
 
 export class RetainedLookup extends FrameStore<RetainedView> {
-  readonly #filter: string;
+  readonly #filters: readonly string[];
   readonly #watch: Watch;
   #topics = new Map<string, RetainedTopic>();
   #beyond = new Set<string>();
   #at: number | undefined;
   #end: (() => void) | undefined;
 
-  constructor(id: string, watch: Watch) {
+  constructor(filters: readonly string[], watch: Watch) {
     super();
-    this.#filter = `${topicPrefix(id)}#`;
+    this.#filters = filters;
     this.#watch = watch;
   }
 
@@ -46,16 +45,18 @@ export class RetainedLookup extends FrameStore<RetainedView> {
     this.#topics = new Map();
     this.#beyond = new Set();
     this.#at = Date.now();
-    const leave = this.#watch(this.#filter, (message) => {
-      if (message.retain && message.bytes > 0) this.#take(message);
-    });
+    const leaves = this.#filters.map((filter) =>
+      this.#watch(filter, (message) => {
+        if (message.retain && message.bytes > 0) this.#take(message);
+      }),
+    );
     // No broker says which retained message is the last one.
     const timer = setTimeout(() => {
       this.stop();
     }, REFRESH_MS);
     this.#end = () => {
       clearTimeout(timer);
-      leave();
+      for (const leave of leaves) leave();
     };
     this.changed();
   }
