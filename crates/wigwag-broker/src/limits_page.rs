@@ -510,6 +510,12 @@ static SECTIONS: &[Section] = &[
                 "the page",
             ),
             fixed(
+                "clients in one answer over HTTP",
+                count(http::CLIENTS_MAX),
+                "The others are counted. Of each, 200 subscriptions with 16 KiB of filters are told, and how many more there are.",
+                "`/api/v1/clients`",
+            ),
+            fixed(
                 "requests on control topics",
                 count(access::REQUESTS_MAX),
                 "Dynamic security works on one after the other; further ones are answered with an error.",

@@ -14,7 +14,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 use wigwag_alarm::Rule;
 use wigwag_engine::message::MessageRef;
-use wigwag_engine::{Limits, Node, Time};
+use wigwag_engine::restored::Clock;
+use wigwag_engine::{Found, Limits, Node, Search, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
 use crate::access::Tally;
@@ -29,8 +30,8 @@ use crate::mailbox::Mailbox;
 use crate::metrics::{DynsecScrape, ListenerScrape, Process, Scrape};
 use crate::persist::Pulse;
 use crate::sys::{self, Reading, SysTree};
-
 use crate::topics::Topics;
+
 /// How long a shard may take to answer before its last numbers stand in for it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
@@ -53,6 +54,7 @@ struct Configured {
 /// A listener that is open.
 #[derive(Debug)]
 struct Watched {
+    number: u16,
     label: String,
     protocol: &'static str,
     is_tls: bool,
@@ -74,6 +76,8 @@ pub(crate) struct Observer {
     last: Mutex<Vec<Counts>>,
     tree: Mutex<SysTree>,
     listeners: ArcSwap<Vec<Watched>>,
+    /// Held by who searches the sessions.
+    searching: tokio::sync::Mutex<()>,
     log: Log,
     configured: Mutex<Configured>,
     /// Of dynamic security.
@@ -83,11 +87,11 @@ pub(crate) struct Observer {
     alarms: Arc<Alarms>,
     /// They end when the broker lets go of them.
     bridges: OnceLock<Weak<Bridges>>,
+    topics: Arc<Topics>,
 }
 
 impl Observer {
     pub(crate) fn new(
-    topics: Arc<Topics>,
         mailboxes: Arc<[Mailbox]>,
         node: Arc<Node>,
         origin: Instant,
@@ -108,13 +112,14 @@ impl Observer {
             tally: OnceLock::new(),
             pulse: OnceLock::new(),
             bridges: OnceLock::new(),
+            topics: Arc::default(),
             alarms: Arc::default(),
             sockets: AtomicU64::new(0),
             memory_max: AtomicU64::new(u64::MAX),
             last: Mutex::new(last),
-            topics: Arc::default(),
             tree: Mutex::default(),
             listeners: ArcSwap::default(),
+            searching: tokio::sync::Mutex::default(),
             log,
         }
     }
@@ -308,6 +313,41 @@ impl Observer {
         answers.iter().all(|answer| matches!(answer, Ok(Ok(()))))
     }
 
+    /// The sessions that are wanted, of all shards; `None` if one does not answer. One search at a time: it takes a
+    /// look at every session.
+    pub(crate) async fn search(&self, search: &Search) -> Option<Found> {
+        let _turn = self.searching.lock().await;
+        let questions = self.mailboxes.iter().map(|mailbox| {
+            let (answer, found) = oneshot::channel();
+            mailbox.send_order(Order::Search(search.clone(), answer));
+            timeout(ANSWER_WITHIN, found)
+        });
+        let mut all = Found::default();
+        for answer in join_all(questions).await {
+            let mut found = answer.ok()?.ok()?;
+            all.dossiers.append(&mut found.dossiers);
+            all.beyond += found.beyond;
+        }
+        let told = all.dossiers.len().min(search.sessions_max);
+        all.beyond += all.dossiers.len() - told;
+        all.dossiers.truncate(told);
+        Some(all)
+    }
+
+    /// What a listener is called, if it is open.
+    pub(crate) fn listener_label(&self, number: u16) -> Option<String> {
+        let watched = self.listeners.load();
+        let mut watched = watched.iter();
+        let listener = watched.find(|watched| watched.number == number)?;
+        Some(listener.label.clone())
+    }
+
+    /// The wall clock beside the time of the shards.
+    pub(crate) fn clock(&self) -> Clock {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Clock::new(self.now(), since_epoch.unwrap_or_default())
+    }
+
     /// What `/metrics` shows.
     pub(crate) async fn scrape(&self) -> Scrape {
         self.scrape_of(self.read().await)
@@ -365,6 +405,11 @@ impl Observer {
         self.bridges.get().and_then(Weak::upgrade)
     }
 
+    /// What is known of topics while somebody looks at them.
+    pub(crate) const fn topics(&self) -> &Arc<Topics> {
+        &self.topics
+    }
+
     /// Other listeners are open from here on.
     pub(crate) fn watch(&self, listeners: &[OpenListener]) {
         let mut labels = BTreeSet::new();
@@ -375,6 +420,7 @@ impl Observer {
                 label = format!("{label}#{}", listener.number());
             }
             Watched {
+                number: listener.number(),
                 label,
                 protocol: listener.protocol(),
                 is_tls: listener.listener.said.tls.is_some(),
@@ -405,11 +451,6 @@ impl Observer {
         for message in messages {
             self.publish(&message.topic, &message.payload, true, None);
         }
-    /// What is known of topics while somebody looks at them.
-    pub(crate) const fn topics(&self) -> &Arc<Topics> {
-        &self.topics
-    }
-
     }
 
     fn publish_log_line(&self, topic: &str, line: &str) {

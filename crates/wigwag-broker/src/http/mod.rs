@@ -3,11 +3,13 @@
 //! The only place that knows axum and hyper. It runs beside the shards on the observer's thread, takes a
 //! bounded number of connections, and gives each of them a bounded time for its headers and for its requests.
 
+mod clients;
 mod crowd;
 mod files;
 mod guard;
 mod open;
 mod pages;
+mod query;
 mod topics;
 mod viewer;
 mod visitors;
@@ -37,6 +39,7 @@ use tracing::debug;
 use crate::observer::Observer;
 
 pub use axum::Router;
+pub(crate) use clients::CLIENTS_MAX;
 pub(crate) use crowd::CONNECTIONS_PER_ADDRESS;
 use crowd::Crowd;
 use guard::Guard;
@@ -219,6 +222,7 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
     pages::health()
         .merge(pages::metrics())
         .merge(pages::api())
+        .merge(clients::clients())
         .with_state(state)
         .layer(from_fn_with_state(guard, guard::pass))
         .layer(map_response(async |mut response: Response| {
@@ -234,6 +238,7 @@ fn router(serves: &Serves, guard: Guard, observer: Arc<Observer>, about: Arc<Abo
         Serves::Metrics => pages::metrics().layer(map_response(protect)),
         Serves::Api(dir) => pages::metrics()
             .merge(pages::api())
+            .merge(clients::clients())
             .layer(map_response(protect))
             .fallback_service(files::serve(dir.clone())),
     };

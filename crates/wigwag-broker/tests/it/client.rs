@@ -10,7 +10,7 @@ use wigwag_net::{Pump, Stream};
 use wigwag_proto::codec::{DecodeLimits, decode, encode, frame};
 use wigwag_proto::packet::{
     Connect, Delivery, Packet, PacketId, Publish, PublishAck, Qos, Subscribe, Subscription,
-    SubscriptionOptions, Version,
+    SubscriptionOptions, Version, Will,
 };
 use wigwag_proto::{
     OutBuf, Properties, PropertiesBuf, Property, ReasonCode, TopicFilter, TopicName,
@@ -101,7 +101,34 @@ impl Client {
         }
     }
 
+    /// With a Will of this topic.
+    pub(crate) async fn connect_with_will(
+        addr: SocketAddr,
+        client_id: &str,
+        topic: &str,
+    ) -> Client {
+        let will = Will {
+            topic: TopicName::new(topic).expect("a Topic Name"),
+            payload: b"gone",
+            qos: Qos::AtMostOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+        };
+        let url = format!("mqtt://{addr}");
+        Client::start_with(&url, Version::V5, client_id, 0, Some(will)).await
+    }
+
     async fn start(url: &str, version: Version, client_id: &str, expiry_secs: u32) -> Client {
+        Client::start_with(url, version, client_id, expiry_secs, None).await
+    }
+
+    async fn start_with(
+        url: &str,
+        version: Version,
+        client_id: &str,
+        expiry_secs: u32,
+        will: Option<Will<'_>>,
+    ) -> Client {
         let mut client = Client::dial(url, version).await;
         let properties = PropertiesBuf::new()
             .with(Property::SessionExpiryInterval(expiry_secs))
@@ -118,7 +145,7 @@ impl Client {
                 } else {
                     Properties::EMPTY
                 },
-                will: None,
+                will,
                 user_name: None,
                 password: None,
             }))

@@ -6,6 +6,7 @@
 mod access;
 mod alarms;
 mod client;
+mod clients;
 mod foreign;
 mod http;
 mod observation;
