@@ -4,10 +4,12 @@ import { useState } from 'react';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { CopyLine } from '../ui/CopyLine.tsx';
+import { useStore } from '../ui/frame-store.ts';
 import type { Explorer } from './explorer.ts';
-import { subscribeLine } from './figures.ts';
+import { subscribeCommands } from './commands.ts';
 import type { ExportFormat } from './protocol.ts';
 import { saveFile } from './save-file.ts';
+import { visible } from '../ui/visible.ts';
 
 interface Props {
   explorer: Explorer;
@@ -19,7 +21,7 @@ interface Props {
 }
 
 export function BranchBar({ explorer, path, isRecording, onRecord, onClear }: Props) {
-  const { connection, announcer } = useStation();
+  const { announcer } = useStation();
   const [hasLine, setHasLine] = useState(false);
   const save = async (format: ExportFormat): Promise<void> => {
     const { text, topics } = await explorer.export(path, format);
@@ -30,7 +32,7 @@ export function BranchBar({ explorer, path, isRecording, onRecord, onClear }: Pr
     <div role="group" aria-label="Branch" className="flex flex-col gap-1 border-t border-line p-2">
       <div className="flex flex-wrap items-center gap-x-1">
         <span className="min-w-0 grow basis-28 truncate px-2 font-mono text-xs text-ink-soft" title={path}>
-          {path ?? 'The whole tree'}
+          {path === undefined ? 'The whole tree' : visible(path)}
         </span>
         <Button
           look="ghost"
@@ -84,13 +86,21 @@ export function BranchBar({ explorer, path, isRecording, onRecord, onClear }: Pr
           Clear retained
         </Button>
       </div>
-      {hasLine && path !== undefined && (
-        <CopyLine
-          key={path}
-          label="Copy the command"
-          text={subscribeLine(connection.snapshot().url, `${path}/#`)}
-        />
-      )}
+      {hasLine && path !== undefined && <Commands path={path} />}
     </div>
+  );
+}
+
+function Commands({ path }: { path: string }) {
+  const { url, userName } = useStore(useStation().connection);
+  return (
+    <ul className="flex max-h-60 flex-col gap-2 overflow-y-auto">
+      {subscribeCommands(url, userName, `${path}/#`).map(({ name, line, note }) => (
+        <li key={name} className="flex flex-col gap-1">
+          <CopyLine key={line} label={`Copy the line of ${name}`} text={line} />
+          {note !== undefined && <p className="px-2 text-xs text-ink-soft">{note}</p>}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -6,9 +6,12 @@ import { Dialog } from '../ui/Dialog.tsx';
 import { formatCount } from '../ui/format.ts';
 import { TextField } from '../ui/TextField.tsx';
 import type { Survey } from './protocol.ts';
+import { visible, visibleStart } from '../ui/visible.ts';
 
 /** Beyond so many, a click is not enough. */
 export const CLICK_MAX = 100;
+const PATH_CHARS_MAX = 300;
+const TYPED_CHARS_MAX = 80;
 
 interface Props {
   path: string;
@@ -21,8 +24,10 @@ interface Props {
 export function ClearDialog({ path, survey, onConfirm, onClose }: Props) {
   const [typed, setTyped] = useState('');
   const count = survey?.path === path ? survey.retained : undefined;
+  // As it is seen: some characters no keyboard has, and nobody types a long one.
+  const wanted = visible(path).slice(0, TYPED_CHARS_MAX);
   const mustType = count !== undefined && count > CLICK_MAX;
-  const isReady = count !== undefined && count > 0 && (!mustType || typed === path);
+  const isReady = count !== undefined && count > 0 && (!mustType || typed === wanted);
   return (
     <Dialog title="Clear retained messages" onClose={onClose} className="sm:w-120">
       <form
@@ -33,7 +38,7 @@ export function ClearDialog({ path, survey, onConfirm, onClose }: Props) {
         }}
       >
         <p className="wrap-anywhere" data-testid="clear-count">
-          {question(count)} <code className="font-mono text-xs">{path}</code>
+          {question(count)} <code className="font-mono text-xs">{visibleStart(path, PATH_CHARS_MAX)}</code>
           {count === 0 ? '.' : '?'}
         </p>
         {count !== 0 && (
@@ -49,7 +54,7 @@ export function ClearDialog({ path, survey, onConfirm, onClose }: Props) {
         )}
         {mustType && (
           <TextField
-            label={`Type ${path} to confirm`}
+            label={`Type ${wanted} to confirm`}
             isMono
             value={typed}
             onChange={setTyped}

@@ -9,7 +9,7 @@ import { useStore } from '../ui/frame-store.ts';
 import type { RecorderView } from './recording/recorder.ts';
 import { RECORDED_BYTES_MAX } from './recording/protocol.ts';
 import type { Recorder } from './recording/recorder.ts';
-import { visible } from './visible.ts';
+import { visible } from '../ui/visible.ts';
 
 export function RecordBar({ recorder }: { recorder: Recorder }) {
   const view = useStore(recorder);

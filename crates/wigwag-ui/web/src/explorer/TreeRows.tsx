@@ -11,6 +11,7 @@ import { Icon } from '../ui/icons.tsx';
 import type { Explorer } from './explorer.ts';
 import { formatRate } from './figures.ts';
 import type { Place, Row, Rows, Stats, Step } from './protocol.ts';
+import { visible } from '../ui/visible.ts';
 
 const ROW_PX = { fine: 28, coarse: 44 };
 const INDENT_PX = 16;
@@ -152,9 +153,9 @@ function TreeRow({ row, id, px, hasCursor, isSelected, onToggle, onOpen }: TreeR
       >
         {isBranch && <Icon name={row.isOpen === true ? 'unfolded' : 'folded'} className="size-3.5" />}
       </span>
-      <span className={classNames('max-w-3/5 shrink-0 truncate', isTopic ? 'font-medium' : 'text-ink-soft')}>
-        {row.name === '' ? <Empty>empty level</Empty> : row.name}
-      </span>
+      <bdi className={classNames('max-w-3/5 shrink-0 truncate', isTopic ? 'font-medium' : 'text-ink-soft')}>
+        {row.name === '' ? <Empty>empty level</Empty> : visible(row.name)}
+      </bdi>
       {row.isRetained && (
         <span
           title="The broker has a retained message"
@@ -166,7 +167,7 @@ function TreeRow({ row, id, px, hasCursor, isSelected, onToggle, onOpen }: TreeR
       )}
       <span className="min-w-0 grow truncate font-mono text-xs text-ink-soft">
         {isTopic && <span className="sr-only">, </span>}
-        {row.preview === '' ? <Empty>no payload</Empty> : row.preview}
+        <bdi>{row.preview === '' ? <Empty>no payload</Empty> : visible(row.preview ?? '')}</bdi>
       </span>
       <span className="nums shrink-0 text-xs text-ink-faint">
         {isBranch && row.topics > 1 && (

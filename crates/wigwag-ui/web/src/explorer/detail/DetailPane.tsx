@@ -6,6 +6,7 @@ import { useStore, useStoreValue } from '../../ui/frame-store.ts';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { draftOf } from './draft.ts';
 import { useDraft } from './draft-store.ts';
+import { visible } from '../../ui/visible.ts';
 import { pins, usePublisher } from './detail-state.ts';
 import { PublishPanel } from './PublishPanel.tsx';
 import type { TopicPart } from './TopicDetail.tsx';
@@ -32,8 +33,11 @@ export function DetailPane({ topic }: { topic: string | undefined }) {
         className="min-w-0 rounded-card border border-line bg-surface shadow-card"
       >
         {topic !== undefined && (
-          <h2 data-testid="topic" className="px-4 pt-3 pb-1 font-mono text-sm font-medium wrap-anywhere">
-            {topic}
+          <h2
+            data-testid="topic"
+            className="max-h-32 overflow-y-auto px-4 pt-3 pb-1 font-mono text-sm font-medium wrap-anywhere"
+          >
+            <bdi>{visible(topic)}</bdi>
           </h2>
         )}
         <Tabs label="Views of the topic" value={view} tabs={tabs()} onChange={setView}>

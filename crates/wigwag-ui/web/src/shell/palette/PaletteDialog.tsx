@@ -12,9 +12,12 @@ import { Dialog } from '../../ui/Dialog.tsx';
 import { formatCount } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Keys } from '../../ui/Keys.tsx';
+import { visibleStart } from '../../ui/visible.ts';
 import { tabSearch } from '../links.ts';
 import type { Entry, Group, Surroundings } from './entries.ts';
 import { fixedGroups, foundGroups } from './entries.ts';
+
+const NAME_CHARS_MAX = 160;
 
 export function PaletteDialog({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState('');
@@ -150,7 +153,7 @@ function Option({ id, entry, isChosen, onRun }: OptionProps) {
     >
       <Icon name={entry.icon} />
       <span className="min-w-0 grow wrap-anywhere">
-        {entry.name}
+        <bdi>{visibleStart(entry.name, NAME_CHARS_MAX)}</bdi>
         {entry.about !== '' && <span className="ml-2 text-xs text-ink-soft">{entry.about}</span>}
       </span>
       {entry.keys !== undefined && (

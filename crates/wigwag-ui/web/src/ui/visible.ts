@@ -10,6 +10,11 @@ const PICTURES_FROM = 0x2400;
 const DELETE = 0x7f;
 const PICTURE_OF_DELETE = 0x2421;
 
+/** Only its beginning, where a name may have 65,535 bytes. */
+export function visibleStart(text: string, charsMax: number): string {
+  return text.length <= charsMax ? visible(text) : `${visible(text.slice(0, charsMax))}…`;
+}
+
 export function visible(text: string): string {
   return text.replace(UNSEEN, (character) => {
     const code = character.codePointAt(0) ?? 0;

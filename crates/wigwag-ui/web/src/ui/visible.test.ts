@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { visible } from './visible.ts';
+import { visible, visibleStart } from './visible.ts';
 
 test.each([
   ['plain', 'plain'],
@@ -16,4 +16,9 @@ test.each([
   ['<b>', '<b>'],
 ])('%j is shown as %j', (text, expected) => {
   expect(visible(text)).toBe(expected);
+});
+
+test('of a long name the beginning is shown', () => {
+  expect(visibleStart('abc', 3)).toBe('abc');
+  expect(visibleStart('ab\tcdef', 3)).toBe('ab␉…');
 });
