@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 
-import { Batch, BATCH_EVERY_MS, BATCH_MESSAGES_MAX } from './batch.ts';
+import { Batch, BATCH_EVERY_MS, BATCH_MESSAGES_MAX, PIECE_MESSAGES_MAX } from './batch.ts';
 import type { FromWorker, Incoming } from './protocol.ts';
 
 const posted: FromWorker[] = [];
@@ -48,9 +48,21 @@ test('of a flood the newest are kept and the others counted', () => {
   const sent = 3 * BATCH_MESSAGES_MAX + 7;
   for (let index = 0; index < sent; index++) batch.add(message(String(index)));
   batch.flush();
-  const [first] = posted;
-  if (first?.kind !== 'messages') throw new Error('no batch');
-  expect(first.messages).toHaveLength(BATCH_MESSAGES_MAX);
-  expect(first.messages.at(-1)?.text).toBe(String(sent - 1));
-  expect(first.skipped).toBe(sent - BATCH_MESSAGES_MAX);
+  const pieces = posted.filter((value) => value.kind === 'messages');
+  const messages = pieces.flatMap((piece) => piece.messages);
+  expect(messages).toHaveLength(BATCH_MESSAGES_MAX);
+  expect(messages.at(-1)?.text).toBe(String(sent - 1));
+  expect(pieces.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(sent - BATCH_MESSAGES_MAX);
+});
+
+test('the page gets many messages in pieces, in order', () => {
+  const batch = newBatch();
+  const sent = 2 * PIECE_MESSAGES_MAX + 1;
+  for (let index = 0; index < sent; index++) batch.add(message(String(index)));
+  batch.flush();
+  const pieces = posted.flatMap((value) => (value.kind === 'messages' ? [value.messages] : []));
+  expect(pieces.map(({ length }) => length)).toEqual([PIECE_MESSAGES_MAX, PIECE_MESSAGES_MAX, 1]);
+  expect(pieces.flat().map(({ text }) => text)).toEqual(
+    Array.from({ length: sent }, (_, index) => String(index)),
+  );
 });

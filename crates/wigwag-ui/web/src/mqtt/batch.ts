@@ -6,6 +6,8 @@ import type { FromWorker, Incoming } from './protocol.ts';
 
 export const BATCH_EVERY_MS = 50;
 export const BATCH_MESSAGES_MAX = 5_000;
+/** What the page gets in one piece: between two of them it may draw, or answer somebody who types. */
+export const PIECE_MESSAGES_MAX = 500;
 
 export class Batch {
   readonly #post: (message: FromWorker) => void;
@@ -36,7 +38,12 @@ export class Batch {
     if (this.#messages.length === 0) return;
     this.#cut();
     this.#flushedAt = Date.now();
-    this.#post({ kind: 'messages', messages: this.#messages, skipped: this.#skipped });
+    let skipped = this.#skipped;
+    for (let from = 0; from < this.#messages.length; from += PIECE_MESSAGES_MAX) {
+      const messages = this.#messages.slice(from, from + PIECE_MESSAGES_MAX);
+      this.#post({ kind: 'messages', messages, skipped });
+      skipped = 0;
+    }
     this.#messages = [];
     this.#skipped = 0;
   }

@@ -1,5 +1,5 @@
 /**
- * mqtt.js as {@link OpenClient} wants it: one connection per call, MQTT 5 over WebSocket, no reconnecting of its own.
+ * mqtt.js as {@link OpenClient} wants it: one connection per call, MQTT over WebSocket, no reconnecting of its own.
  * What is made of a message is up to who opens.
  */
 import mqtt from 'mqtt';
@@ -19,8 +19,10 @@ import { TEXT_BYTES_MAX } from './protocol.ts';
 const KEEP_ALIVE_SECS = 60;
 const CONNECT_TIMEOUT_MS = 10_000;
 const NO_MATCHING_SUBSCRIBERS = 0x10;
-/** Bad User Name or Password, Not authorized. */
-const UNAUTHORISED = [0x86, 0x87];
+/** Bad User Name or Password, Not authorized; the same of MQTT 3.1.1. */
+const UNAUTHORISED = [0x86, 0x87, 0x04, 0x05];
+/** Unsupported Protocol Version, in the words of MQTT 5 and of those who do not know it. */
+const VERSION_UNKNOWN = [0x84, 0x01];
 
 const utf8 = new TextDecoder();
 
@@ -34,9 +36,10 @@ export interface Taste<Message> {
 export const openClient: OpenClient<Incoming> = openWith({ subscribe: { qos: 1 }, read: decode });
 
 export function openWith<Message>(taste: Taste<Message>): OpenClient<Message> {
-  return (url, clientId, credentials, events) => {
+  return (url, clientId, credentials, events, version) => {
+    const farewell: Farewell = {};
     const client = mqtt.connect(url, {
-      protocolVersion: 5,
+      protocolVersion: version,
       clientId,
       clean: true,
       ...(credentials === undefined
@@ -49,8 +52,9 @@ export function openWith<Message>(taste: Taste<Message>): OpenClient<Message> {
       queueQoSZero: false,
       // The worker's own timers are not throttled in a background tab.
       timerVariant: 'native',
+      createWebsocket: (address, protocols) => openSocket(address, protocols, farewell),
     });
-    const closeOnce = listen(client, url, taste, events);
+    const closeOnce = listen(client, url, taste, events, farewell);
     return {
       subscribe: (filter) => subscribe(client, filter, taste.subscribe),
       unsubscribe: (filter) => {
@@ -62,22 +66,38 @@ export function openWith<Message>(taste: Taste<Message>): OpenClient<Message> {
   };
 }
 
+/** What the other end of the WebSocket said when it closed it: the server of the page may know why it cannot go on. */
+interface Farewell {
+  reason?: string;
+}
+
+function openSocket(url: string, protocols: string[], farewell: Farewell): WebSocket {
+  const socket = new WebSocket(url, protocols);
+  socket.addEventListener('close', ({ reason }) => {
+    if (reason !== '') farewell.reason = reason;
+  });
+  return socket;
+}
+
 function listen<Message>(
   client: MqttClient,
   url: string,
   taste: Taste<Message>,
   events: ClientEvents<Message>,
+  farewell: Farewell,
 ): () => void {
   let reason: string | undefined;
   let isUnauthorised = false;
+  let isVersionUnknown = false;
   let opened = false;
   let closed = false;
   const close = (): void => {
     if (closed) return;
     closed = true;
     client.end(true);
-    const end = reason ?? (opened ? 'the connection was closed' : `no answer from ${url}`);
-    events.handleClosed({ reason: end, isUnauthorised });
+    const silence = opened ? 'the connection was closed' : `no answer from ${url}`;
+    const end = reason ?? farewell.reason ?? silence;
+    events.handleClosed({ reason: end, isUnauthorised, isVersionUnknown });
   };
   client.on('connect', () => {
     opened = true;
@@ -94,7 +114,10 @@ function listen<Message>(
   client.on('error', (error) => {
     // A WebSocket that cannot connect reports an event without a word of why; then the general message says more.
     reason ??= 'message' in error && error.message !== '' ? error.message : undefined;
-    isUnauthorised ||= 'code' in error && UNAUTHORISED.includes(error.code);
+    if ('code' in error) {
+      isUnauthorised ||= UNAUTHORISED.includes(error.code);
+      isVersionUnknown ||= VERSION_UNKNOWN.includes(error.code);
+    }
     close();
   });
   client.on('close', close);

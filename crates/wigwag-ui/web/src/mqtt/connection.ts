@@ -3,6 +3,7 @@
  * through {@link Port}; hands messages to whoever listens, in order, without looking into them.
  */
 import { FrameStore } from '../ui/frame-store.ts';
+import { Meter } from './meter.ts';
 import type {
   Credentials,
   FromWorker,
@@ -58,8 +59,16 @@ export class Connection extends FrameStore<ConnectionView> {
   readonly #awaiting = new Map<number, (outcome: PublishOutcome) => void>();
   /** How many want each filter beyond those of `open`. */
   readonly #wanted = new Map<string, number>();
-  #view: ConnectionView = { url: '', status: { phase: 'connecting', attempt: 1 }, downSince: undefined };
+  /** Messages that have come and gone. */
+  readonly received = new Meter();
+  readonly sent = new Meter();
+  #view: ConnectionView = {
+    url: '',
+    status: { phase: 'connecting', attempt: 1 },
+    downSince: undefined,
+  };
   #credentials: Credentials | undefined;
+  #logins = 0;
   #lastId = 0;
 
   constructor(port: Port, events: ConnectionEvents) {
@@ -86,16 +95,32 @@ export class Connection extends FrameStore<ConnectionView> {
     return this.#credentials;
   }
 
+  /** How often it was to begin anew as somebody: connections beside this one do the same. */
+  get logins(): number {
+    return this.#logins;
+  }
+
   /** Connects anew as this user, or as nobody. */
   login(credentials: Credentials | undefined): void {
+    this.#loginAs(credentials?.userName, credentials);
+  }
+
+  /** Connects anew without a password: the server of the page, which is the broker too, knows who we are. */
+  loginBySession(userName: string | undefined): void {
+    this.#loginAs(userName, undefined);
+  }
+
+  /** Who the server of the page takes us for; nothing of the connection changes. */
+  handleSession(userName: string): void {
+    this.#setView({ ...this.#view, userName });
+  }
+
+  #loginAs(userName: string | undefined, credentials: Credentials | undefined): void {
     this.#credentials = credentials;
+    this.#logins += 1;
     const { url, status, downSince } = this.#view;
-    this.#setView({
-      url,
-      status,
-      downSince,
-      ...(credentials === undefined ? {} : { userName: credentials.userName }),
-    });
+    const name = userName === undefined ? {} : { userName };
+    this.#setView({ url, status, downSince, ...name });
     this.#port.post({ kind: 'login', credentials });
   }
 
@@ -124,6 +149,7 @@ export class Connection extends FrameStore<ConnectionView> {
 
   publish(message: Outgoing): Promise<PublishOutcome> {
     const id = ++this.#lastId;
+    this.sent.count(1);
     return new Promise((resolve) => {
       this.#awaiting.set(id, resolve);
       this.#port.post({ kind: 'publish', id, ...message });
@@ -140,6 +166,7 @@ export class Connection extends FrameStore<ConnectionView> {
         this.#handleStatus(message.status);
         break;
       case 'messages':
+        this.received.count(message.messages.length + message.skipped);
         this.#events.handleMessages(message.messages, message.skipped);
         break;
       case 'published':

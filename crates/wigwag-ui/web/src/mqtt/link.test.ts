@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { Batch } from './batch.ts';
-import type { BrokerClient, ClientEvents, OpenClient } from './link.ts';
+import type { BrokerClient, ClientEvents, OpenClient, Version } from './link.ts';
 import { Link } from './link.ts';
 import type { Credentials, FromWorker, Incoming, LinkStatus, Outgoing, PublishOutcome } from './protocol.ts';
 
@@ -10,6 +10,7 @@ const START = new Date('2026-01-01T00:00:00Z').getTime();
 class FakeClient implements BrokerClient {
   readonly credentials: Credentials | undefined;
   readonly events: ClientEvents<Incoming>;
+  readonly version: Version;
   readonly subscribed: string[] = [];
   readonly unsubscribed: string[] = [];
   readonly published: Outgoing[] = [];
@@ -17,9 +18,10 @@ class FakeClient implements BrokerClient {
   outcome: Promise<PublishOutcome> = Promise.resolve({ kind: 'accepted' });
   closed = false;
 
-  constructor(credentials: Credentials | undefined, events: ClientEvents<Incoming>) {
+  constructor(credentials: Credentials | undefined, events: ClientEvents<Incoming>, version: Version) {
     this.credentials = credentials;
     this.events = events;
+    this.version = version;
   }
   subscribe(filter: string): Promise<string | undefined> {
     this.subscribed.push(filter);
@@ -35,6 +37,9 @@ class FakeClient implements BrokerClient {
   end(reason: string, isUnauthorised = false): void {
     this.events.handleClosed({ reason, isUnauthorised });
   }
+  endAsTooNew(): void {
+    this.events.handleClosed({ reason: 'unknown version', isUnauthorised: false, isVersionUnknown: true });
+  }
   close(): void {
     this.closed = true;
     this.end('closed by us');
@@ -49,8 +54,8 @@ beforeEach(() => {
   vi.useFakeTimers({ now: START });
   clients = [];
   posted = [];
-  const open: OpenClient<Incoming> = (_url, _clientId, credentials, events) => {
-    const client = new FakeClient(credentials, events);
+  const open: OpenClient<Incoming> = (_url, _clientId, credentials, events, version) => {
+    const client = new FakeClient(credentials, events, version);
     clients.push(client);
     return client;
   };
@@ -207,6 +212,27 @@ describe('a broker that wants to know who we are', () => {
     link.handle({ kind: 'login', credentials: undefined });
     expect(first.closed).toBe(true);
     expect(client().credentials).toBeUndefined();
+  });
+});
+
+describe('a broker that does not know MQTT 5', () => {
+  test('is tried at once with MQTT 3.1.1, and again with it after a loss', async () => {
+    expect(client().version).toBe(5);
+    client().endAsTooNew();
+    expect(client().version).toBe(4);
+    expect(status()).toEqual({ phase: 'connecting', attempt: 1 });
+    await connected();
+    expect(status()).toEqual({ phase: 'connected', since: START, refused: [], isOld: true });
+    client().end('lost');
+    link.handle({ kind: 'retry' });
+    expect(client().version).toBe(4);
+  });
+
+  test('and not 3.1.1 either is waited for as any other', () => {
+    client().endAsTooNew();
+    client().endAsTooNew();
+    expect(clients).toHaveLength(2);
+    expect(status()).toMatchObject({ phase: 'waiting', reason: 'unknown version' });
   });
 });
 

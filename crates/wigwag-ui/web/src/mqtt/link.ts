@@ -19,7 +19,11 @@ export type OpenClient<Message> = (
   clientId: string,
   credentials: Credentials | undefined,
   events: ClientEvents<Message>,
+  version: Version,
 ) => BrokerClient;
+
+/** As it stands in CONNECT: 5, or 4 for MQTT 3.1.1. */
+export type Version = 4 | 5;
 
 export interface ClientEvents<Message> {
   handleConnected: () => void;
@@ -31,6 +35,8 @@ export interface ClientEnd {
   reason: string;
   /** The broker refused the user name and password, or that there were none. */
   isUnauthorised: boolean;
+  /** The broker does not know this version of MQTT. */
+  isVersionUnknown?: boolean;
 }
 
 export interface BrokerClient {
@@ -65,6 +71,7 @@ export class Link<Message> {
   readonly #more = new Set<string>();
   #client: BrokerClient | undefined;
   #status: LinkStatus | undefined;
+  #version: Version = 5;
   #attempt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -121,6 +128,7 @@ export class Link<Message> {
   #begin(request: ConnectRequest): void {
     this.#drop();
     this.#request = request;
+    this.#version = 5;
     this.#attempt = 0;
     this.#connect(request);
   }
@@ -129,7 +137,7 @@ export class Link<Message> {
     clearTimeout(this.#retryTimer);
     this.#setStatus({ phase: 'connecting', attempt: this.#attempt + 1 });
     try {
-      const client = this.#open(request.url, request.clientId, this.#credentials, {
+      const events: ClientEvents<Message> = {
         handleConnected: () => {
           if (this.#client === client) void this.#subscribe(client, [...request.filters, ...this.#more]);
         },
@@ -139,7 +147,8 @@ export class Link<Message> {
         handleClosed: (end) => {
           if (this.#client === client) this.#handleClosed(end);
         },
-      });
+      };
+      const client = this.#open(request.url, request.clientId, this.#credentials, events, this.#version);
       this.#client = client;
     } catch (error) {
       // The browser refuses the address itself, such as ws:// from an https page: trying again cannot help.
@@ -151,7 +160,8 @@ export class Link<Message> {
   async #subscribe(client: BrokerClient, filters: string[]): Promise<void> {
     const refused = await refusals(client, filters);
     if (this.#client !== client) return;
-    this.#setStatus({ phase: 'connected', since: Date.now(), refused });
+    const isOld = this.#version === 4;
+    this.#setStatus({ phase: 'connected', since: Date.now(), refused, ...(isOld && { isOld }) });
     // Asked for while the broker answered.
     for (const filter of this.#more) if (!filters.includes(filter)) void this.#subscribeMore(filter);
   }
@@ -174,7 +184,12 @@ export class Link<Message> {
     if (refused.length < this.#status.refused.length) this.#setStatus({ ...this.#status, refused });
   }
 
-  #handleClosed({ reason, isUnauthorised }: ClientEnd): void {
+  #handleClosed({ reason, isUnauthorised, isVersionUnknown = false }: ClientEnd): void {
+    if (isVersionUnknown && this.#version === 5 && this.#request !== undefined) {
+      this.#version = 4;
+      this.#connect(this.#request);
+      return;
+    }
     if (isUnauthorised) {
       // Trying the same again would at best be counted as guessing.
       this.#client = undefined;

@@ -29,7 +29,8 @@ export interface Credentials {
 /** Times are milliseconds of the wall clock, which page and worker share. */
 export type LinkStatus =
   | { phase: 'connecting'; attempt: number }
-  | { phase: 'connected'; since: number; refused: RefusedFilter[] }
+  /** `isOld`: the broker knows MQTT 3.1.1 and not 5. */
+  | { phase: 'connected'; since: number; refused: RefusedFilter[]; isOld?: true }
   | { phase: 'waiting'; retryAt: number; attempt: number; reason: string }
   /** The broker wants to know who we are, or knows somebody else by that name: up to the user. */
   | { phase: 'login'; reason: string }
