@@ -13,6 +13,7 @@ import { numbersOf } from './numbers.ts';
 import { aliasesOf, decodeSparkplug, isSparkplugTopic, sparkplugValue } from './sparkplug.ts';
 import type { Value } from './value.ts';
 import { DecodeError, formatValue, fromJson } from './value.ts';
+import { decodeWire } from './wire.ts';
 
 export const DECODERS = {
   json: 'JSON',
@@ -23,6 +24,7 @@ export const DECODERS = {
   msgpack: 'MessagePack',
   gzip: 'gzip',
   sparkplug: 'Sparkplug B',
+  protobuf: 'Protobuf, no schema',
   numbers: 'Numbers',
   image: 'Image',
 } as const;
@@ -48,6 +50,7 @@ const BY_CONTENT_TYPE: readonly [pattern: RegExp, decoder: DecoderName][] = [
   [/[/+]json\b/i, 'json'],
   [/[/+]cbor\b/i, 'cbor'],
   [/[/+](?:x-|vnd\.)?msgpack\b/i, 'msgpack'],
+  [/[/+](?:x-|vnd\.google\.)?protobuf\b/i, 'protobuf'],
 ];
 
 /** The way that says most of a message, tried and not only guessed. */
@@ -114,6 +117,8 @@ function read(name: Exclude<DecoderName, 'gzip'>, message: Message, birth?: Mess
       return structured(decodeMsgpack(payload));
     case 'sparkplug':
       return readSparkplug(payload, birth);
+    case 'protobuf':
+      return structured(decodeWire(payload));
     case 'numbers':
       return structured(numbersOf(payload));
     case 'image': {
