@@ -46,7 +46,7 @@ test('subscribes to states, presence and its own replies', () => {
     kind: 'connect',
     url: 'ws://b',
     clientId: 'wigwag-ui-test',
-    filters: ['dashboard/wigwag-ui-test/reply', 'device/+/state', 'device/+/online'],
+    filters: ['dashboard/wigwag-ui-test/reply', 'device/+/state', 'device/+/online', 'device/+/tags'],
   });
 });
 

@@ -6,6 +6,8 @@ import type { Status } from './model.ts';
 
 export const STATE_FILTER = 'device/+/state';
 export const PRESENCE_FILTER = 'device/+/online';
+/** Retained by whoever sorts devices, and stronger than the `tags` in a state. */
+export const TAGS_FILTER = 'device/+/tags';
 
 export type Action = 'start' | 'stop';
 
@@ -31,21 +33,21 @@ export type Parsed<Value> = { value: Value } | { problem: string };
 export const STATE_EVERY_MS = 2_000;
 export const STALE_AFTER_MS = 3 * STATE_EVERY_MS;
 
-/** Far above any state; larger payloads are not even parsed. */
+/** Far above any state, and any list of tags; larger payloads are not even parsed. */
 const STATE_BYTES_MAX = 4_096;
 /** 100,000,000,000 s is the year 5138: a larger number is a timestamp in milliseconds. */
 const TIMESTAMP_MAX = 1e11;
 const STATUS_OF_ACTION: Record<Action, Status> = { start: 'running', stop: 'idle' };
 
 export interface DeviceTopic {
-  kind: 'state' | 'online';
+  kind: 'state' | 'online' | 'tags';
   id: string;
 }
 
 export function parseTopic(topic: string): DeviceTopic | undefined {
   const [root, id, kind, ...rest] = topic.split('/');
   if (root !== 'device' || id === undefined || id === '' || rest.length > 0) return undefined;
-  return kind === 'state' || kind === 'online' ? { kind, id } : undefined;
+  return kind === 'state' || kind === 'online' || kind === 'tags' ? { kind, id } : undefined;
 }
 
 export function parseState(id: string, text: string, bytes: number): Parsed<DeviceState> {
@@ -73,6 +75,16 @@ export function parsePresence(text: string): Parsed<boolean> {
   return { problem: `presence is ${show(text)}; allowed: true, false` };
 }
 
+/** Any list is one: what in it is no tag is for whoever keeps them. */
+export function parseTags(text: string, bytes: number): Parsed<readonly unknown[]> {
+  if (bytes > STATE_BYTES_MAX)
+    return { problem: `${bytes} bytes are too many for tags (at most ${STATE_BYTES_MAX})` };
+  const json = parseJson(text);
+  if ('problem' in json) return json;
+  if (!Array.isArray(json.value)) return { problem: `tags are ${show(json.value)}, not a JSON array` };
+  return { value: json.value as unknown[] };
+}
+
 export function parseReply(text: string): Parsed<Reply> {
   const object = parseObject(text);
   if ('problem' in object) return object;
@@ -96,6 +108,10 @@ export function stateTopic(id: string): string {
   return `device/${id}/state`;
 }
 
+export function tagsTopic(id: string): string {
+  return `device/${id}/tags`;
+}
+
 /** What all topics of the device begin with. */
 export function topicPrefix(id: string): string {
   return `device/${id}/`;
@@ -106,16 +122,21 @@ export function statusAfter(action: Action): Status {
 }
 
 function parseObject(text: string): Parsed<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { problem: text === '' ? 'the payload is empty' : 'the payload is not JSON' };
-  }
+  const json = parseJson(text);
+  if ('problem' in json) return json;
+  const { value } = json;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return { problem: `the payload is ${show(value)}, not a JSON object` };
   }
   return { value: value as Record<string, unknown> };
+}
+
+function parseJson(text: string): Parsed<unknown> {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return { problem: text === '' ? 'the payload is empty' : 'the payload is not JSON' };
+  }
 }
 
 /** Short enough for a message, whatever a stranger sent. */

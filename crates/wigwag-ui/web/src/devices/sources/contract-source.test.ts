@@ -136,3 +136,41 @@ test('an older message tells its numbers', () => {
   expect(source.numbersIn(one, incoming('device/1/state', 'x'))).toEqual([]);
   expect(source.numbersIn(one, incoming('device/1/online', 'true'))).toEqual([]);
 });
+
+describe('tags', () => {
+  function tags(payload: unknown): unknown {
+    return source.handle(incoming('device/1/tags', payload, { retain: true }));
+  }
+
+  test('that are retained are in the place of those in the state, until they are cleared', () => {
+    state('1', { tags: ['hall'] });
+    tags(['roof', 'roof', 7]);
+    expect(device()?.tags).toEqual(['roof']);
+    state('1', { tags: ['hall'] }, NOW + 1);
+    expect(device()?.tags).toEqual(['roof']);
+    tags('[]');
+    expect(device()?.tags).toEqual([]);
+    tags('');
+    state('1', { tags: ['hall'] }, NOW + 2);
+    expect(device()?.tags).toEqual(['hall']);
+  });
+
+  test('that come before the device make none, and wait for it', () => {
+    tags(['roof']);
+    expect(device()).toBeUndefined();
+    state('1');
+    expect(device()?.tags).toEqual(['roof']);
+  });
+
+  test.each(['{}', 'roof', '"roof"', 'null', `["${'x'.repeat(5_000)}"]`])('%j are none', (payload) => {
+    state('1');
+    expect(tags(payload)).toMatchObject({ problem: expect.any(String) as string });
+    expect(device()?.tags).toEqual([]);
+  });
+
+  test('of which one is too long or too many are left out', () => {
+    state('1');
+    tags(['x'.repeat(61), ...Array.from({ length: 20 }, (_, index) => `t${index}`)]);
+    expect(device()?.tags).toHaveLength(16);
+  });
+});

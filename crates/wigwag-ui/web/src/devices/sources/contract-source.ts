@@ -8,12 +8,14 @@ import {
   commandTopic,
   parsePresence,
   parseState,
+  parseTags,
   parseTopic,
   PRESENCE_FILTER,
   STALE_AFTER_MS,
   STATE_FILTER,
   stateTopic,
   statusAfter,
+  TAGS_FILTER,
   topicPrefix,
 } from '../contract.ts';
 import { DEVICES_MAX } from '../device-store.ts';
@@ -28,10 +30,18 @@ const SAMPLED_MAX = 4;
 
 export class ContractSource implements Source {
   readonly kind = 'contract';
-  readonly filters = [STATE_FILTER, PRESENCE_FILTER];
+  readonly filters = [STATE_FILTER, PRESENCE_FILTER, TAGS_FILTER];
   readonly #tools: SourceTools;
   /** Of those that only told us that they are not there. */
   readonly #absent = new Map<string, Presence>();
+  /** Tags that are retained beside the state, in whose place they are. */
+  readonly #retainedTags = new Map<string, readonly string[]>();
+
+  readonly #handlers = {
+    state: (id: string, message: Incoming) => this.#handleState(id, message),
+    online: (id: string, message: Incoming) => this.#handlePresence(id, message),
+    tags: (id: string, message: Incoming) => this.#handleTags(id, message),
+  };
 
   constructor(tools: SourceTools) {
     this.#tools = tools;
@@ -41,7 +51,7 @@ export class ContractSource implements Source {
     const topic = parseTopic(message.topic);
     if (topic === undefined) return undefined;
     const { kind, id } = topic;
-    const problem = kind === 'state' ? this.#handleState(id, message) : this.#handlePresence(id, message);
+    const problem = this.#handlers[kind](id, message);
     if (problem === undefined) return { ids: [id] };
     const device = this.#tools.store.device(id);
     // A stranger's nonsense makes no device.
@@ -62,12 +72,16 @@ export class ContractSource implements Source {
     const { store } = this.#tools;
     const before = store.device(id);
     if (message.bytes === 0) {
-      if (before !== undefined) this.#putOrRemove(withoutState(before));
+      if (before !== undefined) {
+        this.#putOrRemove({ ...withoutState(before), tags: this.#retainedTags.get(id) ?? [] });
+      }
       return undefined;
     }
     const state: Parsed<DeviceState> = parseState(id, message.text, message.bytes);
     if ('problem' in state) return state.problem;
-    store.put(withState(before ?? this.#blank(id), state.value, message));
+    const after = withState(before ?? this.#blank(id), state.value, message);
+    const told = tagsOf(state.value.object.tags, before?.tags ?? []);
+    store.put({ ...after, tags: this.#retainedTags.get(id) ?? told });
     this.#absent.delete(id);
     return undefined;
   }
@@ -84,6 +98,22 @@ export class ContractSource implements Source {
     const presence: Presence = { online: online.value, heardAt: message.at };
     if (device === undefined && !presence.online) this.#remember(id, presence);
     else this.#putOrRemove({ ...(device ?? this.#blank(id)), presence });
+    return undefined;
+  }
+
+  /** They are kept for a device that is still to come, and make none. Without them, those of its next state hold. */
+  #handleTags(id: string, message: Incoming): string | undefined {
+    const { store } = this.#tools;
+    const device = store.device(id);
+    if (message.bytes === 0) {
+      if (this.#retainedTags.delete(id) && device !== undefined) store.put({ ...device, tags: [] });
+      return undefined;
+    }
+    const list = parseTags(message.text, message.bytes);
+    if ('problem' in list) return list.problem;
+    const tags = tagsOf(list.value, device?.tags ?? []);
+    if (this.#retainedTags.size < DEVICES_MAX || this.#retainedTags.has(id)) this.#retainedTags.set(id, tags);
+    if (device !== undefined && device.tags !== tags) store.put({ ...device, tags });
     return undefined;
   }
 
@@ -109,7 +139,7 @@ export class ContractSource implements Source {
       source: 'contract',
       name: id,
       about: {},
-      tags: [],
+      tags: this.#retainedTags.get(id) ?? [],
       fields: [],
       fieldsBeyond: 0,
       controls: controlsOf(id),
@@ -169,7 +199,6 @@ function withState(device: Device, state: DeviceState, { at, retain }: Incoming)
     isSteady: state.status === 'running',
     stateAt,
     madeAt,
-    tags: tagsOf(state.object.tags, device.tags),
     fields: fieldsFrom(values, device.fields, stateAt),
     fieldsBeyond: beyond,
   };
@@ -182,7 +211,6 @@ function withoutState(device: Device): Device {
     isSteady: false,
     stateAt: 0,
     madeAt: undefined,
-    tags: [],
     fields: [],
     fieldsBeyond: 0,
   };
