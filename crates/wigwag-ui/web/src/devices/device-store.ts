@@ -13,6 +13,9 @@ export interface DevicesView {
 }
 
 export const DEVICES_MAX = 10_000;
+/** A view lists all devices anew: the more there are, the longer it holds. */
+const REST_PER_DEVICE_MS = 0.25;
+const REST_MAX_MS = 250;
 
 const naturally = new Intl.Collator('en', { numeric: true });
 
@@ -48,6 +51,10 @@ export class DeviceStore extends FrameStore<DevicesView> {
     if (!this.#devices.delete(id)) return;
     this.#leave(id);
     this.changed();
+  }
+
+  protected override restMs(): number {
+    return Math.min(REST_MAX_MS, this.#devices.size * REST_PER_DEVICE_MS);
   }
 
   protected override view(): DevicesView {
