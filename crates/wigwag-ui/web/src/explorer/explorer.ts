@@ -14,10 +14,12 @@ import type {
   Place,
   Rows,
   Search,
+  Source,
   Stats,
   Step,
   Survey,
   ToTree,
+  TreeStatus,
 } from './protocol.ts';
 import { TopicStore } from './topic-store.ts';
 
@@ -31,10 +33,16 @@ export interface Home {
   readonly subscribe: (listener: () => void) => () => void;
   readonly snapshot: () => ConnectionView;
   readonly credentials: { userName: string; password: string } | undefined;
+  /** How often it was to begin anew as somebody. */
+  readonly logins?: number;
 }
 
 export interface ExplorerView {
+  /** Where the tree comes from; without the broker's own interface always from filters. */
+  source: Source;
   status: LinkStatus | undefined;
+  /** Of the broker's own tree, while that is shown. */
+  tree: TreeStatus | undefined;
   /** Since when the tree may be outdated. */
   downSince: number | undefined;
   filters: readonly string[];
@@ -61,6 +69,7 @@ const NO_STATS: Stats = {
   rate: 0,
   keptBytes: 0,
   beyond: 0,
+  lost: 0,
   found: undefined,
   unsearched: 0,
   pause: undefined,
@@ -83,15 +92,18 @@ export function openTreeWorker(): TreePort {
 export class Explorer extends FrameStore<ExplorerView> {
   readonly #openPort: () => TreePort;
   readonly #home: Home;
+  readonly #api: string | undefined;
   readonly #topics = new Map<string, { store: TopicStore; watchers: number }>();
   readonly #exports = new Map<number, (exported: Exported) => void>();
   /** Answered in the order in which they asked. */
   readonly #asking: ((place: Place | undefined) => void)[] = [];
   #port: TreePort | undefined;
-  #identity: { url: string; credentials: Home['credentials'] } | undefined;
+  #identity: { url: string; logins: number | undefined } | undefined;
   #lastExport = 0;
   #view: ExplorerView = {
+    source: 'filters',
     status: undefined,
+    tree: undefined,
     downSince: undefined,
     filters: [],
     search: undefined,
@@ -104,14 +116,35 @@ export class Explorer extends FrameStore<ExplorerView> {
     clearing: undefined,
   };
 
-  constructor(openPort: () => TreePort, home: Home) {
+  /** `api` is the address of the broker's own interface, if it has one. */
+  constructor(openPort: () => TreePort, home: Home, api?: string) {
     super();
     this.#openPort = openPort;
     this.#home = home;
+    this.#api = api;
+    if (api !== undefined) this.#view = { ...this.#view, source: 'tree' };
+  }
+
+  /** The broker can tell of its topics by itself. */
+  get hasTree(): boolean {
+    return this.#api !== undefined;
+  }
+
+  /** Shows the tree that the broker keeps. */
+  showTree(): void {
+    if (!this.hasTree || (this.#view.source === 'tree' && this.#port !== undefined)) return;
+    this.#setSource('tree');
+    this.#connected();
+  }
+
+  /** Subscribes, to what is yet to be chosen. */
+  showFilters(): void {
+    if (this.#view.source === 'tree') this.#setSource('filters');
   }
 
   /** There is no connection before the first filter. */
   setFilters(filters: string[]): void {
+    if (filters.length > 0) this.showFilters();
     this.#set({ filters });
     if (this.#port === undefined && filters.length === 0) return;
     this.#connected().post({ kind: 'filters', filters });
@@ -218,6 +251,13 @@ export class Explorer extends FrameStore<ExplorerView> {
     return this.#view;
   }
 
+  #setSource(source: Source): void {
+    this.#set({ source, filters: [], tree: undefined, downSince: undefined, rows: NO_ROWS, stats: NO_STATS });
+    this.#port?.post({ kind: 'filters', filters: [] });
+    this.#port?.post({ kind: 'source', source });
+    for (const { store } of this.#topics.values()) store.forget();
+  }
+
   #entry(topic: string): { store: TopicStore; watchers: number } {
     let entry = this.#topics.get(topic);
     if (entry === undefined) {
@@ -234,6 +274,7 @@ export class Explorer extends FrameStore<ExplorerView> {
     port.listen((message) => {
       this.#handle(message);
     });
+    port.post({ kind: 'source', source: this.#view.source });
     this.#follow();
     this.#home.subscribe(() => {
       this.#follow();
@@ -245,13 +286,13 @@ export class Explorer extends FrameStore<ExplorerView> {
   /** Goes where the page's own connection goes, as the same user. */
   #follow(): void {
     const { url } = this.#home.snapshot();
-    const { credentials } = this.#home;
+    const { credentials, logins } = this.#home;
     const before = this.#identity;
-    this.#identity = { url, credentials };
+    this.#identity = { url, logins };
     if (url !== before?.url) {
       const clientId = `${randomClientId()}-explorer`;
-      this.#port?.post({ kind: 'connect', url, clientId, credentials });
-    } else if (credentials !== before.credentials) {
+      this.#port?.post({ kind: 'connect', url, clientId, credentials, api: this.#api });
+    } else if (logins !== before.logins) {
       this.#port?.post({ kind: 'login', credentials });
     }
   }
@@ -260,6 +301,9 @@ export class Explorer extends FrameStore<ExplorerView> {
     switch (message.kind) {
       case 'status':
         this.#handleStatus(message.status);
+        break;
+      case 'tree':
+        this.#handleTree(message.status);
         break;
       case 'rows':
         this.#set({ rows: message.rows, stats: message.stats });
@@ -288,9 +332,19 @@ export class Explorer extends FrameStore<ExplorerView> {
 
   #handleStatus(status: LinkStatus): void {
     const wasConnected = this.#view.status?.phase === 'connected';
-    const downSince =
-      status.phase === 'connected' ? undefined : wasConnected ? Date.now() : this.#view.downSince;
-    this.#set({ status, downSince });
+    this.#set({ status });
+    if (this.#view.source === 'filters') this.#setDown(status.phase !== 'connected', wasConnected);
+  }
+
+  #handleTree(status: TreeStatus): void {
+    if (this.#view.source !== 'tree') return;
+    const wasLive = this.#view.tree?.phase === 'live';
+    this.#set({ tree: status });
+    this.#setDown(status.phase !== 'live', wasLive);
+  }
+
+  #setDown(isDown: boolean, wasUp: boolean): void {
+    this.#set({ downSince: isDown ? (wasUp ? Date.now() : this.#view.downSince) : undefined });
   }
 
   #set(change: Partial<ExplorerView>): void {
