@@ -13,7 +13,7 @@ use crate::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::Acceptor;
 #[cfg(feature = "ws")]
-pub use crate::upgrade::{Rules, accept_websocket_by};
+pub use crate::upgrade::{Rules, accept_websocket_by, grant_websocket, websocket_over};
 
 /// Connections that the kernel completes ahead of their acceptance.
 const BACKLOG: i32 = 1_024;

@@ -72,6 +72,35 @@ impl Stream {
         self.socket()?.local_addr()
     }
 
+    /// Moves the connection to the runtime that this is called in, whichever one it was in before. A transport of the
+    /// caller's own stays where it is.
+    pub fn adopt(self) -> io::Result<Stream> {
+        Ok(match self {
+            Stream::Tcp(tcp) => Stream::Tcp(TcpStream::from_std(tcp.into_std()?)?),
+            #[cfg(unix)]
+            Stream::Unix(unix) => Stream::Unix(UnixStream::from_std(unix.into_std()?)?),
+            #[cfg(feature = "tls")]
+            Stream::Tls(mut tls) => {
+                tls.carrier_mut().adopt_in_place()?;
+                Stream::Tls(tls)
+            }
+            #[cfg(feature = "ws")]
+            Stream::WebSocket(mut websocket) => {
+                websocket.carrier_mut().adopt_in_place()?;
+                Stream::WebSocket(websocket)
+            }
+            Stream::Custom(custom) => Stream::Custom(custom),
+        })
+    }
+
+    /// What lies under a layer. When it cannot be moved, the layer is left with nothing.
+    #[cfg(any(feature = "tls", feature = "ws"))]
+    fn adopt_in_place(&mut self) -> io::Result<()> {
+        let nothing = Stream::Custom(Custom::new(Box::new(tokio::io::empty())));
+        *self = std::mem::replace(self, nothing).adopt()?;
+        Ok(())
+    }
+
     /// The TCP connection under all layers.
     fn socket(&self) -> io::Result<&TcpStream> {
         match self {

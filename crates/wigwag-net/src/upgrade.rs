@@ -11,8 +11,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::machine::TryParse as _;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response};
 use tokio_tungstenite::tungstenite::http::header::{
-    HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::Stream;
@@ -59,7 +60,7 @@ impl Rules {
 
 /// Why a request is not granted, as HTTP says it.
 struct Refusal {
-    status: &'static str,
+    status: StatusCode,
     /// Lines of the answer.
     headers: &'static str,
     text: &'static str,
@@ -67,7 +68,7 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: &'static str, text: &'static str) -> Refusal {
+    fn new(status: StatusCode, text: &'static str) -> Refusal {
         Refusal {
             status,
             headers: "",
@@ -88,7 +89,7 @@ pub async fn accept_websocket_by(
     crate::accept::set_nodelay(&stream)?;
     let mut read = Vec::new();
     let granted = match read_request(&mut stream, rules.head_size_max, &mut read).await? {
-        Ok((len, request)) => grant(&request, rules).map(|answer| (len, answer)),
+        Ok((len, request)) => grant(&request, rules).map(|headers| (len, answer(&headers))),
         Err(refusal) => Err(refusal),
     };
     match granted {
@@ -96,11 +97,7 @@ pub async fn accept_websocket_by(
             stream.write_all(&answer).await?;
             stream.flush().await?;
             let early = read.split_off(len);
-            let config = Some(websocket::config(rules.frame_size_max));
-            let stream = Early::bounded(stream, rules.first_message_size_max + FRAMING);
-            let frames =
-                WebSocketStream::from_partially_read(stream, early, Role::Server, config).await;
-            Ok(Stream::WebSocket(Box::new(WebSocket::new(frames))))
+            Ok(websocket_over(stream, early, rules).await)
         }
         Err(refusal) => {
             // It is refused either way; the peer may not even want to know why.
@@ -108,6 +105,23 @@ pub async fn accept_websocket_by(
             Err(refusal.error)
         }
     }
+}
+
+/// For a server that reads requests itself: what to answer to one for a WebSocket, with 101 if it is granted. Then
+/// [`websocket_over`] makes one of the connection.
+pub fn grant_websocket(
+    request: &Request,
+    rules: &Rules,
+) -> Result<HeaderMap, (StatusCode, &'static str)> {
+    grant(request, rules).map_err(|refusal| (refusal.status, refusal.text))
+}
+
+/// Makes a WebSocket of a connection whose request has been granted. `early` is what has been read behind the request.
+pub async fn websocket_over(stream: impl Into<Stream>, early: Vec<u8>, rules: &Rules) -> Stream {
+    let config = Some(websocket::config(rules.frame_size_max));
+    let stream = Early::bounded(stream.into(), rules.first_message_size_max + FRAMING);
+    let frames = WebSocketStream::from_partially_read(stream, early, Role::Server, config).await;
+    Stream::WebSocket(Box::new(WebSocket::new(frames)))
 }
 
 /// Reads until the request is whole: how many bytes it has, and the request.
@@ -128,13 +142,13 @@ async fn read_request(
             Ok(None) if read.len() < size_max => {}
             Ok(_) => {
                 return Ok(Err(Refusal::new(
-                    "431 Request Header Fields Too Large",
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                     "the request is too long",
                 )));
             }
             Err(_) => {
                 return Ok(Err(Refusal::new(
-                    "400 Bad Request",
+                    StatusCode::BAD_REQUEST,
                     "this is no request for a WebSocket",
                 )));
             }
@@ -142,8 +156,8 @@ async fn read_request(
     }
 }
 
-/// The answer that opens the WebSocket.
-fn grant(request: &Request, rules: &Rules) -> Result<Vec<u8>, Refusal> {
+/// The headers of the answer that opens the WebSocket.
+fn grant(request: &Request, rules: &Rules) -> Result<HeaderMap, Refusal> {
     let names = |header: HeaderName, name: &str| {
         let values = request.headers().get_all(header);
         let mut words = values
@@ -156,7 +170,7 @@ fn grant(request: &Request, rules: &Rules) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal {
             headers: "Upgrade: websocket\r\n",
             ..Refusal::new(
-                "426 Upgrade Required",
+                StatusCode::UPGRADE_REQUIRED,
                 "this port speaks MQTT over WebSocket",
             )
         });
@@ -165,7 +179,7 @@ fn grant(request: &Request, rules: &Rules) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal {
             headers: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             ..Refusal::new(
-                "426 Upgrade Required",
+                StatusCode::UPGRADE_REQUIRED,
                 "this port speaks version 13 of WebSocket",
             )
         });
@@ -178,7 +192,10 @@ fn grant(request: &Request, rules: &Rules) -> Result<Vec<u8>, Refusal> {
     if !rules.origins.is_empty() && !rules.origins.iter().any(is_origin_allowed) {
         return Err(Refusal {
             error: AcceptError::Origin(origin.unwrap_or("none").to_owned()),
-            ..Refusal::new("403 Forbidden", "pages of this origin are not welcome")
+            ..Refusal::new(
+                StatusCode::FORBIDDEN,
+                "pages of this origin are not welcome",
+            )
         });
     }
     // [MQTT-6.0.0-3], [MQTT-6.0.0-4]
@@ -189,22 +206,35 @@ fn grant(request: &Request, rules: &Rules) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal {
             error: AcceptError::Subprotocol,
             ..Refusal::new(
-                "400 Bad Request",
+                StatusCode::BAD_REQUEST,
                 "this server speaks the WebSocket subprotocol 'mqtt'",
             )
         });
     };
-    let response = create_response(request)
-        .map_err(|_| Refusal::new("400 Bad Request", "this is no request for a WebSocket"))?;
+    let response = create_response(request).map_err(|_| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "this is no request for a WebSocket",
+        )
+    })?;
+    let mut headers = response.into_parts().0.headers;
+    headers.insert(
+        SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static(subprotocol),
+    );
+    Ok(headers)
+}
+
+fn answer(headers: &HeaderMap) -> Vec<u8> {
     let mut answer = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
-    for (name, value) in response.headers() {
+    for (name, value) in headers {
         answer.extend_from_slice(name.as_str().as_bytes());
         answer.extend_from_slice(b": ");
         answer.extend_from_slice(value.as_bytes());
         answer.extend_from_slice(b"\r\n");
     }
-    answer.extend_from_slice(format!("sec-websocket-protocol: {subprotocol}\r\n\r\n").as_bytes());
-    Ok(answer)
+    answer.extend_from_slice(b"\r\n");
+    answer
 }
 
 /// Answers, closes this side and reads until the peer has closed its own: what it had sent and nobody read

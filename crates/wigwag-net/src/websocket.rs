@@ -180,6 +180,10 @@ impl WebSocket {
         &self.frames.get_ref().stream
     }
 
+    pub(crate) fn carrier_mut(&mut self) -> &mut Stream {
+        &mut self.frames.get_mut().stream
+    }
+
     /// Waits for a frame with content; false when the peer has closed the WebSocket.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {

@@ -21,6 +21,10 @@ impl Session {
         self.0.get_ref().0
     }
 
+    pub(crate) fn carrier_mut(&mut self) -> &mut Stream {
+        self.0.get_mut().0
+    }
+
     /// The peer's certificates in DER, its own first; none if it has shown none.
     pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
         let certificates = self.0.get_ref().1.peer_certificates();
