@@ -311,6 +311,7 @@ impl Builder {
             observer: Arc::clone(&observer),
             about: Arc::clone(&broker.standing.http_keeper.about),
             access: access.clone(),
+            sessions: Arc::default(),
             log: self.log.clone(),
         };
         observing.spawn(http::receive(arrivals, reception));

@@ -54,6 +54,7 @@ pub(crate) struct Rules {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) tls: Option<Acceptor>,
     pub(crate) certificate_name: CertificateName,
+    /// On a listener for HTTP, those of who becomes a client there.
     pub(crate) websocket: Option<WebSocketRules>,
     /// Whether HTTP is spoken there instead of MQTT, and the folder whose files are served then.
     pub(crate) is_http: bool,
@@ -312,6 +313,11 @@ impl Rules {
         self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
     }
 
+    /// Origins that web pages may come from, besides the listener's own; for MQTT over WebSocket, any if there is none.
+    pub(crate) fn origins(&self) -> &[String] {
+        (self.websocket.as_ref()).map_or(&[], |rules| &rules.origins)
+    }
+
     /// Everything that comes before the first packet. Bound its time.
     async fn apply(&self, mut stream: Stream) -> Result<(Stream, Peer), Refusal> {
         let mut peer = Peer {
@@ -325,7 +331,9 @@ impl Rules {
             stream = accept::accept_tls(stream, acceptor).await?;
             self.name(&mut peer, &stream);
         }
-        if let Some(rules) = &self.websocket {
+        if let Some(rules) = &self.websocket
+            && !self.is_http
+        {
             stream = accept::accept_websocket_by(stream, rules).await?;
         }
         Ok((stream, peer))

@@ -65,7 +65,7 @@ pub(crate) fn rules(
             common.log,
         )?),
     };
-    let websocket = (listener.protocol == Protocol::WebSockets).then(|| {
+    let websocket = (listener.protocol != Protocol::Mqtt).then(|| {
         let mut rules = WebSocketRules::new(common.limits.packet_size_max as usize);
         rules.head_size_max = common.head_size_max;
         rules.first_message_size_max = common.limits.connect_packet_size_max as usize;

@@ -105,15 +105,12 @@ impl AccessDesk {
     /// Decides on who wants to come in, here or on a thread of the pool.
     pub(super) fn decide(
         &self,
+        judgement: Judgement,
         identity: Identity,
-        is_certified: bool,
         password: Option<Box<[u8]>>,
         reply: Reply,
     ) {
-        match self
-            .shared
-            .judge(&identity, is_certified, password.is_some())
-        {
+        match judgement {
             Judgement::Admit => reply(Verdict::Allow {
                 user_name: identity.user_name,
                 data: None,
@@ -217,7 +214,7 @@ fn listener_info(open: &OpenListener) -> Option<ListenerInfo> {
 
 /// Whether who has got in by the one would get in by the other with what it has shown. Who could not have got
 /// in has come another way, with a certificate.
-fn keeps_standing(old: &Judgement, new: &Judgement) -> bool {
+pub(super) fn keeps_standing(old: &Judgement, new: &Judgement) -> bool {
     match (old, new) {
         (
             Judgement::Check {
@@ -263,7 +260,9 @@ impl Desk for AccessDesk {
                 method: None,
                 ..
             } => {
-                self.decide(identity, is_certified, password, reply);
+                let shared = &self.shared;
+                let judgement = shared.judge(&identity, is_certified, password.is_some());
+                self.decide(judgement, identity, password, reply);
                 return None;
             }
             AuthStep::Connect {

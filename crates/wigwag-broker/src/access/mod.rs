@@ -25,3 +25,4 @@ pub(crate) use authority::AuthorityDesk;
 pub(crate) use desk::{AccessDesk, CONTROL, Prepared};
 pub(crate) use keeper::{REQUESTS_MAX, Tally};
 pub(crate) use pool::{DELAY_MAX, JOBS_MAX};
+pub(crate) use visitor::Login;

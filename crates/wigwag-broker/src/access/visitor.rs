@@ -11,11 +11,20 @@ use wigwag_engine::policy::Identity;
 use wigwag_engine::proto::TopicName;
 use wigwag_engine::{Certificate, ListenerSettings, Peer};
 
-use super::desk::AccessDesk;
+use super::desk::{AccessDesk, keeps_standing};
+use super::tables::Judgement;
 use crate::http::Credentials;
 
 /// The Client Identifier that rules see, as Mosquitto calls it.
 const CLIENT_ID: &str = "http-api";
+
+/// Who was let in, and by what.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) identity: Identity,
+    is_certified: bool,
+    judgement: Judgement,
+}
 
 impl AccessDesk {
     /// Lets those in whom the configuration lets in by this listener. The name in a certificate stands in the place of
@@ -25,7 +34,7 @@ impl AccessDesk {
         credentials: Option<Credentials>,
         listener: &Arc<ListenerSettings>,
         peer: &Peer,
-    ) -> Option<Identity> {
+    ) -> Option<Login> {
         let certificate_name = match &peer.certificate {
             // Who has no name must not choose one.
             Certificate::Nameless => return None,
@@ -40,19 +49,26 @@ impl AccessDesk {
         let mut identity = Identity::new(CLIENT_ID, certificate_name.or(user_name.as_deref()));
         identity.listener = Arc::clone(listener);
         identity.address = peer.address;
+        let judgement = (self.shared).judge(&identity, is_certified, password.is_some());
+        let login = Login {
+            identity: identity.clone(),
+            is_certified,
+            judgement: judgement.clone(),
+        };
         let (sender, verdict) = oneshot::channel();
         // Who has gone meanwhile needs no answer.
         let reply = Box::new(|verdict| _ = sender.send(verdict));
-        self.decide(
-            identity.clone(),
-            is_certified,
-            password.map(Vec::into),
-            reply,
-        );
+        self.decide(judgement, identity, password.map(Vec::into), reply);
         match verdict.await {
-            Ok(Verdict::Allow { .. }) => Some(identity),
+            Ok(Verdict::Allow { .. }) => Some(login),
             _ => None,
         }
+    }
+
+    /// Whether somebody would still be let in with what it has shown.
+    pub(crate) fn still_lets_in(&self, login: &Login) -> bool {
+        let judgement = self.shared.judge(&login.identity, login.is_certified, true);
+        keeps_standing(&login.judgement, &judgement)
     }
 
     /// Whether somebody may be shown a message of this topic, by the rules of this moment. A listener with a mount
@@ -60,10 +76,22 @@ impl AccessDesk {
     pub(crate) fn may_read(&self, who: &Identity, topic: TopicName<'_>) -> bool {
         let topic = topic.as_str();
         let mount_point = who.listener.mount_point.as_deref().unwrap_or_default();
-        // Who is never asked whether it may subscribe gets more than it would over MQTT: dynamic security lets everybody
-        // receive whatever they may subscribe to.
+        // Over MQTT nobody receives what he may not subscribe to, so dynamic security lets everybody receive unless told
+        // otherwise.
         topic.starts_with(mount_point)
             && self.shared.allows(who, Operation::Subscribe(topic))
             && self.shared.allows(who, Operation::Receive(topic))
+    }
+}
+
+#[cfg(test)]
+impl Login {
+    /// Somebody of this name, let in by nothing.
+    pub(crate) fn of_tests(user_name: &str) -> Login {
+        Login {
+            identity: Identity::new(CLIENT_ID, Some(user_name)),
+            is_certified: false,
+            judgement: Judgement::Admit,
+        }
     }
 }

@@ -7,9 +7,12 @@ mod clients;
 mod crowd;
 mod files;
 mod guard;
+mod login;
 mod open;
 mod pages;
 mod query;
+mod same_origin;
+mod sessions;
 mod topics;
 mod viewer;
 mod visitors;
@@ -224,7 +227,12 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
         .merge(pages::api())
         .merge(clients::clients())
         .with_state(state)
-        .layer(from_fn_with_state(guard, guard::pass))
+        .layer(from_fn_with_state(guard.clone(), guard::pass))
+        .merge(login::routes().with_state(guard.clone()))
+        .layer(from_fn_with_state(
+            guard.welcome(),
+            same_origin::refuse_foreign,
+        ))
         .layer(map_response(async |mut response: Response| {
             // Pages of other origins have no business here: nobody is asked for a password.
             response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
@@ -243,11 +251,21 @@ fn router(serves: &Serves, guard: Guard, observer: Arc<Observer>, about: Arc<Abo
             .fallback_service(files::serve(dir.clone())),
     };
     let state = pages::Source { observer, about };
+    let welcome = guard.welcome();
+    let login = match serves {
+        Serves::Metrics => Router::new(),
+        Serves::Api(_) => login::routes().layer(map_response(protect)),
+    };
+    let login = login.with_state(guard.clone());
     let guarded = guarded
         .with_state(state.clone())
         .layer(from_fn_with_state(guard, guard::pass));
     let health = pages::health().layer(map_response(protect));
-    (health.with_state(state).merge(guarded)).layer(map_response(leave_types_alone))
+    (health.with_state(state))
+        .merge(login)
+        .merge(guarded)
+        .layer(from_fn_with_state(welcome, same_origin::refuse_foreign))
+        .layer(map_response(leave_types_alone))
 }
 
 /// Nothing that is made here is a page.

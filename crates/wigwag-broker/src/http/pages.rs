@@ -194,6 +194,15 @@ fn notice(listener: &ListenerNotice) -> Value {
     notice
 }
 
+/// Why there is no answer, for the pages of this origin.
+pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, json!({ "error": why }).to_string()).into_response()
+}
+
 /// Pages of any origin may read this, as with Mosquitto.
 fn shown_to_all(content_type: &'static str, text: String) -> Response {
     let headers = [

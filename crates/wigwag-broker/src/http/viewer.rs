@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use wigwag_engine::policy::Identity;
 use wigwag_engine::proto::TopicName;
 
-use crate::access::AccessDesk;
+use super::sessions::Session;
+use crate::access::{AccessDesk, Login};
 
-/// Somebody who has been let in.
+/// Somebody who has been let in. For as long as one lives, its session is in use.
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer(Sight);
 
@@ -17,8 +17,31 @@ pub(crate) struct Viewer(Sight);
 enum Sight {
     All,
     /// What the access rules say of a user.
-    Of(Arc<AccessDesk>, Arc<Identity>),
+    Of(Arc<AccessDesk>, Standing),
     None,
+}
+
+/// What somebody was let in by.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    /// Its password has come with this request, or it needs none.
+    Login(Arc<Login>),
+    Session(Arc<Session>),
+}
+
+impl Standing {
+    pub(super) fn login(&self) -> &Login {
+        match self {
+            Standing::Login(login) => login,
+            Standing::Session(session) => &session.login,
+        }
+    }
+
+    /// Whether it would still be let in.
+    pub(super) fn holds(&self, desk: &AccessDesk) -> bool {
+        let is_over = matches!(self, Standing::Session(session) if session.is_over());
+        !is_over && desk.still_lets_in(self.login())
+    }
 }
 
 impl Viewer {
@@ -32,17 +55,27 @@ impl Viewer {
         Viewer(Sight::None)
     }
 
-    pub(super) fn user(desk: &Arc<AccessDesk>, identity: Identity) -> Viewer {
-        Viewer(Sight::Of(Arc::clone(desk), Arc::new(identity)))
+    pub(super) fn user(desk: &Arc<AccessDesk>, standing: Standing) -> Viewer {
+        Viewer(Sight::Of(Arc::clone(desk), standing))
     }
 
     /// Whether it may be shown a message of this topic at this moment. To be asked for each message: a right can be
-    /// taken away.
+    /// taken away, and so can be the password by which it came in.
     pub(crate) fn may_read(&self, topic: TopicName<'_>) -> bool {
         match &self.0 {
             Sight::All => true,
-            Sight::Of(desk, identity) => desk.may_read(identity, topic),
+            Sight::Of(desk, standing) => {
+                standing.holds(desk) && desk.may_read(&standing.login().identity, topic)
+            }
             Sight::None => false,
+        }
+    }
+
+    /// The user that it is, if the broker knows of users.
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        match &self.0 {
+            Sight::Of(_, standing) => standing.login().identity.user_name.as_deref(),
+            Sight::All | Sight::None => None,
         }
     }
 }

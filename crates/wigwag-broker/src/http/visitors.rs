@@ -15,7 +15,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::guard::Guard;
+use super::guard::{Entry, Guard};
+use super::sessions::Sessions;
 use super::{About, CONNECTIONS_MAX, HEADERS_WITHIN, Serves, router, serve_connection};
 use crate::acceptor::Arrival;
 use crate::access::AccessDesk;
@@ -38,6 +39,7 @@ pub(crate) struct Reception {
     pub(crate) about: Arc<About>,
     /// Who decides on them; without it everybody comes in.
     pub(crate) access: Option<Arc<AccessDesk>>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) log: Log,
 }
 
@@ -81,7 +83,12 @@ impl Reception {
             return;
         };
         let guard = match &self.access {
-            Some(access) => Guard::of_listener(access, &guest.rules.settings, peer),
+            Some(access) => Guard::Rules(Arc::new(Entry {
+                desk: Arc::clone(access),
+                rules: Arc::clone(&guest.rules),
+                peer,
+                sessions: Arc::clone(&self.sessions),
+            })),
             None => Guard::of_embedder(None, self.about.is_open),
         };
         let serves = Serves::Api(guest.rules.http_dir.clone());

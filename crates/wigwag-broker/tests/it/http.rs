@@ -21,8 +21,17 @@ use super::foreign::free_port;
 use super::{ANY_PORT, addr, connect};
 
 /// Sends a request and reads until the other end has closed.
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
+async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
     let request = format!("{request}\r\nHost: test\r\nConnection: close\r\n\r\n");
+    exchange_over(stream, &request).await
+}
+
+/// The same with a request that is whole.
+pub(crate) async fn exchange(addr: SocketAddr, request: &str) -> String {
+    exchange_over(TcpStream::connect(addr).await.expect("it listens"), request).await
+}
+
+async fn exchange_over(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut answer = Vec::new();
     // A server that does not say good-bye over TLS has said all it had to say.
@@ -30,7 +39,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> 
     String::from_utf8(answer).expect("text")
 }
 
-async fn ask_at(addr: SocketAddr, request: &str) -> String {
+pub(crate) async fn ask_at(addr: SocketAddr, request: &str) -> String {
     ask(TcpStream::connect(addr).await.expect("it listens"), request).await
 }
 

@@ -13,6 +13,7 @@ mod observation;
 mod options_page;
 mod persistence;
 mod reload;
+mod sessions;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;

@@ -1,0 +1,292 @@
+//! Logging in over HTTP: what a session stands for, when it ends, and who does not get one.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wigwag_broker::conf::{self, Disk};
+use wigwag_broker::{Broker, Transport};
+use wigwag_proto::packet::{Qos, Version};
+
+use crate::addr;
+use crate::client::{Client, Login};
+use crate::foreign::free_port;
+use crate::http::ask_at;
+
+/// The passwords of joe and ann are `joe's` and `ann's`; that of eve is `joe's`.
+const JOE: &str = "joe:$7$101$5oQvKaOZI+VFEdam$H/gllghGjQGff/ycxSxLNkn1F5mYqEa0MJN1nSne4TAtt8B5O0ucWWVP7Umrygm7OZ097aJ47OMWKGBBHRkV3Q==\n";
+const ANN: &str = "ann:$7$101$JfNCkUoWCfKInxi2$kEy8g3c/kL762hMyHZf6s1CVBeZ1jjS/PDo+buXYj3+W5x0q5pIcrhPOnNDnJEe8oG1zFZuvcIIl98l+ZYsk1w==\n";
+const OTHER_JOE: &str = "joe:$7$101$X/sI5rjpbJbZfhrC$M8/ViCHtAIdX77gRdmP76nyFwyXYNjH+gfP7vnDc7YxZLSIqHSntdKJhAoWzpkVOf9lMGU1W4Z0aKBOwByzxow==\n";
+
+/// Everybody has a room of his own, and an alarm looks at all of them.
+pub(crate) struct House {
+    folder: TempDir,
+    /// For MQTT, and two for HTTP.
+    ports: [u16; 3],
+    pub(crate) broker: Broker,
+}
+
+impl House {
+    pub(crate) fn start() -> House {
+        let folder = TempDir::new().expect("a folder");
+        let ports = [free_port(), free_port(), free_port()];
+        write(&folder, "passwords", &format!("{JOE}{ANN}"));
+        write(&folder, "acl", "pattern readwrite room/%u\n");
+        House {
+            broker: Broker::builder()
+                .config(&config(&folder, ports), &[])
+                .start()
+                .expect("started"),
+            folder,
+            ports,
+        }
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports[1]).into()
+    }
+
+    /// Other users from here on.
+    pub(crate) fn set_users(&mut self, passwords: &str) {
+        write(&self.folder, "passwords", passwords);
+        let config = config(&self.folder, self.ports);
+        self.broker.reload(&config).expect("usable");
+    }
+
+    pub(crate) async fn log_in(&self, user: &str) -> String {
+        let body = json!({ "userName": user, "password": format!("{user}'s") });
+        let answer = post(self.http(), &body.to_string()).await;
+        cookie(&answer).unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// The user of a session, as the broker tells it.
+    async fn user(&self, cookie: &str) -> Value {
+        let request = format!("GET /api/v1/session HTTP/1.1\r\nCookie: {cookie}");
+        body(&ask_at(self.http(), &request).await)["user"].clone()
+    }
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) {
+    fs::write(folder.path().join(name), text).expect("writable");
+}
+
+fn config(folder: &TempDir, [mqtt, http, other]: [u16; 3]) -> conf::Config {
+    let dir = folder.path().display();
+    let text = format!(
+        "password_file {dir}/passwords\nacl_file {dir}/acl\nalarm hot: room/+ > 5\n\
+         listener {mqtt} 127.0.0.1\n\
+         listener {http} 127.0.0.1\nprotocol http_api\n\
+         listener {other} 127.0.0.1\nprotocol http_api\n"
+    );
+    write(folder, "mosquitto.conf", &text);
+    let reading = conf::read(&folder.path().join("mosquitto.conf"), &Disk);
+    reading
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .config
+}
+
+async fn post(http: SocketAddr, body: &str) -> String {
+    post_with(http, "Content-Type: application/json", body).await
+}
+
+async fn post_with(http: SocketAddr, header: &str, body: &str) -> String {
+    let len = body.len();
+    let request = format!(
+        "POST /api/v1/session HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{header}\r\nContent-Length: {len}\r\n\r\n{body}"
+    );
+    crate::http::exchange(http, &request).await
+}
+
+fn body(answer: &str) -> Value {
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}"))
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or("none")
+}
+
+fn set_cookie(answer: &str) -> Option<&str> {
+    let mut lines = answer.lines();
+    lines.find_map(|line| line.strip_prefix("set-cookie: "))
+}
+
+fn cookie(answer: &str) -> Option<String> {
+    let (pair, _) = set_cookie(answer)?.split_once(';')?;
+    Some(pair.to_owned())
+}
+
+#[tokio::test]
+async fn a_session_stands_for_a_password_and_shows_what_is_the_users() {
+    let house = House::start();
+    let session = "GET /api/v1/session HTTP/1.1";
+    let answer = ask_at(house.http(), session).await;
+    assert_eq!(body(&answer), json!({ "user": null, "required": true }));
+
+    let asked = Instant::now();
+    let wrong = post(house.http(), r#"{"userName":"joe","password":"ann's"}"#).await;
+    assert_eq!((status(&wrong), set_cookie(&wrong)), ("401", None));
+    assert!(body(&wrong)["error"].is_string());
+    assert!(asked.elapsed() > Duration::from_millis(900), "a guess");
+
+    let right = post(house.http(), r#"{"userName":"joe","password":"joe's"}"#).await;
+    assert_eq!(body(&right), json!({ "user": "joe", "required": true }));
+    assert!(right.contains("cache-control: no-store\r\n"), "{right}");
+    let (pair, attributes) = set_cookie(&right)
+        .and_then(|set| set.split_once(';'))
+        .expect("a cookie");
+    assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Strict");
+    let joe = pair.to_owned();
+    let number = joe.strip_prefix("wigwag-session=").expect("its name");
+    assert_eq!(number.len(), 64, "256 bits");
+    let ann = house.log_in("ann").await;
+    assert_eq!(
+        (house.user(&joe).await, house.user(&ann).await),
+        ("joe".into(), "ann".into())
+    );
+
+    let mqtt = addr(&house.broker, Transport::Tcp);
+    let login = Login {
+        client_id: "c",
+        user_name: Some("joe"),
+        password: Some("joe's"),
+    };
+    let mut client = Client::try_connect(mqtt, Version::V5, login)
+        .await
+        .expect("let in");
+    client.publish("room/joe", b"9", Qos::AtLeastOnce).await;
+    client.ping().await;
+    let alarms = async |cookie: &str| {
+        let request = format!("GET /api/v1/alarms HTTP/1.1\r\nCookie: {cookie}");
+        body(&ask_at(house.http(), &request).await)["active"].clone()
+    };
+    let bound = Instant::now() + Duration::from_secs(20);
+    while alarms(&joe).await == json!([]) && Instant::now() < bound {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(alarms(&joe).await[0]["details"]["value"], "9");
+    assert_eq!(alarms(&ann).await, json!([]), "it is not her room");
+
+    let request = format!("DELETE /api/v1/session HTTP/1.1\r\nCookie: {joe}");
+    let answer = ask_at(house.http(), &request).await;
+    assert_eq!(body(&answer), json!({ "user": null, "required": true }));
+    let expect = "wigwag-session=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
+    assert_eq!(set_cookie(&answer), Some(expect));
+    let request = format!("GET /api/v1/alarms HTTP/1.1\r\nCookie: {joe}");
+    assert_eq!(status(&ask_at(house.http(), &request).await), "401");
+    assert_eq!(house.user(&ann).await, "ann", "hers goes on");
+    house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_password_and_with_the_user() {
+    let mut house = House::start();
+    let (joe, ann) = (house.log_in("joe").await, house.log_in("ann").await);
+    house.set_users(&format!("{OTHER_JOE}{ANN}"));
+    assert_eq!(house.user(&joe).await, Value::Null, "another password");
+    assert_eq!(house.user(&ann).await, "ann", "nothing has changed for her");
+    house.set_users(OTHER_JOE);
+    assert_eq!(house.user(&ann).await, Value::Null, "she is gone");
+    house.set_users(&format!("{JOE}{ANN}"));
+    assert_eq!(
+        house.user(&joe).await,
+        Value::Null,
+        "what is over stays over"
+    );
+    house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn whoever_is_not_meant_gets_no_session_and_is_told_why() {
+    let house = House::start();
+    let good = r#"{"userName":"joe","password":"joe's"}"#;
+    let json = "Content-Type: application/json";
+    let long = format!("{{\"userName\":\"{}\"}}", "x".repeat(20_000));
+    for (header, body_sent, expect) in [
+        ("Content-Type: text/plain", good, "415"),
+        ("X: y", good, "415"),
+        (json, "", "400"),
+        (json, "[]", "400"),
+        (json, r#"{"userName":"joe"}"#, "400"),
+        (json, r#"{"userName":1,"password":null}"#, "400"),
+        (json, &long, "413"),
+        (
+            "Content-Type: application/json\r\nOrigin: http://evil.example",
+            good,
+            "403",
+        ),
+        (
+            "Content-Type: application/json\r\nOrigin: null",
+            good,
+            "403",
+        ),
+        (
+            "Content-Type: application/json\r\nOrigin: http://test",
+            good,
+            "200",
+        ),
+    ] {
+        let answer = post_with(house.http(), header, body_sent).await;
+        assert_eq!(status(&answer), expect, "{header} {body_sent}: {answer}");
+        assert_eq!(set_cookie(&answer).is_some(), expect == "200");
+        assert_eq!(body(&answer)["error"].is_string(), expect != "200");
+    }
+    let joe = house.log_in("joe").await;
+    let foreign =
+        format!("DELETE /api/v1/session HTTP/1.1\r\nOrigin: http://evil.example\r\nCookie: {joe}");
+    assert_eq!(status(&ask_at(house.http(), &foreign).await), "403");
+    assert_eq!(house.user(&joe).await, "joe", "it goes on");
+
+    let other = SocketAddr::from(([127, 0, 0, 1], house.ports[2]));
+    let request = format!("GET /metrics HTTP/1.1\r\nCookie: {joe}");
+    assert_eq!(
+        status(&ask_at(other, &request).await),
+        "401",
+        "of another listener"
+    );
+    for cookie in [
+        "wigwag-session=",
+        "wigwag-session",
+        "=",
+        "wigwag-session=é",
+        &joe[..40],
+    ] {
+        assert_eq!(house.user(cookie).await, Value::Null, "{cookie}");
+    }
+    house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_pages_script_is_not_interrupted_by_its_browser() {
+    let house = House::start();
+    let challenge = "www-authenticate: ";
+    for (header, expect) in [
+        ("Sec-Fetch-Mode: cors", false),
+        ("X-Requested-With: wigwag", false),
+        ("Sec-Fetch-Mode: navigate", true),
+        ("Accept: */*", true),
+    ] {
+        let answer = ask_at(house.http(), &format!("GET /metrics HTTP/1.1\r\n{header}")).await;
+        assert_eq!(status(&answer), "401");
+        assert_eq!(answer.contains(challenge), expect, "{header}");
+        assert!(body(&answer)["error"].is_string());
+    }
+    house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_broker_without_users_asks_nobody_to_log_in() {
+    let broker = Broker::builder()
+        .http(wigwag_broker::HttpListener::api(crate::ANY_PORT, None))
+        .start()
+        .expect("port 0 is free");
+    let here = broker.http_listeners()[0];
+    let expect = json!({ "user": null, "required": false });
+    let shown = ask_at(here, "GET /api/v1/session HTTP/1.1").await;
+    assert_eq!(body(&shown), expect);
+    let answer = post(here, r#"{"userName":"joe","password":"x"}"#).await;
+    assert_eq!((body(&answer), set_cookie(&answer)), (expect, None));
+    broker.shutdown().await;
+}
