@@ -112,7 +112,7 @@ test('a command that nobody answers is rejected or times out', async () => {
   await command('deaf', 'Start');
   // A broker that says "no matching subscribers" lets us know at once, another leaves it to the clock.
   await card('deaf')
-    .getByText(/^Start (rejected: no device is listening|timed out)/)
+    .getByText(/^Start (unheard: no device is listening|timed out)/)
     .waitFor();
   await publish('device/deaf/state', '', { retain: true });
   await card('deaf').waitFor({ state: 'detached' });

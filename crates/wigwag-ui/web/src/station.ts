@@ -5,7 +5,9 @@
 import { createContext, use } from 'react';
 
 import type { Broker } from './config.ts';
-import type { CommandMessage, Outcome } from './devices/command-store.ts';
+import type { Send } from './devices/bulk/bulk-store.ts';
+import { BulkStore } from './devices/bulk/bulk-store.ts';
+import type { CommandMessage, Ending, Outcome } from './devices/command-store.ts';
 import { CommandStore } from './devices/command-store.ts';
 import { parseReply } from './devices/contract.ts';
 import { RecordShelf } from './devices/detail/device-record.ts';
@@ -26,6 +28,8 @@ export class Station {
   readonly connection: Connection;
   readonly devices = new DeviceStore();
   readonly commands: CommandStore;
+  /** Commands to many devices, by way of `commands`. */
+  readonly bulk: BulkStore;
   readonly log = new MessageLog();
   /** Of the devices whose pages were opened. */
   readonly records = new RecordShelf((device, record) => {
@@ -54,7 +58,10 @@ export class Station {
         this.log.addSkipped(skipped);
       },
       handleStatus: ({ status }) => {
-        if (status.phase !== 'connected') this.commands.handleDisconnected();
+        if (status.phase !== 'connected') {
+          this.bulk.handleDisconnected();
+          this.commands.handleDisconnected();
+        }
         this.announcer.handleLink(status);
       },
     });
@@ -64,6 +71,9 @@ export class Station {
       handleOutcome: (id, outcome) => {
         this.announcer.say(spoken(this.#titleOf(id), outcome));
       },
+    });
+    this.bulk = new BulkStore(this.#sendStep, (text) => {
+      this.announcer.say(text);
     });
     const subscribe = (topic: string): (() => void) => this.connection.subscribeTo(topic);
     this.sources = [new ContractSource({ store: this.devices, subscribe })];
@@ -90,6 +100,21 @@ export class Station {
       unsubscribe();
     };
   }
+
+  readonly #sendStep: Send = ({ device, topic, payload, act }, told) => {
+    if (this.devices.device(device.id) === undefined) return 'gone';
+    if (act.kind === 'retain') {
+      void this.connection.publish({ topic, payload, qos: 1, retain: true }).then((outcome) => {
+        told(endOf(outcome));
+      });
+      return 'sent';
+    }
+    const isSent =
+      act.kind === 'control'
+        ? this.commands.send(device, act.control, act.value, told)
+        : this.commands.sendCustom(device, payload, told);
+    return isSent ? 'sent' : 'busy';
+  };
 
   #publish(message: CommandMessage, deviceId: string): Promise<PublishOutcome> {
     const entry: Omit<LogEntry, 'seq'> = {
@@ -174,6 +199,19 @@ function textOf(payload: string | Uint8Array): { text: string; bytes: number } {
     : { text: new TextDecoder().decode(payload.subarray(0, TEXT_BYTES_MAX)), bytes: payload.length };
 }
 
+/** Of a message for the broker itself: nobody has to be subscribed. */
+function endOf(outcome: PublishOutcome): Ending {
+  switch (outcome.kind) {
+    case 'accepted':
+    case 'unheard':
+      return { phase: 'delivered' };
+    case 'refused':
+      return { phase: 'rejected', error: `the broker refused it: ${outcome.reason}` };
+    case 'interrupted':
+      return { phase: 'interrupted' };
+  }
+}
+
 function spoken(title: string, outcome: Outcome): string {
   const what = `${title}: ${outcome.ask.name.toLowerCase()}`;
   switch (outcome.phase) {
@@ -183,6 +221,8 @@ function spoken(title: string, outcome: Outcome): string {
       return `${what} confirmed`;
     case 'rejected':
       return `${what} rejected, ${outcome.error}`;
+    case 'unheard':
+      return `${what} unheard, no device is listening`;
     case 'timed-out':
       return `${what} timed out`;
     case 'interrupted':

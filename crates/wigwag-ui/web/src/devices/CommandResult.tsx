@@ -42,6 +42,8 @@ function describe(command: Command): Line {
       return { icon: 'check', className: 'text-ink-soft', text: `${name}: the broker took it` };
     case 'rejected':
       return { icon: 'warning', className: 'text-bad', text: `${name} rejected: ${shorten(command.error)}` };
+    case 'unheard':
+      return { icon: 'warning', className: 'text-bad', text: `${name} unheard: no device is listening` };
     case 'timed-out':
       return { icon: 'clock', className: 'text-warn', text: `${name} timed out: no reply within 5 s` };
     case 'interrupted':

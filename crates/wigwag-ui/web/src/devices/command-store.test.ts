@@ -170,14 +170,17 @@ describe('failed', () => {
     expect(command()?.phase).toBe('interrupted');
   });
 
-  test.each<[PublishOutcome, string]>([
-    [{ kind: 'unheard' }, 'no device is listening for commands'],
-    [{ kind: 'refused', reason: 'Not authorized' }, 'the broker refused it: Not authorized'],
-  ])('rejected because of %j', async (outcome, error) => {
+  test.each<[PublishOutcome, Partial<Command>]>([
+    [{ kind: 'unheard' }, { phase: 'unheard' }],
+    [
+      { kind: 'refused', reason: 'Not authorized' },
+      { phase: 'rejected', error: 'the broker refused it: Not authorized' },
+    ],
+  ])('because of %j', async (outcome, end) => {
     answer = outcome;
     send('1', 'start');
     await vi.advanceTimersByTimeAsync(0);
-    expect(command()).toMatchObject({ phase: 'rejected', error });
+    expect(command()).toMatchObject(end);
   });
 });
 
@@ -203,5 +206,39 @@ describe('not fooled', () => {
     store.handleDisconnected();
     expect(command()).toBeUndefined();
     expect(outcomes).toEqual([]);
+  });
+});
+
+describe('sent by somebody who wants to be told', () => {
+  const told: Outcome['phase'][] = [];
+
+  function sendAndListen(id: string): boolean {
+    const device = deviceWith({ id });
+    const [control] = device.controls;
+    if (control?.kind !== 'button') throw new Error('no button');
+    return store.send(device, control, control.value, (outcome) => told.push(outcome.phase));
+  }
+
+  beforeEach(() => {
+    told.length = 0;
+  });
+
+  test('is told to him and nobody else, a late answer too', () => {
+    expect(sendAndListen('1')).toBe(true);
+    vi.advanceTimersByTime(REPLY_WITHIN_MS);
+    reply({ ok: true, status: 'running' });
+    expect(told).toEqual(['timed-out', 'confirmed']);
+    expect(outcomes).toEqual([]);
+    send('1', 'start');
+    store.handleDisconnected();
+    expect(told).toHaveLength(2);
+    expect(outcomes).toHaveLength(1);
+  });
+
+  test('is not sent while another is pending, whose end is not his', () => {
+    send('1', 'start');
+    expect(sendAndListen('1')).toBe(false);
+    store.handleDisconnected();
+    expect([told.length, outcomes.length]).toEqual([0, 1]);
   });
 });

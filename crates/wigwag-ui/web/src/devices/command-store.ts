@@ -24,17 +24,24 @@ export type Command = { ask: Ask; correlation: string; sentAt: number } & (
   /** The broker took it; the device has no way to say more. */
   | { phase: 'delivered' }
   | { phase: 'rejected'; error: string }
+  /** The broker knows of nobody who is subscribed to the topic. */
+  | { phase: 'unheard' }
   | { phase: 'timed-out' }
   | { phase: 'interrupted' }
 );
 
 export type CommandMessage = Outgoing & { correlation: string };
 export type Outcome = Exclude<Command, { phase: 'pending' }>;
+/** A time-out may be followed by a late answer; nothing follows anything else. */
+export type HandleOutcome = (outcome: Outcome) => void;
 export type CommandsView = ReadonlyMap<string, Command>;
 
 export const REPLY_WITHIN_MS = 5_000;
 /** Good news goes by itself; a failure stays until the next command. */
 export const CONFIRMED_SHOWN_MS = 4_000;
+/** A view lists all commands anew: those to thousands of devices at a time are shown a few times a second. */
+const REST_PER_COMMAND_MS = 0.25;
+const REST_MAX_MS = 250;
 
 const CUSTOM: Ask = { key: 'custom', name: 'Command', ongoing: 'Sending…', done: 'Confirmed' };
 
@@ -50,6 +57,8 @@ export class CommandStore extends FrameStore<CommandsView> {
   readonly #commands = new Map<string, Command>();
   /** What would confirm each pending command. */
   readonly #pending = new Map<string, Pending>();
+  /** Who wants to be told of the last command to a device, if it is not `Options.handleOutcome`. */
+  readonly #listeners = new Map<string, HandleOutcome>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #count = 0;
 
@@ -58,19 +67,23 @@ export class CommandStore extends FrameStore<CommandsView> {
     this.#options = options;
   }
 
-  /** Does nothing while an earlier command to the same device is pending. */
-  send(device: Device, control: Control, value: FieldValue): void {
+  /**
+   * False, and nothing is sent, while an earlier command to the same device is pending. Who gives a function of his own
+   * is told what becomes of it in the place of assistive technology.
+   */
+  send(device: Device, control: Control, value: FieldValue, handleOutcome?: HandleOutcome): boolean {
     const { topic, qos, retain, field, replies } = control;
     const message = { topic, payload: payloadOf(control, value), qos, ...(retain ? { retain } : {}) };
     const confirmed = field === undefined ? undefined : { field, value };
-    this.#send(device.id, askOf(control), message, { replies, confirmed });
+    return this.#send(device.id, askOf(control), message, { replies, confirmed }, handleOutcome);
   }
 
   /** The same for a payload of the user's own; only a reply confirms it. */
-  sendCustom(device: Device, payload: string): void {
+  sendCustom(device: Device, payload: string, handleOutcome?: HandleOutcome): boolean {
     const topic = device.commandTopic;
-    if (topic === undefined) return;
-    this.#send(device.id, CUSTOM, { topic, payload, qos: 1 }, { replies: true, confirmed: undefined });
+    if (topic === undefined) return false;
+    const pending = { replies: true, confirmed: undefined };
+    return this.#send(device.id, CUSTOM, { topic, payload, qos: 1 }, pending, handleOutcome);
   }
 
   /** A reply that comes after the time-out still says what happened, so it still counts. */
@@ -118,12 +131,24 @@ export class CommandStore extends FrameStore<CommandsView> {
     }
   }
 
+  protected override restMs(): number {
+    return Math.min(REST_MAX_MS, this.#commands.size * REST_PER_COMMAND_MS);
+  }
+
   protected override view(): CommandsView {
     return new Map(this.#commands);
   }
 
-  #send(id: string, ask: Ask, message: Outgoing, pending: Pending): void {
-    if (this.#commands.get(id)?.phase === 'pending') return;
+  #send(
+    id: string,
+    ask: Ask,
+    message: Outgoing,
+    pending: Pending,
+    handleOutcome: HandleOutcome | undefined,
+  ): boolean {
+    if (this.#commands.get(id)?.phase === 'pending') return false;
+    if (handleOutcome === undefined) this.#listeners.delete(id);
+    else this.#listeners.set(id, handleOutcome);
     const correlation = `command-${++this.#count}`;
     this.#set(id, { phase: 'pending', ask, correlation, sentAt: Date.now() });
     this.#pending.set(id, pending);
@@ -134,6 +159,7 @@ export class CommandStore extends FrameStore<CommandsView> {
     void this.#options.publish({ ...message, ...answer, correlation }, id).then((outcome) => {
       this.#handlePublished(id, correlation, outcome);
     });
+    return true;
   }
 
   #handlePublished(id: string, correlation: string, outcome: PublishOutcome): void {
@@ -142,7 +168,7 @@ export class CommandStore extends FrameStore<CommandsView> {
         if (this.#isLastWord(id)) this.#settle(id, correlation, { phase: 'delivered' });
         break;
       case 'unheard':
-        this.#settle(id, correlation, { phase: 'rejected', error: 'no device is listening for commands' });
+        this.#settle(id, correlation, { phase: 'unheard' });
         break;
       case 'refused':
         this.#settle(id, correlation, {
@@ -177,10 +203,13 @@ export class CommandStore extends FrameStore<CommandsView> {
     if (outcome.phase === 'confirmed' || outcome.phase === 'delivered') {
       this.#schedule(id, CONFIRMED_SHOWN_MS, () => {
         this.#commands.delete(id);
+        this.#listeners.delete(id);
         this.changed();
       });
     }
-    this.#options.handleOutcome(id, outcome);
+    const listener = this.#listeners.get(id);
+    if (listener === undefined) this.#options.handleOutcome(id, outcome);
+    else listener(outcome);
   }
 
   #set(id: string, command: Command): void {
@@ -221,9 +250,11 @@ function askOf(control: Control): Ask {
   };
 }
 
-type Ending =
+/** How a command can end. */
+export type Ending =
   | { phase: 'delivered' }
   | { phase: 'confirmed'; by: 'reply' | 'state'; tookMs: number }
   | { phase: 'rejected'; error: string }
+  | { phase: 'unheard' }
   | { phase: 'timed-out' }
   | { phase: 'interrupted' };
