@@ -9,17 +9,18 @@ use std::io;
 use std::task::{Context, Poll};
 
 use wigwag_net::Pump;
-use wigwag_net::dial::dial_with;
+use wigwag_net::dial::{Options, Target, dial_with};
 use wigwag_proto::codec::{decode, encode, encode_publish_head, frame};
 use wigwag_proto::{DecodeLimits, OutBuf};
 
+pub use wigwag_net::Stream;
 pub use wigwag_net::dial::DialError;
 pub use wigwag_proto::codec::EncodeError;
 pub use wigwag_proto::{DecodeError, Properties, PropertiesBuf, Property, packet};
 
 use crate::config::{BuildError, Builder};
 use crate::core::is_refusal_of_3_x;
-use crate::{Bytes, Version};
+use crate::{Bytes, Limits, Version};
 use packet::{Packet, Publish};
 
 /// Room in a WebSocket frame for more than the largest packet: servers put several into one.
@@ -128,24 +129,69 @@ impl Builder {
     ///
     /// Dropping the future gives the attempt up; bound its time. Needs a tokio runtime.
     pub async fn open_wire(self) -> Result<Wire, WireError> {
+        let (opener, version, limits) = self.into_opener()?;
+        Ok(Wire {
+            pump: Pump::new(opener.open().await?),
+            version,
+            packet_size_max: limits.packet_size_max,
+            out: OutBuf::new(),
+            scratch: vec![0; SCRATCH_LEN],
+        })
+    }
+
+    /// Prepares the way to the servers, to go it as often as wanted, and leaves even the bytes to the caller.
+    ///
+    /// Of the description, the servers, TLS, proxy, WebSocket, transport and TCP options hold. What is wrong with it is
+    /// said here; nothing is opened yet.
+    pub fn opener(self) -> Result<Opener, BuildError> {
+        self.into_opener().map(|(opener, ..)| opener)
+    }
+
+    fn into_opener(self) -> Result<(Opener, Version, Limits), BuildError> {
         let (way, version, limits) = self.into_way()?;
-        let frame_size_max = limits.packet_size_max as usize + FRAME_ROOM;
-        let servers = way.targets().map_err(BuildError::from)?;
-        let dialler = way.dialler(&servers, limits.packet_size_max)?;
-        let mut result = Err(WireError::Closed);
-        for server in &servers {
-            match dial_with(server, frame_size_max, &dialler.options).await {
-                Ok(stream) => {
-                    return Ok(Wire {
-                        pump: Pump::new(stream),
-                        version,
-                        packet_size_max: limits.packet_size_max,
-                        out: OutBuf::new(),
-                        scratch: vec![0; SCRATCH_LEN],
-                    });
-                }
-                Err(error) => result = Err(error.into()),
+        let mut servers = way.targets()?;
+        let options = way.dialler(&servers, limits.packet_size_max)?.options;
+        let opener = Opener {
+            first: servers.remove(0),
+            others: servers,
+            frame_size_max: limits.packet_size_max as usize + FRAME_ROOM,
+            options,
+        };
+        Ok((opener, version, limits))
+    }
+}
+
+/// A prepared way to one or more servers, for programs that carry MQTT without looking at it.
+///
+/// ```no_run
+/// use wigwag_client::Client;
+///
+/// # async fn example(mut from: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+/// let opener = Client::builder("mqtts://broker.example").opener()?;
+/// let mut to = opener.open().await?;
+/// tokio::io::copy_bidirectional(&mut from, &mut to).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Opener {
+    first: Target,
+    others: Vec<Target>,
+    frame_size_max: usize,
+    options: Options,
+}
+
+impl Opener {
+    /// Opens a connection; of several servers, the first that answers gets it, and the error is that of the last.
+    ///
+    /// Dropping the future gives the attempt up; bound its time. Needs a tokio runtime.
+    pub async fn open(&self) -> Result<Stream, DialError> {
+        let mut result = dial_with(&self.first, self.frame_size_max, &self.options).await;
+        for server in &self.others {
+            if result.is_ok() {
+                break;
             }
+            result = dial_with(server, self.frame_size_max, &self.options).await;
         }
         result
     }

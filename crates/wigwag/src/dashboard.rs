@@ -1,4 +1,4 @@
-//! `wigwag dashboard`: the web UI for any broker that speaks MQTT over WebSocket.
+//! `wigwag dashboard`: the web UI for any broker, or several.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,7 +10,8 @@ use wigwag_broker::http::{Router, serve_router};
 
 use crate::listen::{AddressArgs, cannot_listen};
 use crate::output::say;
-use crate::page::{PageBroker, PageConfig, Way};
+use crate::page::{PageBroker, PageConfig};
+use crate::shown::{Shown, TlsArgs, plan};
 use crate::shutdown::Shutdown;
 
 /// Where the web UI listens.
@@ -24,9 +25,17 @@ pub(crate) struct HttpArgs {
 /// Options of `wigwag dashboard`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Broker that the browser connects to: ws://HOST:PORT/PATH or wss://…
-    #[arg(long, value_name = "URL", default_value = "ws://localhost:9001", value_parser = check_url)]
-    broker: String,
+    /// Broker to show, with a name of its own if you like: mqtt://HOST, mqtts://HOST or unix:///PATH through this
+    /// server, ws://HOST:PORT/PATH or wss://… directly from the browser; may be repeated
+    #[arg(
+        long,
+        value_name = "[NAME=]URL",
+        default_value = "ws://localhost:9001",
+        value_parser = Shown::parse,
+    )]
+    broker: Vec<Shown>,
+    #[command(flatten)]
+    tls: TlsArgs,
     #[command(flatten)]
     address: AddressArgs,
     #[command(flatten)]
@@ -36,25 +45,17 @@ pub(crate) struct Args {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
+    let (brokers, relays) = plan(&args.broker, &args.tls)?;
     let server = WebServer::bind(args.address, &args.http).await?;
-    say!("broker    {}", args.broker);
+    for broker in &args.broker {
+        say!("broker    {}  {}", broker.url(), broker.name());
+    }
     server.print(args.address);
     say!("ready     Ctrl-C stops");
-    let broker = PageBroker::elsewhere("broker", Way::Url(args.broker.clone()));
     server
-        .serve(vec![broker], None, shutdown.requested())
+        .serve(brokers, Some(relays), shutdown.requested())
         .await?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn check_url(url: &str) -> Result<String, String> {
-    let rest = url
-        .strip_prefix("ws://")
-        .or_else(|| url.strip_prefix("wss://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(url.to_owned()),
-        _ => Err("a browser speaks MQTT over WebSocket only: ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH".to_owned()),
-    }
 }
 
 /// The web UI on a port that is open.
@@ -110,19 +111,5 @@ impl WebServer {
             () = stop => return Ok(()),
         }
         bail!("the web UI's server has ended")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_websocket_addresses_are_taken() {
-        assert!(check_url("ws://localhost:9001").is_ok());
-        assert!(check_url("wss://broker.example/mqtt").is_ok());
-        for url in ["mqtt://localhost", "ws://", "ws:///mqtt", "localhost:9001"] {
-            assert!(check_url(url).is_err(), "{url}");
-        }
     }
 }

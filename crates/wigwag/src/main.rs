@@ -14,6 +14,8 @@ mod listen;
 mod logging;
 mod output;
 mod page;
+mod relay;
+mod shown;
 mod shutdown;
 mod top;
 mod up;
@@ -59,7 +61,7 @@ enum Command {
     Device(wigwag_devices::device::Args),
     /// Run fleets of simulated devices against any broker
     Simulate(wigwag_devices::fleet::Args),
-    /// Serve the web UI for any broker that speaks MQTT over WebSocket
+    /// Serve the web UI for any broker, or several
     Dashboard(dashboard::Args),
     /// Measure the speed of brokers
     Bench(wigwag_bench::Args),

@@ -26,6 +26,8 @@ pub(crate) enum Way {
     Url(String),
     /// Of the host that has served the page.
     Port(u16),
+    /// Of the server that has served the page, seen from the page's base.
+    Path(String),
 }
 
 impl PageConfig {

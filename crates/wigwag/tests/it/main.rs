@@ -62,6 +62,7 @@ mod pages;
 mod persistence;
 mod prometheus;
 mod publish;
+mod relay;
 mod restarts;
 mod scram;
 mod security;

@@ -20,10 +20,10 @@ against_both_brokers!(
     client_certificate_opens_the_door_and_its_absence_is_told,
 );
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::default();
         let name_type = rcgen::DnType::CommonName;
         params.distinguished_name.push(name_type, name);
@@ -40,22 +40,22 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 }
 
 /// A broker with a listener for each way.
-struct Ways {
-    folder: TempDir,
+pub(crate) struct Ways {
+    pub(crate) folder: TempDir,
     _process: Process,
-    ports: [u16; 5],
-    servers: Authority,
+    pub(crate) ports: [u16; 5],
+    pub(crate) servers: Authority,
     clients: Authority,
 }
 
 impl Ways {
-    fn start(kind: Kind) -> Ways {
+    pub(crate) fn start(kind: Kind) -> Ways {
         let folder = TempDir::new().unwrap();
         let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
         let file = |name: &str, content: &str| {
@@ -110,7 +110,7 @@ impl Ways {
 }
 
 /// A message of each QoS goes to the broker and comes back.
-async fn exchange(client: &Client) {
+pub(crate) async fn exchange(client: &Client) {
     for (qos, len) in [
         (Qos::AtMostOnce, 10),
         (Qos::AtLeastOnce, 100),
