@@ -11,6 +11,7 @@ import { brokerAt } from '../../testing.ts';
 import { useReadings } from './detail-state.ts';
 import { DetailPane } from './DetailPane.tsx';
 import { useDraft } from './draft-store.ts';
+import { useSavedMessages } from './saved-messages.ts';
 
 const views = vi.hoisted(() => new Map<string, TopicView>());
 
@@ -29,6 +30,7 @@ beforeEach(() => {
   user = userEvent.setup({ advanceTimers: vi.advanceTimersByTime });
   views.clear();
   useDraft.setState(useDraft.getInitialState());
+  useSavedMessages.setState(useSavedMessages.getInitialState());
   useReadings.setState(useReadings.getInitialState());
   posted.length = 0;
 });
@@ -168,21 +170,45 @@ test('a message that cannot be sent is not, and its field says why', async () =>
   expect(screen.getByText(/Nobody can publish to a wildcard/)).toBeTruthy();
 });
 
-test('a template brings a message back', async () => {
+test('a saved message brings all of it back', async () => {
   open(undefined, '?view=publish');
   const field = (name: string) => screen.getByRole<HTMLInputElement>('textbox', { name });
   await user.clear(field('Topic'));
   await user.type(field('Topic'), 'lamp');
   await user.type(field('Payload'), 'on');
   await user.type(field('Name'), 'Light');
+  await user.type(screen.getByRole('combobox', { name: 'Collection' }), 'Lamps');
   await press('button', 'Save');
   await user.clear(field('Topic'));
   await user.clear(field('Name'));
-  await user.selectOptions(screen.getByRole('combobox', { name: 'Load' }), 'Light');
+  await user.selectOptions(screen.getByRole('combobox', { name: 'Load' }), 'Lamps / Light');
   act(() => {
     vi.advanceTimersToNextFrame();
   });
   expect(field('Topic').value).toBe('lamp');
   await press('button', 'Delete');
   expect(screen.queryByRole('combobox', { name: 'Load' })).toBeNull();
+});
+
+test('messages come from a file, and what is wrong with it is told', async () => {
+  open(undefined, '?view=publish');
+  const messages = [{ name: 'on', collection: 'Lamps', topic: 'lamp' }, { name: '' }];
+  const file = new File([JSON.stringify({ wigwag: 'messages', version: 1, messages })], 'm.json');
+  await user.upload(screen.getByLabelText('Import'), file);
+  expect(await screen.findByText(/^1 added, 0 replaced\. Message 2: "name"/)).toBeTruthy();
+  expect(screen.getByRole('option', { name: 'Lamps / on' })).toBeTruthy();
+});
+
+test('a payload is that of a file, until it is to be written', async () => {
+  open('t', '?view=publish');
+  await user.upload(
+    screen.getByLabelText('From a file'),
+    new File([new Uint8Array([1, 255])], 'a\u202eb.bin'),
+  );
+  expect(await screen.findByText('a⟨202E⟩b.bin, 2 B')).toBeTruthy();
+  expect(screen.queryByRole('textbox', { name: 'Payload' })).toBeNull();
+  await press('button', 'Publish');
+  expect(posted.find((one) => one.kind === 'publish')).toMatchObject({ payload: new Uint8Array([1, 255]) });
+  await press('button', 'Write it instead');
+  expect(screen.getByRole('textbox', { name: 'Payload' })).toBeTruthy();
 });

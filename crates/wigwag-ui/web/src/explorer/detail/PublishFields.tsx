@@ -1,12 +1,15 @@
 /** The fields of a message that is being written: payload, how it is sent, and its properties. */
-import { useId } from 'react';
+import { useId, useState } from 'react';
 
 import { Button } from '../../ui/Button.tsx';
 import { classNames } from '../../ui/class-names.ts';
+import { formatBytes } from '../../ui/format.ts';
 import { SelectField } from '../../ui/SelectField.tsx';
 import { TextField } from '../../ui/TextField.tsx';
+import { visible } from '../../ui/visible.ts';
 import type { Draft, Format, Problems } from './draft.ts';
-import { FORMATS, USER_PROPERTIES_MAX } from './draft.ts';
+import { FORMATS, readFile, USER_PROPERTIES_MAX } from './draft.ts';
+import { FilePicker } from './FilePicker.tsx';
 import { Fold } from './Fold.tsx';
 
 type OnEdit = (change: Partial<Draft>) => void;
@@ -21,41 +24,71 @@ export function PayloadField({
   onEdit: OnEdit;
 }) {
   const id = useId();
+  const [fileProblem, setFileProblem] = useState<string>();
   const formats = Object.entries(FORMATS) as [Format, string][];
+  const pick = async (file: File): Promise<void> => {
+    const read = await readFile(file);
+    const isRead = !('problem' in read);
+    setFileProblem(isRead ? undefined : read.problem);
+    if (isRead) onEdit({ file: read });
+  };
+  const said = problem ?? fileProblem;
   return (
     <div className="flex min-w-0 flex-col gap-1.5">
       <div className="flex flex-wrap items-center justify-between gap-2">
         <label htmlFor={id} className="font-medium">
           Payload
         </label>
-        <SelectField
-          isInline
-          label="written as"
-          value={draft.format}
-          options={formats.map(([value, name]) => ({ value, name }))}
-          onChange={(format) => {
-            onEdit({ format });
-          }}
-        />
+        <span className="flex flex-wrap items-center gap-2">
+          {draft.file === undefined && (
+            <SelectField
+              isInline
+              label="written as"
+              value={draft.format}
+              options={formats.map(([value, name]) => ({ value, name }))}
+              onChange={(format) => {
+                onEdit({ format });
+              }}
+            />
+          )}
+          <FilePicker onPick={(file) => void pick(file)}>From a file</FilePicker>
+        </span>
       </div>
-      <textarea
-        id={id}
-        rows={5}
-        value={draft.payload}
-        spellCheck={false}
-        aria-invalid={problem !== undefined || undefined}
-        aria-describedby={problem === undefined ? undefined : `${id}-problem`}
-        onChange={(event) => {
-          onEdit({ payload: event.target.value });
-        }}
-        className={classNames(
-          'min-h-24 w-full min-w-0 rounded-lg border bg-surface p-3 font-mono text-base md:text-xs',
-          problem === undefined ? 'border-line-strong' : 'border-bad',
-        )}
-      />
-      {problem !== undefined && (
-        <p id={`${id}-problem`} className="text-bad wrap-anywhere">
-          {problem}
+      {draft.file === undefined ? (
+        <textarea
+          id={id}
+          rows={5}
+          value={draft.payload}
+          spellCheck={false}
+          aria-invalid={said !== undefined || undefined}
+          aria-describedby={said === undefined ? undefined : `${id}-problem`}
+          onChange={(event) => {
+            onEdit({ payload: event.target.value });
+          }}
+          className={classNames(
+            'min-h-24 w-full min-w-0 rounded-lg border bg-surface p-3 font-mono text-base md:text-xs',
+            said === undefined ? 'border-line-strong' : 'border-bad',
+          )}
+        />
+      ) : (
+        <div className="flex flex-wrap items-center gap-2 rounded-lg border border-line bg-sunken px-3 py-2">
+          <output id={id} className="nums min-w-0 grow wrap-anywhere">
+            {visible(draft.file.name)}, {formatBytes(draft.file.bytes.length)}
+          </output>
+          <Button
+            look="ghost"
+            icon="close"
+            onClick={() => {
+              onEdit({ file: undefined });
+            }}
+          >
+            Write it instead
+          </Button>
+        </div>
+      )}
+      {said !== undefined && (
+        <p id={`${id}-problem`} role="alert" className="text-bad wrap-anywhere">
+          {said}
         </p>
       )}
     </div>

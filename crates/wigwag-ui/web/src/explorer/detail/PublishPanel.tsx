@@ -1,4 +1,4 @@
-/** Writes a message and sends it, once or again and again, with all properties of MQTT 5; keeps messages as templates. */
+/** Writes a message and sends it, once or again and again, with all properties of MQTT 5; keeps messages for later. */
 import type { KeyboardEvent } from 'react';
 import { useState } from 'react';
 
@@ -15,7 +15,7 @@ import { useDraft } from './draft-store.ts';
 import { PayloadField, PropertyFields, SendingFields } from './PublishFields.tsx';
 import type { Sent } from './publisher.ts';
 import { EVERY_SECS_MAX, EVERY_SECS_MIN } from './publisher.ts';
-import { TemplateBar } from './TemplateBar.tsx';
+import { SavedMessages } from './SavedMessages.tsx';
 
 export function PublishPanel() {
   const publisher = usePublisher();
@@ -43,7 +43,7 @@ export function PublishPanel() {
   };
   return (
     <div className="flex flex-col gap-4 p-4" onKeyDown={handleKey}>
-      <TemplateBar draft={draft} onLoad={edit} />
+      <SavedMessages draft={draft} onLoad={edit} />
       <TextField
         label="Topic"
         isMono

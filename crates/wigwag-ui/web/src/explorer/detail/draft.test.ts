@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { message } from '../../message/testing.ts';
 import type { Draft, Problems } from './draft.ts';
-import { draftOf, EMPTY, readDraft } from './draft.ts';
+import { draftOf, EMPTY, FILE_BYTES_MAX, readDraft, readFile } from './draft.ts';
 
 function read(change: Partial<Draft>) {
   return readDraft({ ...EMPTY, topic: 't', ...change });
@@ -105,5 +105,26 @@ test.each([
   if (binary) delete expected.payloadFormatIndicator;
   expect(readDraft(draft)).toEqual({
     message: { topic: 'a', payload, qos: 1, retain: true, properties: expected },
+  });
+});
+
+describe('a file', () => {
+  test('is the payload, whatever is typed beside it', async () => {
+    const file = await readFile(new File([new Uint8Array([0xff, 0])], 'a.bin'));
+    if ('problem' in file) throw new Error(file.problem);
+    expect(read({ payload: 'typed', file })).toMatchObject({
+      message: { payload: new Uint8Array([0xff, 0]) },
+    });
+    expect(read({ file, isUtf8: true })).toMatchObject({
+      problems: { payload: expect.stringContaining('not UTF-8') as string },
+    });
+  });
+
+  test('has a bound', async () => {
+    const large = new File([], 'large');
+    Object.defineProperty(large, 'size', { value: FILE_BYTES_MAX + 1 });
+    expect(await readFile(large)).toEqual({
+      problem: 'This file has 16.0 MiB; at most 16.0 MiB are sent from here.',
+    });
   });
 });

@@ -3,6 +3,7 @@ import { base64Of, bytesOfBase64, bytesOfHex } from '../../message/hex.ts';
 import type { Message, Properties } from '../../message/message.ts';
 import { hexOf } from '../../message/value.ts';
 import type { Outgoing } from '../../mqtt/protocol.ts';
+import { formatBytes } from '../../ui/format.ts';
 
 export type Format = 'text' | 'json' | 'hex' | 'base64';
 
@@ -12,6 +13,8 @@ export interface Draft {
   topic: string;
   payload: string;
   format: Format;
+  /** In the place of what is typed. */
+  file: PayloadFile | undefined;
   qos: 0 | 1 | 2;
   retain: boolean;
   contentType: string;
@@ -25,9 +28,17 @@ export interface Draft {
   userProperties: readonly { name: string; value: string }[];
 }
 
+export interface PayloadFile {
+  name: string;
+  bytes: Uint8Array;
+}
+
 export type Problems = Partial<Record<keyof Draft, string>>;
 
-export const EMPTY: Draft = {
+/** All of it is text: what can be kept and passed on. */
+export type WrittenDraft = Omit<Draft, 'file'>;
+
+export const BLANK: WrittenDraft = {
   topic: '',
   payload: '',
   format: 'text',
@@ -41,7 +52,11 @@ export const EMPTY: Draft = {
   userProperties: [],
 };
 
+export const EMPTY: Draft = { ...BLANK, file: undefined };
+
 export const USER_PROPERTIES_MAX = 32;
+/** What a page sends as one message; brokers have bounds of their own. */
+export const FILE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A string of MQTT has its length in two bytes, a number of seconds in four. */
 const STRING_BYTES_MAX = 65_535;
@@ -77,6 +92,7 @@ export function draftOf(message: Message): Draft {
     topic: message.topic,
     payload: text ?? base64Of(message.payload),
     format: text === undefined ? 'base64' : 'text',
+    file: undefined,
     qos: message.qos,
     retain: message.retain,
     contentType: properties.contentType ?? '',
@@ -89,7 +105,8 @@ export function draftOf(message: Message): Draft {
   };
 }
 
-function payloadOf({ payload, format, isUtf8 }: Draft): { bytes: Uint8Array } | { problem: string } {
+function payloadOf({ payload, format, file, isUtf8 }: Draft): { bytes: Uint8Array } | { problem: string } {
+  if (file !== undefined) return bytesAs(file.bytes, isUtf8);
   switch (format) {
     case 'text':
       return { bytes: utf8(payload) };
@@ -108,11 +125,28 @@ function payloadOf({ payload, format, isUtf8 }: Draft): { bytes: Uint8Array } | 
           problem: format === 'hex' ? 'Hex is pairs of digits, such as 0a ff.' : 'This is not Base64.',
         };
       }
-      if (isUtf8 && textOf(bytes) === undefined) {
-        return { problem: 'These bytes are not UTF-8, which the Payload Format Indicator says they are.' };
-      }
-      return { bytes };
+      return bytesAs(bytes, isUtf8);
     }
+  }
+}
+
+function bytesAs(bytes: Uint8Array, isUtf8: boolean): { bytes: Uint8Array } | { problem: string } {
+  return isUtf8 && textOf(bytes) === undefined
+    ? { problem: 'These bytes are not UTF-8, which the Payload Format Indicator says they are.' }
+    : { bytes };
+}
+
+/** The bytes of a file that somebody has chosen, or why they cannot be had. */
+export async function readFile(file: File): Promise<PayloadFile | { problem: string }> {
+  if (file.size > FILE_BYTES_MAX) {
+    return {
+      problem: `This file has ${formatBytes(file.size)}; at most ${formatBytes(FILE_BYTES_MAX)} are sent from here.`,
+    };
+  }
+  try {
+    return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
+  } catch (error) {
+    return { problem: `The file cannot be read: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 
