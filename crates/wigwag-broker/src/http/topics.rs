@@ -1,6 +1,6 @@
 //! `GET /api/v1/topics`: the tree of topics over a WebSocket, as what has changed, four times a second at most.
 //!
-//! Every frame is a JSON object. The first one says which tree it is, `{"since":MS}`; its counts begin at that time. The
+//! Every frame is a JSON object. The first one says which tree it is, `{"since":MS,"now":MS}`; its counts begin at that time. The
 //! others have `topics`, each as it is now, and `gone`, those that may no longer be read. Nothing is expected from the
 //! other side; one that does not take what is sent to it waits alone.
 
@@ -30,7 +30,7 @@ use wigwag_engine::proto::TopicName;
 
 use super::pages::Source;
 use super::viewer::Viewer;
-use crate::topics::{Missing, News, Told, Viewing};
+use crate::topics::{Missing, News, Told, Viewing, now};
 
 /// How often somebody is told what has changed.
 const EVERY: Duration = Duration::from_millis(250);
@@ -111,7 +111,7 @@ async fn show(upgraded: Upgraded, mut viewing: Viewing, viewer: Viewer) {
         .max_frame_size(Some(INCOMING_MAX));
     let io = TokioIo::new(upgraded);
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    let hello = Message::text(json!({ "since": viewing.since }).to_string());
+    let hello = Message::text(json!({ "since": viewing.since, "now": now() }).to_string());
     if !send(&mut socket, hello).await {
         return;
     }

@@ -19,14 +19,15 @@ export function ExplorerPage() {
   const topic = topicOfPath(useLocation().pathname);
   useAddress(explorer, topic);
   const filters = useStoreValue(explorer, (view) => view.filters);
+  const source = useStoreValue(explorer, (view) => view.source);
   return (
     <>
       <PageHeader title="Explorer">
-        <FilterBar explorer={explorer} filters={filters} />
+        <FilterBar explorer={explorer} source={source} filters={filters} />
       </PageHeader>
       <div className="grid min-w-0 grow gap-4 lg:grid-cols-[minmax(20rem,2fr)_minmax(0,3fr)] lg:items-start">
         <div className={classNames('min-w-0 lg:sticky lg:top-5', topic !== undefined && 'max-lg:hidden')}>
-          {filters.length === 0 ? (
+          {source === 'filters' && filters.length === 0 ? (
             <FirstFilter explorer={explorer} />
           ) : (
             <Tree explorer={explorer} topic={topic} />
@@ -71,13 +72,15 @@ function BackToTree() {
 /** The address begins the Explorer, and follows it from then on. */
 function useAddress(explorer: Explorer, topic: string | undefined): void {
   const [params, setParams] = useSearchParams();
+  const source = useStoreValue(explorer, (view) => view.source);
   const filters = useStoreValue(explorer, (view) => view.filters);
   const search = useStoreValue(explorer, (view) => view.search);
   const order = useStoreValue(explorer, (view) => view.order);
   useEffect(() => {
-    const { filters: present, search: searched, order: ordered } = explorer.snapshot();
-    const wanted = filtersOf(params, topic);
+    const { filters: present, search: searched, order: ordered, source: from } = explorer.snapshot();
+    const wanted = filtersOf(params, explorer.hasTree ? undefined : topic);
     if (present.length === 0 && wanted.length > 0) explorer.setFilters(wanted);
+    else if (from === 'tree') explorer.showTree();
     const sought = searchOf(params);
     if (searched === undefined && sought !== undefined) explorer.setSearch(sought);
     if (ordered === 'name' && orderOf(params) !== 'name') explorer.setOrder(orderOf(params));
@@ -86,8 +89,8 @@ function useAddress(explorer: Explorer, topic: string | undefined): void {
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [explorer]);
   useEffect(() => {
-    if (filters.length === 0) return;
+    if (source === 'filters' && filters.length === 0) return;
     const next = withState(params, filters, search, order);
     if (next.toString() !== params.toString()) setParams(next, { replace: true });
-  }, [filters, search, order, params, setParams]);
+  }, [source, filters, search, order, params, setParams]);
 }

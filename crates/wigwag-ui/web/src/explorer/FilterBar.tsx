@@ -1,14 +1,45 @@
-/** The Topic Filters that the tree is made of: given up with a click, added with a line. */
+/**
+ * Where the tree comes from. Either it is the broker's own, or it is made of Topic Filters: given up with a click, added
+ * with a line.
+ */
 import { useState } from 'react';
 
 import { Button } from '../ui/Button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import type { Explorer } from './explorer.ts';
 import { FilterForm } from './FilterForm.tsx';
+import type { Source } from './protocol.ts';
 
-export function FilterBar({ explorer, filters }: { explorer: Explorer; filters: readonly string[] }) {
-  const [isAdding, setIsAdding] = useState(false);
+interface Props {
+  explorer: Explorer;
+  source: Source;
+  filters: readonly string[];
+}
+
+export function FilterBar({ explorer, source, filters }: Props) {
+  if (source === 'tree') return <OwnTree explorer={explorer} />;
   if (filters.length === 0) return null;
+  return <Filters explorer={explorer} filters={filters} />;
+}
+
+function OwnTree({ explorer }: { explorer: Explorer }) {
+  return (
+    <div className="flex flex-wrap items-center gap-2">
+      <span className="text-ink-soft">All topics, counted by the broker</span>
+      <Button
+        look="ghost"
+        onClick={() => {
+          explorer.showFilters();
+        }}
+      >
+        Subscribe instead
+      </Button>
+    </div>
+  );
+}
+
+function Filters({ explorer, filters }: { explorer: Explorer; filters: readonly string[] }) {
+  const [isAdding, setIsAdding] = useState(false);
   return (
     <div className="flex flex-wrap items-center gap-2">
       <ul aria-label="Subscribed to" className="flex min-w-0 flex-wrap gap-2">
@@ -48,6 +79,16 @@ export function FilterBar({ explorer, filters }: { explorer: Explorer; filters: 
           }}
         >
           Add a filter
+        </Button>
+      )}
+      {explorer.hasTree && !isAdding && (
+        <Button
+          look="ghost"
+          onClick={() => {
+            explorer.showTree();
+          }}
+        >
+          The broker’s tree
         </Button>
       )}
     </div>

@@ -38,6 +38,19 @@ export function FirstFilter({ explorer }: { explorer: Explorer }) {
         ))}
       </ul>
       <FilterForm explorer={explorer} filters={[]} />
+      {explorer.hasTree && (
+        <p className="flex flex-wrap items-center gap-x-3 gap-y-1 text-ink-soft">
+          <Button
+            look="ghost"
+            onClick={() => {
+              explorer.showTree();
+            }}
+          >
+            The broker’s tree
+          </Button>
+          shows all topics without sending each message here.
+        </p>
+      )}
     </section>
   );
 }

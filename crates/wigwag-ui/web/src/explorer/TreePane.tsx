@@ -137,18 +137,32 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
 function NoRows({ view }: { view: ExplorerView }) {
   if (view.searchProblem !== undefined || view.stats.unsearched > 0) return null;
   const isSearching = view.stats.found !== undefined && view.stats.topics > 0;
+  const isOwnTree = view.source === 'tree';
   return (
     <p className="px-4 py-10 text-center text-ink-soft">
       {isSearching
         ? 'No topic fits the search.'
-        : 'Nothing has come yet: the broker has retained nothing for these filters, and nobody has published.'}
+        : isOwnTree
+          ? 'Nothing to see yet: the broker has retained nothing that you may read, and nobody has published.'
+          : 'Nothing has come yet: the broker has retained nothing for these filters, and nobody has published.'}
     </p>
   );
 }
 
-/** What the Explorer's own connection has to say. The page's banner is about that of the page. */
+/** What the Explorer's own connections have to say. The page's banner is about that of the page. */
 function Notices({ view, explorer }: { view: ExplorerView; explorer: Explorer }) {
-  const { status } = view;
+  return (
+    <>
+      {view.tree?.phase === 'waiting' && (
+        <Notice action={<Retry explorer={explorer} />}>The tree stands still: {view.tree.reason}.</Notice>
+      )}
+      {view.tree?.phase === 'connecting' && view.tree.attempt > 1 && <Notice>Connecting again…</Notice>}
+      <LinkNotices view={view} explorer={explorer} />
+    </>
+  );
+}
+
+function LinkNotices({ view: { source, status }, explorer }: { view: ExplorerView; explorer: Explorer }) {
   if (status?.phase === 'connected') {
     return status.refused.map(({ filter, reason }) => (
       <Notice key={filter}>
@@ -157,30 +171,38 @@ function Notices({ view, explorer }: { view: ExplorerView; explorer: Explorer })
     ));
   }
   if (status === undefined) return null;
+  // The broker's tree comes another way.
+  const what = source === 'tree' ? 'No messages come of topics that are open' : 'The tree stands still';
   switch (status.phase) {
     case 'connecting':
       return status.attempt === 1 ? null : <Notice>Connecting again…</Notice>;
     case 'waiting':
       return (
-        <Notice
-          action={
-            <Button
-              icon="retry"
-              onClick={() => {
-                explorer.retry();
-              }}
-            >
-              Retry now
-            </Button>
-          }
-        >
-          The tree stands still, its connection is lost: {status.reason}.
+        <Notice action={<Retry explorer={explorer} />}>
+          {what}, the connection is lost: {status.reason}.
         </Notice>
       );
     case 'login':
     case 'offline':
-      return <Notice>The tree has no connection: {status.reason}.</Notice>;
+      return (
+        <Notice>
+          {what}, there is no connection: {status.reason}.
+        </Notice>
+      );
   }
+}
+
+function Retry({ explorer }: { explorer: Explorer }) {
+  return (
+    <Button
+      icon="retry"
+      onClick={() => {
+        explorer.retry();
+      }}
+    >
+      Retry now
+    </Button>
+  );
 }
 
 function Notice({ children, action }: { children: React.ReactNode; action?: React.ReactNode }) {

@@ -189,7 +189,7 @@ function Empty({ children }: { children: ReactNode }) {
 
 /** The tree's figures: all of them, and what is beyond its bounds. */
 export function TreeFigures({ stats }: { stats: Stats }) {
-  const { messages, topics, rate, keptBytes, beyond, found, unsearched } = stats;
+  const { messages, topics, rate, keptBytes, beyond, lost, found, unsearched } = stats;
   const parts = [
     `${formatCount(topics)} topics`,
     `${formatCount(messages)} messages`,
@@ -205,6 +205,12 @@ export function TreeFigures({ stats }: { stats: Stats }) {
         <span className="text-warn">
           {' '}
           · {formatCount(beyond)} messages of further topics are counted only: the tree is full
+        </span>
+      )}
+      {lost > 0 && (
+        <span className="text-warn">
+          {' '}
+          · {formatCount(lost)} messages came too fast for the broker to count
         </span>
       )}
     </p>

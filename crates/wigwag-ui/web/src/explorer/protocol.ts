@@ -6,7 +6,16 @@ import type { Message } from '../message/message.ts';
 import type { Credentials, LinkStatus } from '../mqtt/protocol.ts';
 
 export type ToTree =
-  | { kind: 'connect'; url: string; clientId: string; credentials: Credentials | undefined }
+  /** `api` is the address of the broker's own interface, if it has one. */
+  | {
+      kind: 'connect';
+      url: string;
+      clientId: string;
+      credentials: Credentials | undefined;
+      api: string | undefined;
+    }
+  /** Where the tree comes from; another one begins with nothing. */
+  | { kind: 'source'; source: Source }
   | { kind: 'retry' }
   | { kind: 'login'; credentials: Credentials | undefined }
   /** All of them, in the place of those before. */
@@ -36,6 +45,7 @@ export type ToTree =
 
 export type FromTree =
   | { kind: 'status'; status: LinkStatus }
+  | { kind: 'tree'; status: TreeStatus }
   | { kind: 'rows'; rows: Rows; stats: Stats }
   | { kind: 'here'; place: Place | undefined }
   /** Why the search cannot be made, if it cannot. */
@@ -44,6 +54,15 @@ export type FromTree =
   | { kind: 'surveyed'; survey: Survey }
   | { kind: 'clearing'; clearing: Clearing | undefined }
   | { kind: 'exported'; id: number; text: string[]; topics: number };
+
+/** The broker keeps the tree, or the worker grows one of what it subscribes to. */
+export type Source = 'tree' | 'filters';
+
+/** How it is with the tree that the broker keeps. */
+export type TreeStatus =
+  | { phase: 'connecting'; attempt: number }
+  | { phase: 'live'; since: number }
+  | { phase: 'waiting'; retryAt: number; reason: string };
 
 /** The keys of a tree, by the habits of WAI-ARIA. */
 export type Step =
@@ -101,6 +120,8 @@ export interface Stats {
   keptBytes: number;
   /** Messages of topics that came after the tree was full. */
   beyond: number;
+  /** Messages that the broker could not count, because they came too fast. */
+  lost: number;
   /** Topics that the search has found, while there is one. */
   found: number | undefined;
   /** Topics that the search has not looked at yet. */

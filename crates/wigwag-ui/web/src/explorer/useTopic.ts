@@ -14,7 +14,9 @@ export function useExplorer(): Explorer {
   const station = useStation();
   let explorer = explorers.get(station);
   if (explorer === undefined) {
-    explorer = new Explorer(openTreeWorker, station.connection);
+    const { api } = station.broker;
+    const address = api === undefined ? undefined : new URL(api, document.baseURI).href;
+    explorer = new Explorer(openTreeWorker, station.connection, address);
     explorers.set(station, explorer);
   }
   return explorer;

@@ -1,11 +1,16 @@
-/** Entry of the Explorer's worker: a connection of its own, so that a flood of messages holds up nobody's commands. */
+/**
+ * Entry of the Explorer's worker: a connection of its own, so that a flood of messages holds up nobody's commands, and,
+ * where the broker keeps a tree of its topics, another one for that.
+ */
 import type { Message } from '../message/message.ts';
 import { messageOf } from '../message/message.ts';
 import { openWith } from '../mqtt/client.ts';
 import { Link } from '../mqtt/link.ts';
 import type { PublishOutcome } from '../mqtt/protocol.ts';
-import type { FromTree, ToTree } from './protocol.ts';
+import type { FromTree, Source, ToTree } from './protocol.ts';
 import { Desk } from './tree/desk.ts';
+import { Feed } from './tree/feed.ts';
+import { browserNetwork, TopicsSource, topicsUrl } from './tree/topics-source.ts';
 
 interface WorkerScope {
   postMessage: (message: FromTree) => void;
@@ -14,13 +19,16 @@ interface WorkerScope {
 }
 
 const scope = globalThis as unknown as WorkerScope;
-const desk = new Desk(
+const desk: Desk = new Desk(
   (message) => {
     scope.postMessage(message);
   },
-  (message): Promise<PublishOutcome> => link.publish(message),
+  {
+    publish: (message): Promise<PublishOutcome> => link.publish(message),
+    need: (filter) => feed.need(filter),
+  },
 );
-const link = new Link<Message>(
+const link: Link<Message> = new Link<Message>(
   openWith({
     // With the QoS and the RETAIN flag that the publisher has given; Retain Handling sends what is retained.
     subscribe: { qos: 2, rap: true },
@@ -32,24 +40,48 @@ const link = new Link<Message>(
   },
   desk,
 );
-let filters: string[] = [];
+const feed: Feed = new Feed(link);
+const topics = new TopicsSource(browserNetwork, {
+  handleNews: (news) => {
+    desk.handleNews(news);
+  },
+  handleStatus: (status) => {
+    desk.flush();
+    scope.postMessage({ kind: 'tree', status });
+  },
+});
+let source: Source = 'filters';
+let api: string | undefined;
 
-function setFilters(wanted: string[]): void {
-  for (const filter of filters) if (!wanted.includes(filter)) link.handle({ kind: 'unsubscribe', filter });
-  for (const filter of wanted) if (!filters.includes(filter)) link.handle({ kind: 'subscribe', filter });
-  filters = wanted;
+function setSource(wanted: Source): void {
+  source = wanted;
+  desk.setSource(source);
+  feed.setSource(source);
+  if (source === 'tree' && api !== undefined) topics.start(topicsUrl(api));
+  else topics.stop();
+}
+
+function connect(message: Extract<ToTree, { kind: 'connect' }>): void {
+  api = message.api;
+  topics.stop();
+  setSource(source);
+  if (message.credentials !== undefined) link.handle({ kind: 'login', credentials: message.credentials });
+  link.handle({ kind: 'connect', url: message.url, clientId: message.clientId, filters: [] });
 }
 
 function handle(message: ToTree): void {
   if (message.kind === 'connect') {
-    desk.handle({ kind: 'forget' });
-    if (message.credentials !== undefined) link.handle({ kind: 'login', credentials: message.credentials });
-    link.handle({ kind: 'connect', url: message.url, clientId: message.clientId, filters: [] });
+    connect(message);
   } else if (message.kind === 'login' || message.kind === 'retry') {
     link.handle(message);
+    topics.retryNow();
   } else if (message.kind === 'filters') {
-    setFilters(message.filters);
+    feed.setFilters(message.filters);
+  } else if (message.kind === 'source') {
+    setSource(message.source);
   } else {
+    if (message.kind === 'watch') feed.watch(message.topic);
+    if (message.kind === 'unwatch') feed.unwatch(message.topic);
     desk.handle(message);
   }
 }
@@ -59,4 +91,5 @@ scope.addEventListener('message', (event) => {
 });
 scope.addEventListener('online', () => {
   link.retryNow();
+  topics.retryNow();
 });

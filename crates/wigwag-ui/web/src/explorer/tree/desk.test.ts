@@ -1,13 +1,16 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { Outgoing, PublishOutcome } from '../../mqtt/protocol.ts';
-import type { FromTree } from '../protocol.ts';
+import type { Message } from '../../message/message.ts';
+import type { FromTree, Stats } from '../protocol.ts';
 import { UNDO_MS } from './clearing.ts';
 import { Desk, TELL_EVERY_MS } from './desk.ts';
+import { FETCH_IDLE_MS } from './retained-fetch.ts';
 import { message } from './testing.ts';
 
 let posted: FromTree[];
 let published: Outgoing[];
+let needed: string[];
 let outcome: PublishOutcome;
 let desk: Desk;
 
@@ -15,14 +18,20 @@ beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
   posted = [];
   published = [];
+  needed = [];
   outcome = { kind: 'accepted' };
-  desk = new Desk(
-    (value) => posted.push(value),
-    (value) => {
+  desk = new Desk((value) => posted.push(value), {
+    publish: (value) => {
       published.push(value);
       return Promise.resolve(outcome);
     },
-  );
+    need: (filter) => {
+      needed.push(filter);
+      return () => {
+        needed.splice(needed.indexOf(filter), 1);
+      };
+    },
+  });
 });
 
 function last<Kind extends FromTree['kind']>(kind: Kind): Extract<FromTree, { kind: Kind }> | undefined {
@@ -211,5 +220,133 @@ describe('an export', () => {
     desk.add(message('c', '-21.5'));
     const lines = exported('csv').split('\r\n');
     expect(lines.slice(1, 4).map((line) => line.split(',utf8,')[1])).toEqual(['"x,""y"""', "'=1+1", '-21.5']);
+  });
+});
+
+describe('with the tree of the broker', () => {
+  const tell = (
+    topic: string,
+    count: number,
+    change: Partial<Message> = {},
+    isRetained = change.retain ?? false,
+  ): void => {
+    const told = message(topic, 'told', { at: Date.now(), ...change });
+    const update = { topic, count, isRated: true, isRetained, message: told };
+    desk.handleNews({ updates: [update], gone: [], beyond: 0, lost: 0 });
+  };
+  const stats = (): Stats | undefined => {
+    desk.handle({ kind: 'window', first: 0, count: 10 });
+    return last('rows')?.stats;
+  };
+  const kept = (): string[] => {
+    vi.advanceTimersByTime(TELL_EVERY_MS);
+    const texts: string[] = [];
+    for (const value of posted) {
+      if (value.kind !== 'topic') continue;
+      const { keptFrom, added } = value.change;
+      const from = texts.findIndex((text) => Number(text.split(' ')[0]) >= keptFrom);
+      texts.splice(0, from < 0 ? texts.length : from);
+      texts.push(...added.map(({ seq, payload }) => `${seq} ${new TextDecoder().decode(payload)}`));
+    }
+    return texts.map((text) => text.split(' ')[1] ?? '');
+  };
+
+  beforeEach(() => {
+    desk.setSource('tree');
+  });
+
+  test('messages are counted as the broker counts them, at a rate', () => {
+    tell('a/b', 500);
+    tell('a/b', 500);
+    expect(stats()).toMatchObject({ topics: 1, messages: 1_000 });
+    expect(stats()?.rate).toBeGreaterThan(100);
+    desk.handleNews({ updates: [], gone: [], beyond: 7, lost: 2 });
+    expect(stats()).toMatchObject({ beyond: 7, lost: 2 });
+  });
+
+  test('what came before says nothing of a rate', () => {
+    const update = { topic: 'a', count: 1_000, isRated: false, isRetained: false, message: message('a') };
+    desk.handleNews({ updates: [update], gone: [], beyond: 0, lost: 0 });
+    expect(stats()).toMatchObject({ messages: 1_000, rate: 0 });
+  });
+
+  test('an open topic has every message, and each of them once', () => {
+    tell('a', 3);
+    desk.handle({ kind: 'watch', topic: 'a' });
+    expect(kept()).toEqual(['told']);
+    // What was told is retained, and the subscription brings it whole.
+    desk.add(message('a', 'told', { retain: true, properties: { contentType: 'text/plain' } }));
+    expect(kept()).toEqual(['told']);
+    for (const text of ['1', '2']) desk.add(message('a', text));
+    tell('a', 2);
+    expect(kept()).toEqual(['told', '1', '2']);
+    expect(stats()).toMatchObject({ messages: 5 });
+    desk.handle({ kind: 'unwatch', topic: 'a' });
+    desk.add(message('a', 'late'));
+    expect(stats()).toMatchObject({ messages: 5 });
+  });
+
+  test('a retained message that is older than what was told stands before it', () => {
+    tell('a', 3, {}, true);
+    desk.handle({ kind: 'watch', topic: 'a' });
+    desk.add(message('a', 'retained', { retain: true }));
+    expect(kept()).toEqual(['retained', 'told']);
+  });
+
+  test('a topic that may no longer be read goes, with branches that were there for it only', () => {
+    tell('a/b/c', 1);
+    tell('a/d', 2, { retain: true });
+    for (const path of ['a', 'a/b']) desk.handle({ kind: 'toggle', path });
+    desk.handle({ kind: 'cursor', path: 'a/b/c' });
+    desk.handleNews({ updates: [], gone: ['a/b/c', 'never'], beyond: 0, lost: 0 });
+    expect(stats()).toMatchObject({ topics: 1, messages: 2 });
+    expect(last('rows')?.rows.rows.map(({ path }) => path)).toEqual(['a', 'a/d']);
+    expect(last('rows')?.rows.cursor?.path).toBe('a');
+    desk.handleNews({ updates: [], gone: ['a/d'], beyond: 0, lost: 0 });
+    expect(stats()).toMatchObject({ topics: 0, messages: 0, keptBytes: 0 });
+  });
+
+  test('a pause holds the latest of each topic, however long it lasts', () => {
+    tell('a', 1);
+    desk.handle({ kind: 'pause', paused: true });
+    for (let count = 0; count < 1_000; count++) tell('a', 10);
+    const { pause } = stats() ?? {};
+    expect(pause).toMatchObject({ held: 10_000, lost: 0 });
+    expect(pause?.heldBytes).toBeLessThan(1_000);
+    expect(stats()).toMatchObject({ messages: 1 });
+    desk.handle({ kind: 'pause', paused: false });
+    expect(stats()).toMatchObject({ messages: 10_001 });
+  });
+
+  test('clearing fetches what it takes away, so that it can be undone', async () => {
+    tell('a/b', 1, { retain: true });
+    tell('a/c', 2, {}, true);
+    desk.handle({ kind: 'survey', path: 'a' });
+    expect(last('surveyed')?.survey).toEqual({ path: 'a', retained: 2, cut: 0 });
+    desk.handle({ kind: 'clear', path: 'a' });
+    expect(needed).toEqual(['a/#']);
+    const properties = { contentType: 'text/plain' };
+    desk.add(message('a/b', 'all of it', { retain: true, properties }));
+    desk.add(message('a/c', 'retained', { retain: true }));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(needed).toEqual([]);
+    expect(published.map(({ topic, payload }) => [topic, payload])).toEqual([
+      ['a/b', ''],
+      ['a/c', ''],
+    ]);
+    published.length = 0;
+    desk.handle({ kind: 'undo' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(published.map(({ topic, properties: sent }) => [topic, sent])).toEqual([
+      ['a/b', properties],
+      ['a/c', {}],
+    ]);
+  });
+
+  test('what cannot be fetched is cleared, and not restored', async () => {
+    tell('a/b', 1, { retain: true });
+    desk.handle({ kind: 'clear', path: 'a' });
+    await vi.advanceTimersByTimeAsync(FETCH_IDLE_MS);
+    expect(last('clearing')?.clearing).toMatchObject({ phase: 'cleared', done: 1, restorable: 0 });
   });
 });

@@ -4,12 +4,15 @@
  */
 import type { Message } from '../../message/message.ts';
 import type { Outgoing, PublishOutcome } from '../../mqtt/protocol.ts';
-import type { Clearing, FromTree, Order, Search, Stats, ToTree, TopicChange } from '../protocol.ts';
+import { PAYLOAD_BYTES_MAX } from '../../message/message.ts';
+import type { Clearing, FromTree, Order, Search, Source, Stats, ToTree, TopicChange } from '../protocol.ts';
 import { ClearJob, isWhole, UNDO_MS } from './clearing.ts';
 import { exported } from './export.ts';
 import { Hold } from './hold.ts';
 import { Outline } from './outline.ts';
+import { RetainedFetch } from './retained-fetch.ts';
 import { readSearch } from './search.ts';
+import type { News, Update } from './topics-source.ts';
 import type { Node } from './trie.ts';
 import { topicsOf, Trie } from './trie.ts';
 
@@ -19,11 +22,19 @@ const EXAMINE_MS = 20;
 /** Rates fall while nothing comes; the page is told of that for so long. */
 const RATES_FADE_MS = 15_000;
 
-type Wish = Exclude<ToTree, { kind: 'connect' | 'retry' | 'login' | 'filters' }>;
+type Wish = Exclude<ToTree, { kind: 'connect' | 'retry' | 'login' | 'filters' | 'source' }>;
+
+/** What the desk asks of the connection. */
+export interface Outside {
+  publish: (message: Outgoing) => Promise<PublishOutcome>;
+  /** All messages that match, until what is returned is called. */
+  need: (filter: string) => () => void;
+}
 
 export class Desk {
   readonly #post: (message: FromTree) => void;
-  readonly #publish: (message: Outgoing) => Promise<PublishOutcome>;
+  readonly #outside: Outside;
+  #source: Source = 'filters';
   #trie = new Trie();
   #outline = new Outline(this.#trie);
   readonly #watched = new Map<string, { told: number }>();
@@ -40,13 +51,40 @@ export class Desk {
   #forgetTimer: ReturnType<typeof setTimeout> | undefined;
   #tellTimer: ReturnType<typeof setTimeout> | undefined;
   #cameAt = 0;
+  #fetch: RetainedFetch | undefined;
+  /** What the broker has no room for, and what it could not count. */
+  #beyond = 0;
+  #lost = 0;
 
-  constructor(post: (message: FromTree) => void, publish: (message: Outgoing) => Promise<PublishOutcome>) {
+  constructor(post: (message: FromTree) => void, outside: Outside) {
     this.#post = post;
-    this.#publish = publish;
+    this.#outside = outside;
+  }
+
+  /** Begins with nothing, fed in this way. */
+  setSource(source: Source): void {
+    this.#source = source;
+    this.#forget();
+    this.#tell();
+  }
+
+  handleNews({ updates, gone, beyond, lost }: News): void {
+    this.#cameAt = Date.now();
+    for (const update of updates) {
+      if (this.#hold === undefined) this.#update(update);
+      else this.#hold.update(update);
+    }
+    for (const topic of gone) {
+      if (this.#hold === undefined) this.#remove(topic);
+      else this.#hold.remove(topic);
+    }
+    this.#beyond = Math.max(this.#beyond, beyond);
+    this.#lost = Math.max(this.#lost, lost);
+    this.#tellSoon();
   }
 
   add(message: Message): void {
+    if (this.#fetch?.take(message) === true) return;
     this.#cameAt = message.at;
     if (this.#hold === undefined) this.#apply(message);
     else this.#hold.add(message);
@@ -118,7 +156,22 @@ export class Desk {
   }
 
   #apply(message: Message): void {
-    const node = this.#trie.add(message);
+    if (this.#source === 'filters') this.#touch(this.#trie.add(message));
+    else if (this.#watched.has(message.topic)) this.#touch(this.#trie.keep(message));
+  }
+
+  #update(update: Update): void {
+    this.#touch(this.#trie.update(update, this.#watched.has(update.topic)));
+  }
+
+  #remove(topic: string): void {
+    const removed = this.#trie.remove(topic);
+    if (removed === undefined) return;
+    this.#touched.delete(removed.node);
+    this.#outline.handleGone(removed);
+  }
+
+  #touch(node: Node | undefined): void {
     if (node === undefined) return;
     this.#touched.add(node);
     if (node.path === this.#revealing && this.#outline.reveal(node.path)) this.#revealing = undefined;
@@ -151,9 +204,11 @@ export class Desk {
       this.#hold ??= new Hold();
       return;
     }
-    const held = this.#hold?.release() ?? [];
+    const held = this.#hold?.release();
     this.#hold = undefined;
-    for (const message of held) this.#apply(message);
+    for (const update of held?.updates ?? []) this.#update(update);
+    for (const message of held?.messages ?? []) this.#apply(message);
+    for (const topic of held?.gone ?? []) this.#remove(topic);
   }
 
   #forget(): void {
@@ -162,6 +217,7 @@ export class Desk {
     this.#outline.setOrder(this.#order);
     this.#setSearch(this.#search);
     this.#touched.clear();
+    [this.#beyond, this.#lost] = [0, 0];
     if (this.#hold !== undefined) this.#hold = new Hold();
     for (const watch of this.#watched.values()) watch.told = 0;
   }
@@ -195,7 +251,8 @@ export class Desk {
       topics: root.topics,
       rate: root.rate(now),
       keptBytes,
-      beyond,
+      beyond: beyond + this.#beyond,
+      lost: this.#lost,
       found: this.#outline.found,
       unsearched: this.#outline.unsearched,
       pause: this.#hold?.stats,
@@ -204,46 +261,91 @@ export class Desk {
 
   #tellTopic(topic: string, watch: { told: number }): void {
     const node = this.#trie.find(topic);
-    if (node === undefined || node.total === watch.told) return;
+    if (node === undefined || node.lastSeq === watch.told) return;
     const kept = node.kept;
     const change: TopicChange = {
       topic,
       keptFrom: kept[0]?.seq ?? 0,
       added: kept.filter(({ seq }) => seq > watch.told),
-      total: node.total,
+      total: Math.max(node.total, node.lastSeq),
     };
-    watch.told = node.total;
+    watch.told = node.lastSeq;
     this.#post({ kind: 'topic', change });
   }
 
-  #retained(path: string): Message[] {
+  #retained(path: string): Node[] {
     const node = this.#trie.find(path);
-    return node === undefined
-      ? []
-      : [...topicsOf(node)].flatMap(({ retained }) => (retained === undefined ? [] : [retained]));
+    return node === undefined ? [] : [...topicsOf(node)].filter(({ isRetained }) => isRetained);
   }
 
   #survey(path: string): void {
     const retained = this.#retained(path);
-    const cut = retained.filter((message) => !isWhole(message)).length;
+    // What the broker has told the beginning of is fetched before it is cleared.
+    const isCut = ({ retained: message }: Node): boolean =>
+      message !== undefined &&
+      (message.bytes > PAYLOAD_BYTES_MAX || (this.#source === 'filters' && !isWhole(message)));
+    const cut = retained.filter(isCut).length;
     this.#post({ kind: 'surveyed', survey: { path, retained: retained.length, cut } });
   }
 
   #clear(path: string): void {
     if (this.#clearing?.phase === 'clearing' || this.#clearing?.phase === 'restoring') return;
     clearTimeout(this.#forgetTimer);
-    this.#job = new ClearJob(path, this.#publish, (clearing) => {
-      this.#handleClearing(clearing);
+    const job = new ClearJob(
+      path,
+      (message) => this.#publish(message),
+      (clearing) => {
+        this.#handleClearing(clearing);
+      },
+    );
+    this.#job = job;
+    const topics = this.#retained(path);
+    if (this.#source === 'filters')
+      void job.clear(
+        topics.flatMap(({ retained }) => retained ?? []),
+        Date.now,
+      );
+    else void this.#fetchAndClear(job, path, topics);
+  }
+
+  /** What the broker tells of a message is not enough to publish it again. */
+  async #fetchAndClear(job: ClearJob, path: string, topics: readonly Node[]): Promise<void> {
+    this.#handleClearing({
+      path,
+      phase: 'clearing',
+      done: 0,
+      total: topics.length,
+      failed: 0,
+      reason: undefined,
     });
-    void this.#job.clear(this.#retained(path), Date.now);
+    const fetched = new Promise<ReadonlyMap<string, Message>>((resolve) => {
+      this.#fetch = new RetainedFetch(
+        topics.map((node) => node.path),
+        resolve,
+      );
+    });
+    const stop = this.#outside.need(`${path}/#`);
+    const messages = await fetched;
+    stop();
+    this.#fetch = undefined;
+    const cleared = topics.map((node) => messages.get(node.path) ?? unknownMessage(node.path));
+    await job.clear(cleared, Date.now);
+  }
+
+  async #publish(message: Outgoing): Promise<PublishOutcome> {
+    const outcome = await this.#outside.publish(message);
+    const isCleared = message.retain === true && message.payload === '';
+    // The broker says so too, a moment later; until then it would stand in the way of an undo.
+    if (isCleared && this.#source === 'tree' && outcome.kind !== 'refused') this.#trie.clear(message.topic);
+    return outcome;
   }
 
   #undo(): void {
     if (this.#clearing?.phase !== 'cleared') return;
     clearTimeout(this.#forgetTimer);
     const isReplaced = (message: Message): boolean => {
-      const retained = this.#trie.find(message.topic)?.retained;
-      return retained !== undefined && retained !== message;
+      const node = this.#trie.find(message.topic);
+      return node?.isRetained === true && node.retained !== message;
     };
     void this.#job?.undo(isReplaced, Date.now);
   }
@@ -274,4 +376,10 @@ export class Desk {
       from === undefined ? [] : [...this.#outline.topics(from)].flatMap(({ latest }) => latest ?? []);
     this.#post({ kind: 'exported', id, text: exported(messages, format), topics: messages.length });
   }
+}
+
+/** One that there is, and that could not be fetched. It can be cleared, and not be published again. */
+function unknownMessage(topic: string): Message {
+  const payload = new Uint8Array();
+  return { seq: 0, topic, payload, bytes: Infinity, retain: true, qos: 0, at: 0, properties: {} };
 }

@@ -85,6 +85,17 @@ export class Outline {
     if (this.#test !== undefined) for (const node of nodes) this.#unsearched.add(node);
   }
 
+  /** It is in the tree no more; `above` is what is left of the way to it. */
+  handleGone({ node, above }: { node: Node; above: Node }): void {
+    this.#unsearched.delete(node);
+    this.#isStale = true;
+    if (this.#found.delete(node)) this.#countShown(node, -1);
+    const cursor = this.#cursor;
+    if (cursor !== undefined && this.#trie.find(cursor.path) !== cursor) {
+      this.#cursor = above === this.#trie.root ? undefined : above;
+    }
+  }
+
   window(first: number, count: number, now: number): Rows {
     this.#now = now;
     if (this.#order !== 'name' && now - this.#listedAt >= RESORT_MS) this.#isStale = true;
@@ -163,8 +174,12 @@ export class Outline {
     this.#isStale = true;
     if (isFound) this.#found.add(node);
     else this.#found.delete(node);
+    this.#countShown(node, isFound ? 1 : -1);
+  }
+
+  #countShown(node: Node, more: 1 | -1): void {
     for (const above of upwards(node)) {
-      const count = (this.#shown.get(above) ?? 0) + (isFound ? 1 : -1);
+      const count = (this.#shown.get(above) ?? 0) + more;
       if (count > 0) this.#shown.set(above, count);
       else this.#shown.delete(above);
     }
@@ -257,7 +272,7 @@ export class Outline {
       topics: node.topics,
       messages: node.messages,
       rate: node.rate(now),
-      isRetained: node.retained !== undefined,
+      isRetained: node.isRetained,
       preview: node.latest && utf8.decode(node.latest.payload.subarray(0, PREVIEW_BYTES)),
       at: node.latest?.at ?? 0,
     };

@@ -1,9 +1,13 @@
 /**
  * The topics as a tree, with what is counted and kept of each. Bounded in topics and in bytes: history gives way from its
  * oldest message on, and of the latest messages only the beginning is kept once they fill their share. Reads no clock.
+ *
+ * It is fed in one of two ways. Either every message is added, or the broker counts them and tells of the latest ones
+ * (`update`), and only the messages of topics that are open come one by one (`keep`).
  */
 import type { Message } from '../../message/message.ts';
 import { HISTORY_BYTES_MAX, HISTORY_MAX, LATEST_BYTES_MAX, LEVELS_MAX, TOPICS_MAX } from '../protocol.ts';
+import type { Update } from './topics-source.ts';
 
 /** What a message costs beside its payload, roughly. */
 const MESSAGE_BYTES = 256;
@@ -31,6 +35,12 @@ export class Node {
   /** Oldest first, without the latest. */
   readonly history: Message[] = [];
   latest: Message | undefined;
+  /** The latest one is what the broker tells of it: its beginning, without properties. */
+  isTold = false;
+  /** The number of the last message that is or was kept. */
+  lastSeq = 0;
+  isRetained = false;
+  /** Absent as well where the broker says no more than that there is one. */
   retained: Message | undefined;
 
   constructor(name: string, parent: Node | undefined) {
@@ -62,10 +72,17 @@ export class Node {
     return child;
   }
 
-  count(at: number): void {
-    this.messages += 1;
-    this.#rate = this.#rate * decay(at - this.#rateAt) + 1_000 / RATE_OVER_MS;
-    this.#rateAt = at;
+  /** No longer has the child, and no place for it in the order. */
+  drop(name: string): void {
+    this.children?.delete(name);
+    this.#sorted = undefined;
+  }
+
+  count(at: number, messages = 1, isRated = true): void {
+    this.messages += messages;
+    this.#rate = this.#rate * decay(at - this.#rateAt);
+    if (isRated) this.#rate += (messages * 1_000) / RATE_OVER_MS;
+    this.#rateAt = Math.max(this.#rateAt, at);
   }
 
   /** When the last message came, at or below. */
@@ -101,11 +118,84 @@ export class Trie {
       this.beyond += 1;
       return undefined;
     }
-    message.seq = ++node.total;
-    if (node.total === 1) for (const above of upwards(node)) above.topics += 1;
-    for (const above of upwards(node)) above.count(message.at);
+    count(node, message.at, 1, true);
+    message.seq = node.lastSeq = node.total;
     this.#keep(node, message);
+    if (message.retain) this.#retain(node, message.bytes > 0, message);
     return node;
+  }
+
+  /** What the broker says of a topic. The messages of one that is open come by themselves. */
+  update(
+    { topic, count: messages, isRated, isRetained, message }: Update,
+    isOpen: boolean,
+  ): Node | undefined {
+    const node = message === undefined ? this.find(topic) : this.#nodeFor(topic);
+    if (node === undefined) {
+      this.beyond += messages;
+      return undefined;
+    }
+    if (message !== undefined) {
+      if (messages > 0) count(node, message.at, messages, isRated);
+      if (!isOpen || node.isTold || node.latest === undefined) this.#tell(node, message);
+    }
+    const retained = isRetained && message?.retain === true ? message : undefined;
+    if (isRetained !== node.isRetained || retained !== undefined) this.#retain(node, isRetained, retained);
+    return node;
+  }
+
+  /** A message of an open topic, in the place of what the broker has told if it is the same. */
+  keep(message: Message): Node | undefined {
+    const node = this.#nodeFor(message.topic);
+    if (node === undefined) return undefined;
+    const told = node.isTold ? node.latest : undefined;
+    node.isTold = false;
+    message.seq = ++node.lastSeq;
+    if (told === undefined) {
+      this.#keep(node, message);
+    } else if (isBeginningOf(told, message)) {
+      this.#latestBytes -= costOf(told);
+      node.latest = undefined;
+      this.#keep(node, { ...message, at: told.at });
+    } else if (message.retain && node.isRetained && !told.retain) {
+      // What is retained is older than what has been told since.
+      this.#latestBytes -= costOf(told);
+      node.latest = undefined;
+      this.#keep(node, message);
+      this.#keep(node, { ...told, seq: ++node.lastSeq });
+    } else {
+      this.#keep(node, message);
+    }
+    return node;
+  }
+
+  /** The retained message of this topic is gone, as far as we know. */
+  clear(topic: string): void {
+    const node = this.find(topic);
+    if (node?.isRetained === true) this.#retain(node, false, undefined);
+  }
+
+  /** Forgets a topic, and the branches that were there for nothing else. The first node above that is still there. */
+  remove(topic: string): { node: Node; above: Node } | undefined {
+    const node = this.find(topic);
+    if (node === undefined || node.total === 0) return undefined;
+    if (node.isRetained) this.#retain(node, false, undefined);
+    while (node.history.length > 0) this.#dropOldest(node);
+    if (node.latest !== undefined) this.#latestBytes -= costOf(node.latest);
+    node.latest = undefined;
+    const { total } = node;
+    node.total = 0;
+    for (const above of upwards(node)) {
+      above.topics -= 1;
+      above.messages -= total;
+    }
+    let above = node;
+    while (above.parent !== undefined && above.total === 0 && (above.children?.size ?? 0) === 0) {
+      above.parent.drop(above.name);
+      above = above.parent;
+    }
+    this.version += 1;
+    return { node, above };
   }
 
   find(path: string): Node | undefined {
@@ -141,18 +231,27 @@ export class Trie {
     }
     node.latest = message;
     this.#latestBytes += costOf(message);
-    if (message.retain) this.#retain(node, message);
+  }
+
+  /** What is told is no history: there were others in between. */
+  #tell(node: Node, message: Message): void {
+    if (node.isTold && node.latest !== undefined) {
+      this.#latestBytes -= costOf(node.latest);
+      node.latest = undefined;
+    }
+    node.isTold = true;
+    message.seq = node.lastSeq = Math.max(node.lastSeq + 1, node.total);
+    this.#keep(node, message);
   }
 
   /** A retained message without payload takes the one before it away. */
-  #retain(node: Node, message: Message): void {
-    const had = node.retained !== undefined;
-    const has = message.bytes > 0;
+  #retain(node: Node, has: boolean, message: Message | undefined): void {
     // It stays when it is history no more, and counts with the latest ones.
     if (node.retained !== undefined) this.#latestBytes -= costOf(node.retained);
     node.retained = has ? message : undefined;
-    if (has) this.#latestBytes += costOf(message);
-    if (had !== has) for (const above of upwards(node)) above.retainedTopics += has ? 1 : -1;
+    if (node.retained !== undefined) this.#latestBytes += costOf(node.retained);
+    if (node.isRetained !== has) for (const above of upwards(node)) above.retainedTopics += has ? 1 : -1;
+    node.isRetained = has;
   }
 
   #age(node: Node, message: Message): void {
@@ -233,6 +332,20 @@ export function* topicsOf(node: Node): Generator<Node> {
       if (child !== undefined) waiting.push(child);
     }
   }
+}
+
+function count(node: Node, at: number, messages: number, isRated: boolean): void {
+  if (node.total === 0) for (const above of upwards(node)) above.topics += 1;
+  node.total += messages;
+  for (const above of upwards(node)) above.count(at, messages, isRated);
+}
+
+function isBeginningOf(told: Message, message: Message): boolean {
+  return (
+    told.bytes === message.bytes &&
+    told.payload.length <= message.payload.length &&
+    told.payload.every((byte, index) => byte === message.payload[index])
+  );
 }
 
 function costOf(message: Message): number {
