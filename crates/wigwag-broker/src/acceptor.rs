@@ -39,16 +39,41 @@ pub(crate) enum Acceptor {
     },
 }
 
+/// The workers, each of whom gets its turn.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    workers: Arc<[Mailbox]>,
+    next: AtomicUsize,
+}
+
+impl Turn {
+    pub(crate) fn new(workers: &Arc<[Mailbox]>) -> Turn {
+        Turn {
+            workers: Arc::clone(workers),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// Hands somebody to the worker whose turn it is.
+    pub(crate) fn seat(&self, arrival: Arrival) {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len();
+        let (before, after) = self.workers.split_at(next);
+        // To the first from there that is not gone; without any, the connection is closed.
+        let mut workers = after.iter().chain(before);
+        let _ = workers.try_fold(arrival, |arrival, worker| {
+            worker.send_arrival(arrival).err()
+        });
+    }
+}
+
 /// Who hears of connections.
 #[derive(Debug)]
 pub(crate) struct Hearers {
-    pub(crate) workers: Arc<[Mailbox]>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) log: Log,
     /// Where those go who do not speak MQTT.
     pub(crate) visitors: mpsc::Sender<Arrival>,
-    /// Whose turn it is.
-    pub(crate) turn: AtomicUsize,
+    pub(crate) turn: Arc<Turn>,
 }
 
 /// Accepts on a socket for ever. Dropping the future closes it.
@@ -61,7 +86,6 @@ pub(crate) async fn keep(door: Door, hearers: Arc<Hearers>) {
         open: _open,
     } = door;
     let Hearers {
-        workers,
         observer,
         log,
         visitors,
@@ -96,13 +120,7 @@ pub(crate) async fn keep(door: Door, hearers: Arc<Hearers>) {
                     continue;
                 }
                 log_connection(log, from, address.port().unwrap_or(0));
-                let next = turn.fetch_add(1, Ordering::Relaxed) % workers.len();
-                let (before, after) = workers.split_at(next);
-                // To the first from there that is not gone; without any, the connection is closed.
-                let mut workers = after.iter().chain(before);
-                let _ = workers.try_fold(arrival, |arrival, worker| {
-                    worker.send_arrival(arrival).err()
-                });
+                turn.seat(arrival);
             }
             // The peer was gone before it was its turn.
             Err(error) if is_of_one_connection(&error) => {}

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use wigwag_engine::message::MessageRef;
 use wigwag_engine::{Kick, Limits, Node, Settings, ShardId};
 use wigwag_net::tls::KeyLogFile;
 
-use crate::acceptor::Hearers;
+use crate::acceptor::{Hearers, Turn};
 use crate::access::{
     AccessDesk, AccessError, AccessSettings, Authority, AuthorityDesk, CONTROL, Prepared,
 };
@@ -252,14 +251,14 @@ impl Builder {
         let (stop, stopping) = watch::channel(());
         let accepting = runtime()?;
         let (visitors, arrivals) = http::queue();
+        let turn = Arc::new(Turn::new(&mailboxes));
         let doorkeeper = Doorkeeper::new(
             accepting.handle(),
             Hearers {
-                workers: Arc::clone(&mailboxes),
                 observer: Arc::clone(&observer),
                 log: self.log.clone(),
                 visitors,
-                turn: AtomicUsize::new(0),
+                turn: Arc::clone(&turn),
             },
         );
         let observing = runtime()?;
@@ -312,6 +311,7 @@ impl Builder {
             about: Arc::clone(&broker.standing.http_keeper.about),
             access: access.clone(),
             sessions: Arc::default(),
+            turn,
             log: self.log.clone(),
         };
         observing.spawn(http::receive(arrivals, reception));

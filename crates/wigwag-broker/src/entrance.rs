@@ -22,6 +22,7 @@ use wigwag_net::tls::Acceptor;
 use wigwag_net::{Custom, Stream, accept::Rules as WebSocketRules};
 
 use crate::conf::config::{CertificateName, LogType, Proxy};
+use crate::http::Session;
 use crate::logging::{Log, log_refusal};
 use crate::machine;
 
@@ -87,12 +88,18 @@ pub(crate) struct Visits {
     pub(crate) refused: [u64; REFUSALS.len()],
 }
 
-/// A place in the house, for as long as it lives.
-#[derive(Debug)]
+/// A place in the house, for as long as one of its copies lives.
+#[derive(Clone, Debug)]
 pub(crate) struct Guest {
-    entrance: Arc<Entrance>,
+    place: Arc<Place>,
     pub(crate) rules: Arc<Rules>,
+    /// What it has logged in with over HTTP, which is in use as long as it stays.
+    pub(crate) session: Option<Arc<Session>>,
 }
+
+/// What is counted for a guest.
+#[derive(Debug)]
+struct Place(Arc<Entrance>);
 
 /// The number of the listener that bridges of this broker come in by. No other has it: they are counted from 0.
 pub(crate) const INSIDE: u16 = u16::MAX;
@@ -104,6 +111,8 @@ pub(crate) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    /// One that came over HTTP, and is through with all that comes before the first packet.
+    Upgraded(Box<(Stream, Peer)>),
 }
 
 /// Why somebody does not get in.
@@ -214,8 +223,9 @@ impl Entrance {
         }
         self.admitted.fetch_add(1, Ordering::Relaxed);
         Some(Guest {
-            entrance: Arc::clone(self),
+            place: Arc::new(Place(Arc::clone(self))),
             rules,
+            session: None,
         })
     }
 
@@ -271,12 +281,12 @@ impl Guest {
         match timeout_at(until.into(), self.rules.apply(stream)).await {
             Ok(Ok(let_in)) => Some(let_in),
             Ok(Err(refusal)) => {
-                self.entrance.count_refusal(refusal.reason());
+                self.place.0.count_refusal(refusal.reason());
                 log_refusal(log, from, &refusal);
                 None
             }
             Err(_) => {
-                self.entrance.count_refusal(TIMEOUT);
+                self.place.0.count_refusal(TIMEOUT);
                 None
             }
         }
@@ -284,14 +294,14 @@ impl Guest {
 
     /// Whether its listener has been closed since it came.
     pub(crate) fn is_too_late(&self) -> bool {
-        self.entrance.is_closed.load(Ordering::Acquire)
+        self.place.0.is_closed.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Guest {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.entrance.guests.fetch_sub(1, Ordering::Relaxed);
-        self.entrance.house.guests.fetch_sub(1, Ordering::Relaxed);
+        self.0.guests.fetch_sub(1, Ordering::Relaxed);
+        self.0.house.guests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -303,6 +313,7 @@ impl Socket {
             Socket::Tcp(socket) => tokio::net::TcpStream::from_std(socket).and_then(Stream::tcp),
             #[cfg(unix)]
             Socket::Unix(socket) => tokio::net::UnixStream::from_std(socket).map(Stream::Unix),
+            Socket::Upgraded(upgraded) => upgraded.0.adopt(),
         }
     }
 }

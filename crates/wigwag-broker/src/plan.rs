@@ -141,7 +141,7 @@ pub(crate) fn listener_settings(number: u16, listener: &Said) -> ListenerSetting
     settings.auto_id_prefix = listener.security.auto_id_prefix.as_str().into();
     let layers = [
         (listener.tls.is_some(), TLS_LEN),
-        (listener.protocol == Protocol::WebSockets, WEBSOCKET_LEN),
+        (listener.protocol != Protocol::Mqtt, WEBSOCKET_LEN),
     ];
     let worn = layers.iter().filter(|(is_worn, _)| *is_worn);
     settings.connection_bytes = worn.map(|(_, len)| len).sum();

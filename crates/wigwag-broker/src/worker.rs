@@ -29,7 +29,7 @@ use wigwag_net::{Pump, Stream};
 use crate::acceptor::Arrival;
 use crate::conf::config::LogType;
 use crate::desk::{Counts, Desk, Order, Orders};
-use crate::entrance::{Guest, INSIDE};
+use crate::entrance::{Guest, INSIDE, Socket};
 use crate::logging::{Log, log_event};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::persist::Pulse;
@@ -371,15 +371,21 @@ impl Worker {
     /// beginning needs must not be part of that.
     fn take_arrival(self: &Rc<Worker>, arrival: Arrival) {
         let Arrival { socket, guest, at } = arrival;
+        let known = match &socket {
+            Socket::Upgraded(upgraded) => Some(upgraded.1.clone()),
+            _ => None,
+        };
         // Whoever is gone before it was its turn is nobody's loss.
         let Ok(stream) = socket.into_stream() else {
             return;
         };
-        if guest.rules.are_none() {
-            let peer = Peer {
+        let known = known.or_else(|| {
+            guest.rules.are_none().then(|| Peer {
                 address: stream.peer_addr().ok(),
                 ..Peer::default()
-            };
+            })
+        });
+        if let Some(peer) = known {
             return self.open(at, stream, peer, guest);
         }
         let worker = Rc::clone(self);

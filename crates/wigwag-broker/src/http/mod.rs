@@ -8,6 +8,7 @@ mod crowd;
 mod files;
 mod guard;
 mod login;
+mod mqtt;
 mod open;
 mod pages;
 mod query;
@@ -48,6 +49,7 @@ use crowd::Crowd;
 use guard::Guard;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
+pub(crate) use sessions::Session;
 pub(crate) use visitors::{Reception, queue, receive};
 
 /// Connections of one listener at the same time; further ones wait to be accepted.
@@ -241,7 +243,14 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
         .layer(map_response(protect))
 }
 
-fn router(serves: &Serves, guard: Guard, observer: Arc<Observer>, about: Arc<About>) -> Router {
+/// What there is on a listener, and what else comes `beside` it.
+fn router(
+    serves: &Serves,
+    guard: Guard,
+    observer: Arc<Observer>,
+    about: Arc<About>,
+    beside: Router,
+) -> Router {
     let guarded = match serves {
         Serves::Metrics => pages::metrics().layer(map_response(protect)),
         Serves::Api(dir) => pages::metrics()
@@ -264,6 +273,7 @@ fn router(serves: &Serves, guard: Guard, observer: Arc<Observer>, about: Arc<Abo
     (health.with_state(state))
         .merge(login)
         .merge(guarded)
+        .merge(beside)
         .layer(from_fn_with_state(welcome, same_origin::refuse_foreign))
         .layer(map_response(leave_types_alone))
 }

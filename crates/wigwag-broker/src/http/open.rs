@@ -63,7 +63,7 @@ impl HttpKeeper {
     fn router(&self, listener: &HttpListener) -> Router {
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
         let guard = Guard::of_embedder(listener.gate.clone(), about.is_open);
-        router(&listener.serves, guard, observer, about)
+        router(&listener.serves, guard, observer, about, Router::new())
     }
 
     /// Serves from here on.

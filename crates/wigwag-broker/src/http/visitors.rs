@@ -16,9 +16,10 @@ use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
 use super::guard::{Entry, Guard};
+use super::mqtt::{self, Way};
 use super::sessions::Sessions;
 use super::{About, CONNECTIONS_MAX, HEADERS_WITHIN, Serves, router, serve_connection};
-use crate::acceptor::Arrival;
+use crate::acceptor::{Arrival, Turn};
 use crate::access::AccessDesk;
 use crate::entrance::Guest;
 use crate::logging::Log;
@@ -40,6 +41,8 @@ pub(crate) struct Reception {
     /// Who decides on them; without it everybody comes in.
     pub(crate) access: Option<Arc<AccessDesk>>,
     pub(crate) sessions: Arc<Sessions>,
+    /// Whose turn it is to take who becomes a client.
+    pub(crate) turn: Arc<Turn>,
     pub(crate) log: Log,
 }
 
@@ -69,6 +72,7 @@ impl Reception {
             return;
         };
         let from = stream.peer_addr().ok().map(|address| address.ip());
+        let port = stream.local_addr().map_or(0, |address| address.port());
         let is_behind_proxy = guest.rules.proxy.is_some();
         // Before its TLS, which it may draw out. Behind a load balancer its address is known only afterwards.
         let Some(_direct) = crowd.enter(from.filter(|_| !is_behind_proxy)) else {
@@ -86,14 +90,23 @@ impl Reception {
             Some(access) => Guard::Rules(Arc::new(Entry {
                 desk: Arc::clone(access),
                 rules: Arc::clone(&guest.rules),
-                peer,
+                peer: peer.clone(),
                 sessions: Arc::clone(&self.sessions),
             })),
             None => Guard::of_embedder(None, self.about.is_open),
         };
         let serves = Serves::Api(guest.rules.http_dir.clone());
+        let mqtt = mqtt::route(Way {
+            guest: guest.clone(),
+            peer,
+            guard: guard.clone(),
+            turn: Arc::clone(&self.turn),
+            observer: Arc::clone(&self.observer),
+            port,
+            log: self.log.clone(),
+        });
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
-        let router = router(&serves, guard, observer, about)
+        let router = router(&serves, guard, observer, about, mqtt)
             .layer(from_fn_with_state(Arc::new(guest), refuse_if_closed));
         serve_connection(stream, router).await;
     }

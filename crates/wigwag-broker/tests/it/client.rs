@@ -90,6 +90,10 @@ impl Client {
     async fn dial(url: &str, version: Version) -> Client {
         let target = Target::parse(url).expect("a URL");
         let stream = dial(&target, 1_000_000).await.expect("connected");
+        Client::over(stream, version)
+    }
+
+    fn over(stream: Stream, version: Version) -> Client {
         Client {
             pump: Pump::new(stream),
             version,
@@ -168,10 +172,23 @@ impl Client {
         version: Version,
         login: Login<'_>,
     ) -> Result<Client, ReasonCode> {
-        let mut client = Client::dial(&format!("mqtt://{addr}"), version).await;
+        let client = Client::dial(&format!("mqtt://{addr}"), version).await;
+        client.log_in(login).await
+    }
+
+    /// The same over a stream of its own, with MQTT 5.
+    pub(crate) async fn try_connect_over(
+        stream: Stream,
+        login: Login<'_>,
+    ) -> Result<Client, ReasonCode> {
+        Client::over(stream, Version::V5).log_in(login).await
+    }
+
+    async fn log_in(self, login: Login<'_>) -> Result<Client, ReasonCode> {
+        let mut client = self;
         client
             .send(&Packet::Connect(Connect {
-                version,
+                version: client.version,
                 is_bridge: false,
                 client_id: login.client_id,
                 clean_start: true,

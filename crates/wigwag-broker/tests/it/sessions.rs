@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use wigwag_broker::conf::{self, Disk};
 use wigwag_broker::{Broker, Transport};
+use wigwag_net::Stream;
+use wigwag_net::dial::{self, DialError, Options, Target};
+use wigwag_proto::ReasonCode;
 use wigwag_proto::packet::{Qos, Version};
 
 use crate::addr;
-use crate::client::{Client, Login};
+use crate::client::{Client, Login, Received};
 use crate::foreign::free_port;
 use crate::http::ask_at;
 
@@ -289,4 +292,112 @@ async fn a_broker_without_users_asks_nobody_to_log_in() {
     let answer = post(here, r#"{"userName":"joe","password":"x"}"#).await;
     assert_eq!((body(&answer), set_cookie(&answer)), (expect, None));
     broker.shutdown().await;
+}
+
+/// Opens a WebSocket where the page is; the status of the answer if it is not granted.
+async fn open(http: SocketAddr, headers: &[(&str, &str)]) -> Result<Stream, u16> {
+    let mut options = Options::default();
+    for (name, value) in headers {
+        options.websocket.header(name, value).expect("a header");
+    }
+    let target = Target::parse(&format!("ws://{http}/mqtt")).expect("valid");
+    match dial::dial_with(&target, 1_000_000, &options).await {
+        Ok(stream) => Ok(stream),
+        Err(DialError::Status { status, .. }) => Err(status),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The cookie as it is called at this address.
+fn at(http: SocketAddr, cookie: &str) -> String {
+    cookie.replace("session=", &format!("session-{}=", http.port()))
+}
+
+const NOBODY: Login<'_> = Login {
+    client_id: "page",
+    user_name: None,
+    password: None,
+};
+
+#[tokio::test]
+async fn who_has_logged_in_is_that_user_over_mqtt_too() {
+    let mut house = House::start();
+    let http = house.http();
+    let joe = at(http, &house.log_in("joe").await);
+    let stream = open(http, &[("Cookie", &joe)]).await.expect("granted");
+    let mut page = Client::try_connect_over(stream, NOBODY)
+        .await
+        .expect("let in");
+    page.subscribe("room/+", Qos::AtLeastOnce).await;
+    page.publish("room/ann", b"1", Qos::AtLeastOnce).await;
+    page.publish("room/joe", b"2", Qos::AtLeastOnce).await;
+    assert_eq!(page.message().await.topic, "room/joe", "he has no other");
+    page.ping().await;
+    let refused = ReasonCode::NotAuthorized;
+    assert!(page.reasons.contains(&refused), "{:?}", page.reasons);
+
+    let metrics = ask_at(
+        http,
+        &format!("GET /metrics HTTP/1.1\r\nAuthorization: Basic {JOE_BASIC}"),
+    )
+    .await;
+    let expect =
+        format!("wigwag_connections{{listener=\"{http}\",protocol=\"httpapi\",tls=\"false\"}} 2\n");
+    assert!(metrics.contains(&expect), "{metrics}");
+
+    house.set_users(ANN);
+    assert_eq!(
+        page.next().await,
+        Received::Disconnect(refused),
+        "he is gone"
+    );
+    let stream = open(http, &[("Cookie", &joe)]).await.expect("granted");
+    let login = Client::try_connect_over(stream, NOBODY).await;
+    assert_eq!(login.err(), Some(refused), "and so is his session");
+    house.broker.shutdown().await;
+}
+
+/// joe and his password.
+const JOE_BASIC: &str = "am9lOmpvZSdz";
+
+#[tokio::test]
+async fn who_has_not_logged_in_says_in_connect_who_he_is() {
+    let house = House::start();
+    let http = house.http();
+    for cookie in ["a=b", "wigwag-session=0"] {
+        let stream = open(http, &[("Cookie", &at(http, cookie))]).await;
+        let login = Client::try_connect_over(stream.expect("granted"), NOBODY).await;
+        assert_eq!(login.err(), Some(ReasonCode::NotAuthorized));
+    }
+    let origin = format!("http://{http}");
+    let stream = open(http, &[("Origin", &origin)]).await.expect("granted");
+    let login = Login {
+        user_name: Some("ann"),
+        password: Some("ann's"),
+        ..NOBODY
+    };
+    let mut ann = Client::try_connect_over(stream, login)
+        .await
+        .expect("let in");
+    ann.ping().await;
+    house.broker.shutdown().await;
+    // The broker's threads for HTTP are gone then; this connection is not theirs.
+    let bye = Received::Disconnect(ReasonCode::ServerShuttingDown);
+    assert_eq!(ann.next().await, bye);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_opens_nothing() {
+    let house = House::start();
+    let http = house.http();
+    let joe = at(http, &house.log_in("joe").await);
+    let neighbour = format!("http://127.0.0.1:{}", house.ports[2]);
+    for origin in ["http://evil.example", "null", &neighbour] {
+        let headers = [("Cookie", &*joe), ("Origin", origin)];
+        assert_eq!(open(http, &headers).await.err(), Some(403), "{origin}");
+    }
+    let plain = ask_at(http, "GET /mqtt HTTP/1.1").await;
+    assert_eq!(status(&plain), "426", "{plain}");
+    assert!(plain.contains("upgrade: websocket\r\n"), "{plain}");
+    house.broker.shutdown().await;
 }
