@@ -81,3 +81,29 @@ test('of a flood the view changes a few times a second, of single messages with 
   }
   expect(listener).toHaveBeenCalledTimes(5);
 });
+
+test('what was before stands before it, as far as there is room', () => {
+  const past = (at: number) =>
+    ({ at, direction: 'in', topic: 't', text: `${at}`, bytes: 1, retain: false, qos: 0 }) as const;
+  const at = (time: number): void => {
+    log.add({ ...past(time), problem: undefined });
+  };
+  at(10);
+  at(11);
+  const before = (...times: number[]): void => {
+    log.addPast(times.map((time) => ({ ...past(time), problem: undefined })));
+  };
+  before(7, 8, 10);
+  before(1, 2);
+  expect(view().entries.map((entry) => entry.text)).toEqual(['1', '2', '7', '8', '10', '11']);
+  const numbers = view().entries.map(({ seq }) => seq);
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+  log.clear();
+  at(5_000);
+  before(...Array.from({ length: ENTRIES_MAX + 5 }, (_, index) => index));
+  expect([view().entries.length, view().entries[0]?.text, view().total]).toEqual([
+    ENTRIES_MAX,
+    '6',
+    ENTRIES_MAX + 6,
+  ]);
+});

@@ -5,7 +5,7 @@
 import { FrameStore } from '../ui/frame-store.ts';
 
 export interface LogEntry {
-  /** Counts up from 1 for the life of the page. */
+  /** Counts up from 1 for the life of the page, and down from 0 for what was before it. */
   seq: number;
   at: number;
   direction: 'in' | 'out';
@@ -25,7 +25,7 @@ export interface LogEntry {
 export interface LogView {
   /** Oldest first. */
   entries: readonly LogEntry[];
-  /** All messages since the page was opened or the log cleared, kept or not. */
+  /** All messages since the page was opened or the log cleared, and those from before that were found, kept or not. */
   total: number;
   invalid: number;
   paused: boolean;
@@ -42,6 +42,8 @@ const REST_MAX_MS = 250;
 export class MessageLog extends FrameStore<LogView> {
   #entries: LogEntry[] = [];
   #seq = 0;
+  /** The number of the next one from before. */
+  #seqPast = 0;
   #seqShown = 0;
   #newInView = 0;
   #total = 0;
@@ -49,11 +51,24 @@ export class MessageLog extends FrameStore<LogView> {
   #frozen: { entries: readonly LogEntry[]; total: number } | undefined;
 
   add(entry: Omit<LogEntry, 'seq'>): void {
-    const text = entry.text.length <= TEXT_CHARS_MAX ? entry.text : entry.text.slice(0, TEXT_CHARS_MAX);
-    this.#entries.push({ ...entry, text, seq: ++this.#seq });
+    this.#entries.push({ ...entry, text: cut(entry.text), seq: ++this.#seq });
     if (this.#entries.length > ENTRIES_MAX) this.#entries.shift();
     this.#total += 1;
     if (entry.problem !== undefined) this.#invalid += 1;
+    this.changed();
+  }
+
+  /** Messages from before the first one that is here, in the order in which they came. The oldest may find no place. */
+  addPast(entries: readonly Omit<LogEntry, 'seq'>[]): void {
+    const first = this.#entries[0]?.at ?? Infinity;
+    const older = entries.filter(({ at }) => at < first);
+    this.#total += older.length;
+    const kept = older.slice(Math.max(0, older.length - (ENTRIES_MAX - this.#entries.length)));
+    this.#seqPast -= kept.length;
+    this.#entries = [
+      ...kept.map((entry, index) => ({ ...entry, text: cut(entry.text), seq: this.#seqPast + index + 1 })),
+      ...this.#entries,
+    ];
     this.changed();
   }
 
@@ -97,4 +112,8 @@ export class MessageLog extends FrameStore<LogView> {
       held: this.#frozen === undefined ? 0 : this.#total - this.#frozen.total,
     };
   }
+}
+
+function cut(text: string): string {
+  return text.length <= TEXT_CHARS_MAX ? text : text.slice(0, TEXT_CHARS_MAX);
 }

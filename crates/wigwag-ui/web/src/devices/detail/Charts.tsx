@@ -5,11 +5,12 @@
 import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 
+import { useStation } from '../../station.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Choice } from '../../ui/Choice.tsx';
 import { useNow } from '../../ui/clock.ts';
 import { saveAs } from '../../ui/download.ts';
-import { formatCount, formatTime } from '../../ui/format.ts';
+import { formatTime } from '../../ui/format.ts';
 import { useStore } from '../../ui/frame-store.ts';
 import { csvOf } from './csv.ts';
 import type { Device } from '../model.ts';
@@ -17,16 +18,20 @@ import { fieldOf } from '../model.ts';
 import type { DeviceRecord } from './device-record.ts';
 import { FieldChart } from './FieldChart.tsx';
 import { fileNameOf } from './file-name.ts';
-import { readRange, RANGES, windowOf } from './ranges.ts';
-import { POINTS_MAX } from './series.ts';
+import { PastNote } from './PastNote.tsx';
+import { pastOf, useReading } from './past-of.ts';
+import { reachOf, readRange, RANGES, windowOf } from './ranges.ts';
 
 export function Charts({ device, record }: { device: Device; record: DeviceRecord }) {
+  const station = useStation();
   const series = useStore(record);
   const now = useNow();
   const [search, setSearch] = useSearchParams();
   const [pausedAt, setPausedAt] = useState<number>();
   const range = readRange(search.get('range'));
   const window = windowOf(range, pausedAt ?? now, series.values());
+  const past = pastOf(station, device, record);
+  useReading(past, station, record, reachOf(range, pausedAt ?? now));
   return (
     <section
       aria-labelledby="charts-title"
@@ -83,7 +88,7 @@ export function Charts({ device, record }: { device: Device; record: DeviceRecor
               unit={fieldOf(device, key)?.unit}
               fieldKey={key}
               series={one}
-              last={one.last}
+              version={one.version}
               window={window}
             />
           ))}
@@ -91,8 +96,7 @@ export function Charts({ device, record }: { device: Device; record: DeviceRecor
       )}
       <p className="nums text-xs text-ink-faint">
         {pausedAt !== undefined && `Paused at ${formatTime(pausedAt, now)}. `}
-        Recorded in this tab since {formatTime(record.since, now)}, at most {formatCount(POINTS_MAX)} values
-        per field.
+        <PastNote past={past} record={record} now={now} />
       </p>
     </section>
   );

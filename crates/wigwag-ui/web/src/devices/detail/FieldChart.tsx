@@ -18,19 +18,21 @@ interface Props {
   label: string;
   unit: string | undefined;
   series: Series;
-  /** The latest value, so that the chart is drawn again when there is one. */
-  last: number | undefined;
+  /** Of the series, which changes in place. */
+  version: number;
   window: Window;
 }
 
-export function FieldChart({ device, fieldKey, label, unit, series, last, window }: Props) {
+export function FieldChart({ device, fieldKey, label, unit, series, version, window }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const [pointed, setPointed] = useState<number>();
   const { from, to } = window;
   const silenceMs = device.silenceMs ?? Infinity;
-  const points = useMemo(() => series.window({ from, to }, silenceMs), [series, from, to, silenceMs]);
+  const { points, sums, last } = useMemo(
+    () => read(series, version, { from, to }, silenceMs),
+    [series, version, from, to, silenceMs],
+  );
   const lines = useMemo(() => [{ name: label, values: points.values }], [label, points]);
-  const sums = series.summary({ from, to });
   const write = (value: number): string => formatValue(value) + (unit === undefined ? '' : ` ${unit}`);
   const text =
     sums === undefined
@@ -92,4 +94,13 @@ function pointText(
 /** Means have digits that nobody measured. */
 function round(value: number): number {
   return Number(value.toPrecision(5));
+}
+
+/** What is drawn and said of a series as it is in this version. */
+function read(series: Series, _version: number, window: Window, silenceMs: number) {
+  return {
+    points: series.window(window, silenceMs),
+    sums: series.summary(window),
+    last: series.last,
+  };
 }

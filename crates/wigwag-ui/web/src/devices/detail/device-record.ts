@@ -7,7 +7,7 @@ import type { LogEntry } from '../../log/message-log.ts';
 import { FrameStore } from '../../ui/frame-store.ts';
 import { matches } from '../../mqtt/filter.ts';
 import type { Device } from '../model.ts';
-import { Series } from './series.ts';
+import { POINTS_MAX, Series } from './series.ts';
 
 export const RECORDS_MAX = 8;
 /** The broker sends us what we published a moment ago, if it does. */
@@ -47,6 +47,21 @@ export class DeviceRecord extends FrameStore<SeriesView> {
     this.changed();
   }
 
+  /** What others have recorded: numbers by the key of their field, and messages, each in order of time. */
+  addPast(
+    series: ReadonlyMap<string, { times: readonly number[]; values: readonly number[] }>,
+    messages: readonly Omit<LogEntry, 'seq'>[],
+  ): void {
+    for (const [key, { times, values }] of series) this.#seriesOf(key).addPast(times, values);
+    this.log.addPast(messages);
+    this.changed();
+  }
+
+  /** Whether older values would have no place. */
+  get isFull(): boolean {
+    return [...this.#series.values()].some((series) => series.isFull);
+  }
+
   handleSent(entry: Omit<LogEntry, 'seq'>, correlation: string | undefined): void {
     this.#sent = this.#sent.filter(({ at }) => entry.at - at < ECHO_WITHIN_MS);
     this.#sent.push({ text: entry.text, correlation, at: entry.at });
@@ -67,11 +82,13 @@ export class DeviceRecord extends FrameStore<SeriesView> {
     return new Map(this.#series);
   }
 
-  #seriesOf(path: string): Series {
-    let series = this.#series.get(path);
+  #seriesOf(key: string): Series {
+    let series = this.#series.get(key);
     if (series === undefined && this.#series.size < SERIES_MAX) {
       series = new Series();
-      this.#series.set(path, series);
+      this.#series.set(key, series);
+      const capacity = Math.min(POINTS_MAX, Math.floor(VALUES_MAX / this.#series.size));
+      for (const one of this.#series.values()) one.limit(capacity);
     }
     return series ?? new Series();
   }
@@ -79,6 +96,8 @@ export class DeviceRecord extends FrameStore<SeriesView> {
 
 /** Fields that come and go must not fill the memory. */
 const SERIES_MAX = 64;
+/** Values of all fields together: 8 MiB, and of all records 64 MiB. */
+export const VALUES_MAX = 500_000;
 
 export class RecordShelf {
   readonly #records = new Map<string, { record: DeviceRecord; end: () => void }>();

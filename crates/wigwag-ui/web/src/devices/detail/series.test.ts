@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { POINTS_MAX, Series } from './series.ts';
+import { DRAWN_MAX, Series } from './series.ts';
 
 function seriesOf(...points: [at: number, value: number][]): Series {
   const series = new Series();
@@ -28,13 +28,52 @@ test('what comes twice, late, or is no number is not taken', () => {
 });
 
 test('the oldest go first', () => {
-  const series = new Series();
-  for (let at = 1; at <= 3 * POINTS_MAX + 7; at++) {
+  const series = new Series(100);
+  for (let at = 1; at <= 307; at++) {
     series.add(at, at);
-    expect(series.firstAt).toBe(Math.max(1, at - POINTS_MAX + 1));
+    expect(series.firstAt).toBe(Math.max(1, at - 99));
   }
-  expect(series.within({ from: 0, to: Infinity })).toHaveLength(POINTS_MAX);
-  expect(series.window({ from: 0, to: Infinity }, 10).times).toHaveLength(POINTS_MAX);
+  expect(series.within({ from: 0, to: 999 })).toHaveLength(100);
+  expect(series.window({ from: 0, to: 999 }, 10).times).toHaveLength(100);
+  series.limit(10);
+  expect([series.firstAt, series.isFull]).toEqual([298, true]);
+});
+
+describe('values from before', () => {
+  function valuesOf(series: Series): number[] {
+    return series.within({ from: 0, to: Infinity }).map(({ value }) => value);
+  }
+
+  test('stand between those that were heard, each once', () => {
+    const series = seriesOf([10_000, 1], [12_000, 2], [20_000, 5]);
+    const { version } = series;
+    // The second is the one that we heard, by another clock; the fourth is another one of the same value.
+    series.addPast([8_000, 10_300, 14_000, 16_000, 18_000, 18_000, 19_000], [9, 1, 3, 3, NaN, 4, 5]);
+    expect(valuesOf(series)).toEqual([9, 1, 2, 3, 3, 4, 5, 5]);
+    expect(series.version).not.toBe(version);
+    series.addPast([8_000, 14_000], [9, 3]);
+    expect(valuesOf(series)).toHaveLength(8);
+  });
+
+  test('have no place when it is full', () => {
+    const series = new Series(3);
+    series.add(10, 1);
+    series.addPast([1, 2, 3, 4], [1, 2, 3, 4]);
+    expect([valuesOf(series), series.isFull]).toEqual([[3, 4, 1], true]);
+  });
+});
+
+test('of more values than can be drawn, the lowest and highest of each moment are, and the gaps', () => {
+  const series = new Series();
+  const count = 20_000;
+  for (let at = 0; at < count; at++) {
+    if (at < 9_000 || at > 11_000) series.add(at, at === 5_555 ? 99 : at % 2);
+  }
+  const { times, values } = series.window({ from: 0, to: count }, 100);
+  expect(times.length).toBeLessThan(DRAWN_MAX + 10);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect([values.includes(99), values.filter((value) => value === null).length]).toEqual([true, 1]);
+  expect(Math.min(...values.filter((value) => value !== null))).toBe(0);
 });
 
 test('a summary is of the window alone', () => {

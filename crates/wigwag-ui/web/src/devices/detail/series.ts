@@ -1,4 +1,7 @@
-/** The values of one field over time, bounded: the oldest go first. Cut into windows for charts and files. Pure. */
+/**
+ * The values of one field over time, bounded: the oldest go first. They come one by one as they are heard, and in spans
+ * from whoever recorded them before. Cut into windows for charts and files. Pure.
+ */
 export interface Window {
   /** Milliseconds of the wall clock. */
   from: number;
@@ -17,24 +20,75 @@ export interface Summary {
   mean: number;
 }
 
-/** Two hours of a state every two seconds. */
-export const POINTS_MAX = 3_600;
+/** A state every two seconds for more than a day. */
+export const POINTS_MAX = 50_000;
+/** The same value from two sources, whose clocks and ways are not the same. */
+const SAME_WITHIN_MS = 1_000;
+/** More would fall on the same pixels. */
+export const DRAWN_MAX = 2_000;
 
 export class Series {
   #times: number[] = [];
   #values: number[] = [];
+  #version = 0;
+  #capacity: number;
+
+  constructor(capacity: number = POINTS_MAX) {
+    this.#capacity = capacity;
+  }
 
   /** Values come in order of time: what is not newer than the last one is there already. */
   add(at: number, value: number): void {
     if (!Number.isFinite(value) || at <= (this.#times.at(-1) ?? -Infinity)) return;
     this.#times.push(at);
     this.#values.push(value);
+    this.#version += 1;
     // Now and then, so that a value costs no copy of all.
-    if (this.#times.length >= 2 * POINTS_MAX) this.#cut();
+    if (this.#times.length >= 2 * this.#capacity) this.#cut();
+  }
+
+  /** Puts values in between, in order of time. What was heard already is not added again. */
+  addPast(times: readonly number[], values: readonly number[]): void {
+    const before = { times: this.#times, values: this.#values };
+    const after: { times: number[]; values: number[] } = { times: [], values: [] };
+    let next = 0;
+    const take = (at: number, value: number): void => {
+      after.times.push(at);
+      after.values.push(value);
+    };
+    for (const [index, at] of times.entries()) {
+      const value = values[index];
+      if (value === undefined || !Number.isFinite(value)) continue;
+      for (; next < before.times.length && (before.times[next] ?? 0) < at; next++) {
+        take(before.times[next] ?? 0, before.values[next] ?? 0);
+      }
+      if (!this.#isKnown(next, at, value) && at > (after.times.at(-1) ?? -Infinity)) take(at, value);
+    }
+    for (; next < before.times.length; next++) take(before.times[next] ?? 0, before.values[next] ?? 0);
+    this.#times = after.times;
+    this.#values = after.values;
+    this.#version += 1;
+    this.#cut();
+  }
+
+  /** Keeps no more than so many from now on. */
+  limit(capacity: number): void {
+    this.#capacity = capacity;
+    this.#cut();
+  }
+
+  /** Changes with every change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Whether an older value would have no place. */
+  get isFull(): boolean {
+    return this.#times.length >= this.#capacity;
   }
 
   get firstAt(): number | undefined {
-    return this.#times[Math.max(0, this.#times.length - POINTS_MAX)];
+    return this.#times[this.#firstIndex];
   }
 
   get last(): number | undefined {
@@ -43,53 +97,60 @@ export class Series {
 
   /**
    * The values in the window, and one on either side of it, so that lines reach its edges. A silence of more than
-   * `silenceMs` is a gap.
+   * `silenceMs` is a gap. Of more values than can be drawn, the lowest and highest of each moment.
    */
   window({ from, to }: Window, silenceMs: number): Points {
     const start = Math.max(this.#firstIndex, this.#indexFrom(from) - 1);
     const end = Math.min(this.#times.length, this.#indexFrom(to) + 1);
-    const points: Points = { times: [], values: [] };
+    const isDense = end - start > DRAWN_MAX;
+    const moments = new Moments((to - from) / (DRAWN_MAX / 2), isDense);
     for (let index = start; index < end; index++) {
       const at = this.#times[index] ?? 0;
       const before = this.#times[index - 1] ?? at;
-      if (index > start && at - before > silenceMs) {
-        points.times.push((before + at) / 2);
-        points.values.push(null);
-      }
-      points.times.push(at);
-      points.values.push(this.#values[index] ?? null);
+      if (index > start && at - before > silenceMs) moments.addGap((before + at) / 2);
+      moments.add(at, this.#values[index] ?? 0);
     }
-    return points;
+    return moments.end();
   }
 
   /** Exactly those in the window. */
   within({ from, to }: Window): { at: number; value: number }[] {
     const found: { at: number; value: number }[] = [];
-    for (let index = Math.max(this.#firstIndex, this.#indexFrom(from)); index < this.#times.length; index++) {
-      const at = this.#times[index] ?? 0;
-      if (at > to) break;
-      found.push({ at, value: this.#values[index] ?? 0 });
-    }
+    this.#visit({ from, to }, (at, value) => found.push({ at, value }));
     return found;
   }
 
   summary(window: Window): Summary | undefined {
-    const values = this.within(window).map(({ value }) => value);
-    if (values.length === 0) return undefined;
-    let low = Infinity;
-    let high = -Infinity;
-    let mean = 0;
-    for (const value of values) {
+    let count = 0;
+    this.#visit(window, () => (count += 1));
+    if (count === 0) return undefined;
+    let [low, high, mean] = [Infinity, -Infinity, 0];
+    this.#visit(window, (_, value) => {
       low = Math.min(low, value);
       high = Math.max(high, value);
       // Divided first: the sum of many numbers need not be a number.
-      mean += value / values.length;
-    }
+      mean += value / count;
+    });
     return { low, high, mean };
   }
 
+  #visit({ from, to }: Window, act: (at: number, value: number) => void): void {
+    for (let index = Math.max(this.#firstIndex, this.#indexFrom(from)); index < this.#times.length; index++) {
+      const at = this.#times[index] ?? 0;
+      if (at > to) break;
+      act(at, this.#values[index] ?? 0);
+    }
+  }
+
+  /** Is there such a value around the place, among those that are there already? */
+  #isKnown(place: number, at: number, value: number): boolean {
+    const isSame = (index: number): boolean =>
+      this.#values[index] === value && Math.abs((this.#times[index] ?? Infinity) - at) < SAME_WITHIN_MS;
+    return isSame(place - 1) || isSame(place) || this.#times[place] === at;
+  }
+
   get #firstIndex(): number {
-    return Math.max(0, this.#times.length - POINTS_MAX);
+    return Math.max(0, this.#times.length - this.#capacity);
   }
 
   /** Index of the first value at or after the time. */
@@ -105,7 +166,61 @@ export class Series {
   }
 
   #cut(): void {
-    this.#times = this.#times.slice(-POINTS_MAX);
-    this.#values = this.#values.slice(-POINTS_MAX);
+    if (this.#times.length <= this.#capacity) return;
+    this.#times = this.#times.slice(-this.#capacity);
+    this.#values = this.#values.slice(-this.#capacity);
+  }
+}
+
+/** Points on their way to a drawing: of each moment the lowest and the highest in their order, or all of them. */
+class Moments {
+  readonly #lasts: number;
+  readonly #isDense: boolean;
+  readonly #points: Points = { times: [], values: [] };
+  #begin = -Infinity;
+  #low: [at: number, value: number] | undefined;
+  #high: [at: number, value: number] | undefined;
+
+  constructor(lasts: number, isDense: boolean) {
+    this.#lasts = lasts;
+    this.#isDense = isDense;
+  }
+
+  add(at: number, value: number): void {
+    if (!this.#isDense) {
+      this.#put(at, value);
+      return;
+    }
+    if (at - this.#begin >= this.#lasts) {
+      this.#flush();
+      this.#begin = at;
+    }
+    if (this.#low === undefined || value < this.#low[1]) this.#low = [at, value];
+    if (this.#high === undefined || value > this.#high[1]) this.#high = [at, value];
+  }
+
+  addGap(at: number): void {
+    this.#flush();
+    this.#begin = -Infinity;
+    this.#put(at, null);
+  }
+
+  end(): Points {
+    this.#flush();
+    return this.#points;
+  }
+
+  #flush(): void {
+    const [low, high] = [this.#low, this.#high];
+    this.#low = this.#high = undefined;
+    if (low === undefined || high === undefined) return;
+    const [first, second] = low[0] <= high[0] ? [low, high] : [high, low];
+    this.#put(...first);
+    if (second[0] > first[0]) this.#put(...second);
+  }
+
+  #put(at: number, value: number | null): void {
+    this.#points.times.push(at);
+    this.#points.values.push(value);
   }
 }

@@ -1,0 +1,60 @@
+/** The recordings of the broker for the devices whose pages were opened, as long as their records are kept. */
+import { useEffect } from 'react';
+
+import type { Station } from '../../station.ts';
+import { useStoreValue } from '../../ui/frame-store.ts';
+import type { Device } from '../model.ts';
+import { filtersOf } from '../model.ts';
+import type { DeviceRecord } from './device-record.ts';
+import { Past } from './past.ts';
+import { pagesOf } from './recording.ts';
+import type { Window } from './series.ts';
+
+const pasts = new WeakMap<DeviceRecord, Past>();
+
+/** Nothing with a broker that has no interface of its own. */
+export function pastOf(station: Station, { id, source }: Device, record: DeviceRecord): Past | undefined {
+  const { api } = station.broker;
+  if (api === undefined) return undefined;
+  const known = pasts.get(record);
+  if (known !== undefined) return known;
+  const device = station.devices.device(id);
+  const reader = station.sources.find(({ kind }) => kind === source);
+  const past = new Past({
+    topics: device === undefined ? [] : recordedTopics(device),
+    record,
+    readPage: pagesOf(api),
+    numbersIn: (message) => {
+      const now = station.devices.device(id);
+      return now === undefined || reader === undefined ? [] : reader.numbersIn(now, message);
+    },
+  });
+  pasts.set(record, past);
+  return past;
+}
+
+/** Has the past read for as long as somebody looks at this span of it. */
+export function useReading(
+  past: Past | undefined,
+  station: Station,
+  record: DeviceRecord,
+  reach: Window,
+): void {
+  const connectedSince = useStoreValue(station.connection, ({ status }) =>
+    status.phase === 'connected' ? status.since : undefined,
+  );
+  const { from, to } = reach;
+  useEffect(() => {
+    if (connectedSince === undefined) return;
+    past?.look({ from, to }, Math.max(connectedSince, record.since));
+  }, [past, record, connectedSince, from, to]);
+  useEffect(() => {
+    if (connectedSince !== undefined) past?.tryAgain();
+    return () => past?.stop();
+  }, [past, connectedSince]);
+}
+
+/** Recordings are asked for by topic, not by filter. */
+function recordedTopics(device: Device): string[] {
+  return [...new Set(filtersOf(device, 'state'))].filter((filter) => !/[+#]/.test(filter));
+}
