@@ -81,6 +81,7 @@ export const SCREENS: readonly Screen[] = [
       { keys: ['*'], does: 'Open all branches beside this one' },
       { keys: ['Enter'], does: 'Show the topic' },
       { keys: ['Delete'], does: 'Clear retained messages here and below' },
+      { keys: ['.'], does: 'Write a message' },
     ],
   },
   {

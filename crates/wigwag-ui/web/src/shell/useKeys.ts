@@ -13,6 +13,11 @@ import { useSettings } from './settings.ts';
 const TYPING =
   'input:not([type=checkbox], [type=radio], [type=button]), textarea, select, [contenteditable], [role=combobox]';
 
+/** The focus is where letters are text. */
+export function isTyping({ target }: KeyboardEvent): boolean {
+  return target instanceof Element && target.closest(TYPING) !== null;
+}
+
 const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
 /** As it stands on the keyboard. */
@@ -46,7 +51,7 @@ export function useKeys(): void {
           key: event.key,
           hasCommand: isMac ? event.metaKey : event.ctrlKey,
           hasAlt: event.altKey || (isMac ? event.ctrlKey : event.metaKey),
-          isTyping: event.target instanceof Element && event.target.closest(TYPING) !== null,
+          isTyping: isTyping(event),
           at: event.timeStamp,
         },
         useSettings.getState().singleKeys,

@@ -6,6 +6,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import type { Message, TopicView } from '../../message/message.ts';
 import { hex, message } from '../../message/testing.ts';
 import type { FromWorker, ToWorker } from '../../mqtt/protocol.ts';
+import { useSettings } from '../../shell/settings.ts';
 import { Station, StationProvider } from '../../station.ts';
 import { brokerAt } from '../../testing.ts';
 import { useReadings } from './detail-state.ts';
@@ -211,4 +212,21 @@ test('a payload is that of a file, until it is to be written', async () => {
   expect(posted.find((one) => one.kind === 'publish')).toMatchObject({ payload: new Uint8Array([1, 255]) });
   await press('button', 'Write it instead');
   expect(screen.getByRole('textbox', { name: 'Payload' })).toBeTruthy();
+});
+
+test('a full stop opens the panel with the topic ready to be written, unless somebody types', async () => {
+  open('t');
+  await user.keyboard('.');
+  const topic = screen.getByRole<HTMLInputElement>('textbox', { name: 'Topic' });
+  expect(document.activeElement).toBe(topic);
+  await user.keyboard('/x.y');
+  expect(topic.value).toBe('t/x.y');
+});
+
+test('a full stop does nothing while single keys are off', async () => {
+  useSettings.setState({ singleKeys: false });
+  open('t');
+  await user.keyboard('.');
+  expect(screen.queryByRole('textbox', { name: 'Topic' })).toBeNull();
+  useSettings.setState(useSettings.getInitialState());
 });

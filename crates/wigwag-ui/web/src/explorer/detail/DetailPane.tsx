@@ -1,7 +1,7 @@
 /** The Explorer beside its tree: the topic that is open, a panel to publish, and the charts. Which view it is says the address. */
-import { lazy, Suspense, useEffect } from 'react';
-import { useSearchParams } from 'react-router';
+import { lazy, Suspense, useEffect, useMemo } from 'react';
 
+import { usePageKeys } from '../../shell/usePageKeys.ts';
 import { useStore, useStoreValue } from '../../ui/frame-store.ts';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { draftOf } from './draft.ts';
@@ -9,20 +9,27 @@ import { useDraft } from './draft-store.ts';
 import { visible } from '../../ui/visible.ts';
 import { pins, usePublisher } from './detail-state.ts';
 import { PublishPanel } from './PublishPanel.tsx';
-import type { TopicPart } from './TopicDetail.tsx';
 import { TopicDetail } from './TopicDetail.tsx';
+import type { View } from './useView.ts';
+import { useView } from './useView.ts';
 
 const PinnedCharts = lazy(() => import('./PinnedCharts.tsx'));
 
-type View = TopicPart | 'publish';
-
-const VIEWS: readonly View[] = ['value', 'changes', 'history', 'publish'];
-
 /** `topic` is absent while none is open. */
 export function DetailPane({ topic }: { topic: string | undefined }) {
-  const { edit, suggestTopic } = useDraft();
+  const { edit, suggestTopic, wantFocus } = useDraft();
   const hasPins = useStoreValue(pins, (all) => all.length > 0);
   const [view, setView] = useView();
+  const keys = useMemo(
+    () => ({
+      '.': () => {
+        wantFocus(true);
+        setView('publish');
+      },
+    }),
+    [setView, wantFocus],
+  );
+  usePageKeys(keys);
   useEffect(() => {
     if (topic !== undefined) suggestTopic(topic);
   }, [suggestTopic, topic]);
@@ -80,21 +87,4 @@ function tabs(): { value: View; name: React.ReactNode }[] {
 function PublishTab() {
   const { repetition } = useStore(usePublisher());
   return repetition === undefined ? 'Publish' : <span className="text-accent">Publish · repeating</span>;
-}
-
-function useView(): [View, (view: View) => void] {
-  const [search, setSearch] = useSearchParams();
-  const named = VIEWS.find((view) => view === search.get('view'));
-  const setView = (view: View): void => {
-    setSearch(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (view === 'value') after.delete('view');
-        else after.set('view', view);
-        return after;
-      },
-      { replace: true },
-    );
-  };
-  return [named ?? 'value', setView];
 }

@@ -1,6 +1,6 @@
 /** Writes a message and sends it, once or again and again, with all properties of MQTT 5; keeps messages for later. */
 import type { KeyboardEvent } from 'react';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import type { PublishOutcome } from '../../mqtt/protocol.ts';
 import { useStation } from '../../station.ts';
@@ -21,6 +21,7 @@ export function PublishPanel() {
   const publisher = usePublisher();
   const { last, repetition } = useStore(publisher);
   const { draft, edit: editDraft } = useDraft();
+  const panel = useFocusWhenWanted();
   const isConnected = useStoreValue(useStation().connection, (view) => view.status.phase === 'connected');
   const [problems, setProblems] = useState<Problems>({});
   const edit = (change: Partial<typeof draft>): void => {
@@ -42,10 +43,11 @@ export function PublishPanel() {
     send();
   };
   return (
-    <div className="flex flex-col gap-4 p-4" onKeyDown={handleKey}>
+    <div ref={panel} className="flex flex-col gap-4 p-4" onKeyDown={handleKey}>
       <SavedMessages draft={draft} onLoad={edit} />
       <TextField
         label="Topic"
+        name="topic"
         isMono
         value={draft.topic}
         problem={problems.topic}
@@ -84,6 +86,18 @@ export function PublishPanel() {
       </div>
     </div>
   );
+}
+
+/** For who has come by the key: with the next letter the topic is written. */
+function useFocusWhenWanted() {
+  const panel = useRef<HTMLDivElement>(null);
+  const { isFocusWanted, wantFocus } = useDraft();
+  useEffect(() => {
+    if (!isFocusWanted) return;
+    panel.current?.querySelector<HTMLInputElement>('input[name=topic]')?.focus();
+    wantFocus(false);
+  }, [isFocusWanted, wantFocus]);
+  return panel;
 }
 
 interface RepeatProps {

@@ -11,16 +11,23 @@ interface DraftState {
   draft: Draft;
   /** The topic that was looked at last. */
   suggested: string;
+  /** Its first field is to have the focus as soon as it is there. */
+  isFocusWanted: boolean;
   edit: (change: Partial<Draft>) => void;
   /** Takes the topic that is being looked at, unless the user has typed another one. */
   suggestTopic: (topic: string) => void;
+  wantFocus: (isFocusWanted: boolean) => void;
 }
 
 export const useDraft = create<DraftState>()((set) => ({
   draft: EMPTY,
   suggested: '',
+  isFocusWanted: false,
   edit: (change) => {
     set(({ draft }) => ({ draft: { ...draft, ...change } }));
+  },
+  wantFocus: (isFocusWanted) => {
+    set({ isFocusWanted });
   },
   suggestTopic: (topic) => {
     set(({ draft, suggested }) => {
