@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { HomeAssistantSource } from './devices/sources/home-assistant/home-assistant-source.ts';
 import type { FromWorker, Incoming, ToWorker } from './mqtt/protocol.ts';
 import { Station } from './station.ts';
 import { brokerAt } from './testing.ts';
@@ -149,4 +150,29 @@ test('what is watched goes to those who watch, and not into the log', () => {
   expect(view().log.entries).toEqual([]);
   for (const stop of stops) stop();
   expect(sent.slice(2)).toEqual([{ kind: 'unsubscribe', filter: '$SYS/#' }]);
+});
+
+test('devices that speak otherwise are listened to as well, and a topic may be of both', () => {
+  station.listenTo((tools) => [new HomeAssistantSource(tools)]);
+  expect(sent.slice(1).map((message) => 'filter' in message && message.filter)).toEqual([
+    'homeassistant/+/+/config',
+    'homeassistant/+/+/+/config',
+  ]);
+  const config = {
+    name: 'Hall',
+    state_topic: 'device/1/state',
+    value_template: '{{ value_json.temperature }}',
+  };
+  receive('homeassistant/sensor/hall/config', config, { retain: true });
+  expect(sent.at(-1)).toEqual({ kind: 'subscribe', filter: 'device/1/state' });
+  receive('device/1/state', state());
+  const { devices, log } = view();
+  expect(devices.map(({ id, fields }) => [id, fields[0]?.value])).toEqual([
+    ['1', 36.6],
+    ['ha/sensor/hall', 36.6],
+  ]);
+  expect(log.entries.map(({ topic }) => topic)).toEqual([
+    'homeassistant/sensor/hall/config',
+    'device/1/state',
+  ]);
 });

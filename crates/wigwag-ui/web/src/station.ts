@@ -14,7 +14,7 @@ import { RecordShelf } from './devices/detail/device-record.ts';
 import { DeviceStore } from './devices/device-store.ts';
 import { filtersOf, titleOf } from './devices/model.ts';
 import { ContractSource } from './devices/sources/contract-source.ts';
-import type { Heard, Source } from './devices/sources/source.ts';
+import type { Heard, Source, SourceTools } from './devices/sources/source.ts';
 import type { LogEntry } from './log/message-log.ts';
 import { MessageLog } from './log/message-log.ts';
 import type { Port } from './mqtt/connection.ts';
@@ -43,7 +43,7 @@ export class Station {
     };
   });
   /** The ways in which devices speak. */
-  readonly sources: readonly Source[];
+  readonly sources: Source[];
   readonly announcer = new Announcer();
   readonly broker: Broker;
   readonly #replyTopic: string;
@@ -75,8 +75,7 @@ export class Station {
     this.bulk = new BulkStore(this.#sendStep, (text) => {
       this.announcer.say(text);
     });
-    const subscribe = (topic: string): (() => void) => this.connection.subscribeTo(topic);
-    this.sources = [new ContractSource({ store: this.devices, subscribe })];
+    this.sources = [new ContractSource(this.#tools())];
     if ('problem' in broker.address) {
       this.connection.refuse(broker.address.problem);
     } else {
@@ -84,6 +83,14 @@ export class Station {
         this.#replyTopic,
         ...this.sources.flatMap(({ filters }) => filters),
       ]);
+    }
+  }
+
+  /** From now on, also to devices that speak in these ways. */
+  listenTo(make: (tools: SourceTools) => readonly Source[]): void {
+    for (const source of make(this.#tools())) {
+      this.sources.push(source);
+      for (const filter of source.filters) this.connection.subscribeTo(filter);
     }
   }
 
@@ -171,6 +178,10 @@ export class Station {
     if (device === undefined) return undefined;
     this.records.find(id)?.handleUpdate(device);
     return retain ? undefined : this.commands.handleUpdate(device, at);
+  }
+
+  #tools(): SourceTools {
+    return { store: this.devices, subscribe: (topic) => this.connection.subscribeTo(topic) };
   }
 
   #titleOf(id: string): string {

@@ -6,15 +6,16 @@ import type { Field, FieldValue } from './model.ts';
 const TEXT_CHARS_MAX = 160;
 
 /** Without the unit. */
-export function textOf({ value, unit }: Pick<Field, 'value' | 'unit'>): string {
+export function textOf({ value, unit, words }: Pick<Field, 'value' | 'unit' | 'words'>): string {
   if (value === undefined) return '–';
   if (typeof value === 'number') return numberText(value, unit);
+  if (typeof value === 'boolean' && words !== undefined) return value ? words.on : words.off;
   const text = String(value);
   return text.length <= TEXT_CHARS_MAX ? text : `${text.slice(0, TEXT_CHARS_MAX - 1)}…`;
 }
 
 /** In a line of its own: “21.5 °C”. */
-export function textWithUnit(field: Pick<Field, 'value' | 'unit'>): string {
+export function textWithUnit(field: Pick<Field, 'value' | 'unit' | 'words'>): string {
   return field.unit === undefined || field.value === undefined
     ? textOf(field)
     : `${textOf(field)} ${field.unit}`;

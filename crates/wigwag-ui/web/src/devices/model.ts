@@ -80,6 +80,8 @@ export interface Field {
   at: number;
   /** The latest numbers, of the first fields only. */
   samples: Samples | undefined;
+  /** How true and false are called here, if not so. */
+  words?: { on: string; off: string } | undefined;
   /** Why `value` is not what the device means by it, such as a template that is beyond us. */
   doubt?: string;
 }
