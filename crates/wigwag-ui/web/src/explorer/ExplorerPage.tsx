@@ -1,13 +1,17 @@
 /** The page at /explore: filters, the tree of topics, and one topic in detail beside it. */
-import { useEffect } from 'react';
+import { useEffect, useMemo } from 'react';
 import { Link, useLocation, useNavigate, useSearchParams } from 'react-router';
 
 import { PageHeader } from '../shell/PageHeader.tsx';
 import { topicOfPath, topicPath } from '../shell/links.ts';
+import { usePageKeys } from '../shell/usePageKeys.ts';
+import { Button } from '../ui/Button.tsx';
 import { classNames } from '../ui/class-names.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
 import { filtersOf, orderOf, searchOf, withState } from './address.ts';
 import { DetailPane } from './detail/DetailPane.tsx';
+import { useDraft } from './detail/draft-store.ts';
+import { useView, withView } from './detail/useView.ts';
 import type { Explorer } from './explorer.ts';
 import { FilterBar } from './FilterBar.tsx';
 import { FirstFilter } from './FirstFilter.tsx';
@@ -20,13 +24,31 @@ export function ExplorerPage() {
   useAddress(explorer, topic);
   const filters = useStoreValue(explorer, (view) => view.filters);
   const source = useStoreValue(explorer, (view) => view.source);
+  const [view, setView] = useView();
+  const { wantFocus } = useDraft();
+  useKeys(explorer);
+  // On small screens there is room for one of the two.
+  const isTreeAway = topic !== undefined || view === 'publish';
   return (
     <>
       <PageHeader title="Explorer">
-        <FilterBar explorer={explorer} source={source} filters={filters} />
+        <div className="flex flex-wrap items-center gap-2">
+          <FilterBar explorer={explorer} source={source} filters={filters} />
+          <Button
+            look="ghost"
+            icon="up"
+            className="lg:hidden"
+            onClick={() => {
+              wantFocus(true);
+              setView('publish');
+            }}
+          >
+            Publish
+          </Button>
+        </div>
       </PageHeader>
       <div className="grid min-w-0 grow gap-4 lg:grid-cols-[minmax(20rem,2fr)_minmax(0,3fr)] lg:items-start">
-        <div className={classNames('min-w-0 lg:sticky lg:top-5', topic !== undefined && 'max-lg:hidden')}>
+        <div className={classNames('min-w-0 lg:sticky lg:top-5', isTreeAway && 'max-lg:hidden')}>
           {source === 'filters' && filters.length === 0 ? (
             <FirstFilter explorer={explorer} />
           ) : (
@@ -34,7 +56,7 @@ export function ExplorerPage() {
           )}
         </div>
         <div className="min-w-0">
-          {topic !== undefined && <BackToTree />}
+          {isTreeAway && <BackToTree />}
           <DetailPane topic={topic} />
         </div>
       </div>
@@ -56,9 +78,23 @@ function Tree({ explorer, topic }: { explorer: Explorer; topic: string | undefin
   );
 }
 
-/** On small screens there is room for one of the two. */
+/** A key for what is at the tree's toolbar, wherever the focus is. */
+function useKeys(explorer: Explorer): void {
+  const keys = useMemo(
+    () => ({
+      ' ': () => {
+        explorer.setPaused(!explorer.snapshot().isPaused);
+      },
+    }),
+    [explorer],
+  );
+  usePageKeys(keys);
+}
+
 function BackToTree() {
-  const { search } = useLocation();
+  const [params] = useSearchParams();
+  const isPublishing = params.get('view') === 'publish';
+  const search = (isPublishing ? withView(params, 'value') : params).toString();
   return (
     <Link
       to={{ pathname: '/explore', search }}

@@ -72,10 +72,9 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
           look="ghost"
           icon="record"
           label="Record all that arrives"
-          disabled={isRecording}
+          disabled={isRecording || (view.source === 'filters' && view.filters.length === 0)}
           onClick={() => {
-            // Without filters of its own, the tree is that of all topics.
-            recorder.start(view.filters.length > 0 ? view.filters : ['#']);
+            recorder.start(view.source === 'tree' ? ['#'] : view.filters);
           }}
         >
           Record

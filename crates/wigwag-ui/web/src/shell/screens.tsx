@@ -82,6 +82,7 @@ export const SCREENS: readonly Screen[] = [
       { keys: ['Enter'], does: 'Show the topic' },
       { keys: ['Delete'], does: 'Clear retained messages here and below' },
       { keys: ['.'], does: 'Write a message' },
+      { keys: ['Space'], does: 'Hold the tree still, and go on' },
     ],
   },
   {
