@@ -168,7 +168,11 @@ test('a broker with users asks, is told, and nothing is stored', async () => {
   await page.keyboard.press('Escape');
   await page.getByTestId('banner').getByRole('button', { name: 'Log in' }).waitFor();
 
-  await page.getByRole('button', { name: 'Back to the broker of this server' }).click();
+  await page
+    .getByTestId('known-broker')
+    .filter({ hasText: 'From the server of this page' })
+    .getByRole('button', { name: /^Show / })
+    .click();
   await isConnected(page);
   assert.equal(page.url(), url('/settings'));
 });

@@ -1,13 +1,11 @@
 /**
- * Which brokers there are. The server that serves the page says it in `config.json`; `?broker=` in the page's address
- * says which one of them the tab shows, by its name, or names another by its address. Without either, a broker is
- * expected on the page's own host.
+ * Which brokers there are. The server that serves the page says it in `config.json`, and where it says nothing, a broker
+ * is expected on the page's own host. The user may have added others, which this browser keeps. `?broker=` in the page's
+ * address says which one the page shows, by its name, or names another by its address.
  */
 export interface Config {
   /** At least one. */
   brokers: Broker[];
-  /** The one to begin with. */
-  chosen: Broker;
   version?: string;
 }
 
@@ -15,8 +13,8 @@ export interface Broker {
   /** Unlike that of any other. */
   name: string;
   address: Address;
-  /** Who says that it exists: the server of the page, or the page's address, which anybody can make. */
-  from: 'server' | 'address';
+  /** Who says that it exists: the server, this browser's user, or the page's address, which anybody can make. */
+  from: 'server' | 'browser' | 'address';
   /** Where the server shows metrics of this broker, seen from the page's base; absent when it shows none. */
   metrics?: string;
   /** Where the server has this broker's own interface, seen from the page's base; absent with a broker of others. */
@@ -25,28 +23,17 @@ export interface Broker {
 
 export type Address = { url: string } | { problem: string };
 
-/** What matters here of where the page is. */
-export interface PageLocation {
-  /** What relative addresses begin with. */
-  base: string;
-  search: string;
-}
-
 const PORT_DEFAULT = 9001;
 
-export async function loadConfig(location: PageLocation): Promise<Config> {
-  return resolveConfig(await fetchConfig(new URL('config.json', location.base)), location);
+/** `base` is what relative addresses of the page begin with. */
+export async function loadConfig(base: string): Promise<Config> {
+  return resolveConfig(await fetchConfig(new URL('config.json', base)), base);
 }
 
-export function resolveConfig(served: unknown, location: PageLocation): Config {
+export function resolveConfig(served: unknown, base: string): Config {
   const said = isRecord(served) ? served : {};
-  const brokers = readBrokers(said.brokers, location.base);
-  const wanted = new URLSearchParams(location.search).get('broker');
-  const chosen = wanted ? chooseBroker(brokers, wanted) : undefined;
-  const [first] = brokers;
   return {
-    brokers: chosen === undefined || brokers.includes(chosen) ? brokers : [...brokers, chosen],
-    chosen: chosen ?? first,
+    brokers: readBrokers(said.brokers, base),
     ...(typeof said.version === 'string' ? { version: said.version } : {}),
   };
 }
@@ -61,14 +48,13 @@ async function fetchConfig(url: URL): Promise<unknown> {
   }
 }
 
-function readBrokers(served: unknown, base: string): [Broker, ...Broker[]] {
+function readBrokers(served: unknown, base: string): Broker[] {
   const brokers: Broker[] = [];
   for (const said of Array.isArray(served) ? served : []) {
     const broker = readBroker(said, base);
     if (broker !== undefined && !brokers.some(({ name }) => name === broker.name)) brokers.push(broker);
   }
-  const [first, ...others] = brokers;
-  if (first !== undefined) return [first, ...others];
+  if (brokers.length > 0) return brokers;
   return [{ name: 'local', address: { url: urlOfPort(PORT_DEFAULT, base) }, from: 'server' }];
 }
 
@@ -92,8 +78,8 @@ function readAddress(mqtt: Record<string, unknown>, base: string): Address | und
   return undefined;
 }
 
-/** By its name or its address; one that nobody knows is known from now on by the latter. */
-function chooseBroker(brokers: Broker[], wanted: string): Broker {
+/** By its name or its address; one that nobody knows has the latter for a name. */
+export function chooseBroker(brokers: readonly Broker[], wanted: string): Broker {
   const known = brokers.find(
     ({ name, address }) => name === wanted || ('url' in address && address.url === wanted),
   );

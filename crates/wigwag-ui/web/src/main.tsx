@@ -7,7 +7,9 @@ import './app.css';
 import { loadConfig } from './config.ts';
 import { openWorker } from './mqtt/connection.ts';
 import { App } from './shell/App.tsx';
-import { Station, StationProvider } from './station.ts';
+import { useKeptBrokers } from './shell/kept-brokers.ts';
+import { ShownStation } from './shell/ShownStation.tsx';
+import { Stations, StationsProvider } from './stations.ts';
 import { VersionProvider } from './version.ts';
 
 const root = document.getElementById('root');
@@ -19,17 +21,29 @@ const base = new URL('.', document.baseURI);
 document.querySelector('base')?.setAttribute('href', base.href);
 // The prefix under which a proxy may have put us.
 const basename = base.pathname;
-const { chosen, version } = await loadConfig({ base: base.href, search: window.location.search });
-const station = new Station(openWorker(), chosen);
+const { brokers, version } = await loadConfig(base.href);
+// What the contract's devices say is enough for the first picture.
+const further = import('./devices/sources/further.ts');
+const stations = new Stations(openWorker, brokers, (station) => {
+  void further.then(({ furtherSources }) => {
+    station.listenTo(furtherSources);
+  });
+});
+stations.keep(useKeptBrokers.getState().kept);
+useKeptBrokers.subscribe(({ kept }) => {
+  stations.keep(kept);
+});
 
 createRoot(root).render(
   <StrictMode>
     <VersionProvider value={version}>
-      <StationProvider value={station}>
+      <StationsProvider value={stations}>
         <BrowserRouter basename={basename}>
-          <App />
+          <ShownStation>
+            <App />
+          </ShownStation>
         </BrowserRouter>
-      </StationProvider>
+      </StationsProvider>
     </VersionProvider>
   </StrictMode>,
 );

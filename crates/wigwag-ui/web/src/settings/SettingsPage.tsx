@@ -1,8 +1,4 @@
-/** The page at /settings: what this browser keeps of the user's choices, and the connection of this tab. */
-import type { SubmitEvent } from 'react';
-import { useState } from 'react';
-
-import { checkUrl } from '../config.ts';
+/** The page at /settings: what this browser keeps of the user's choices, the brokers, and who the user is to this one. */
 import { useOverlay } from '../shell/overlay.ts';
 import { PageHeader } from '../shell/PageHeader.tsx';
 import { useSettings } from '../shell/settings.ts';
@@ -14,7 +10,7 @@ import { Choice } from '../ui/Choice.tsx';
 import { useNow } from '../ui/clock.ts';
 import { formatTime } from '../ui/format.ts';
 import { useStore } from '../ui/frame-store.ts';
-import { TextField } from '../ui/TextField.tsx';
+import { Brokers } from './Brokers.tsx';
 import { Section } from './Section.tsx';
 
 export function SettingsPage() {
@@ -24,7 +20,7 @@ export function SettingsPage() {
       <div className="flex w-full max-w-3xl flex-col gap-4">
         <Appearance />
         <Keyboard />
-        <Broker />
+        <Brokers />
         <User />
         <About />
       </div>
@@ -83,65 +79,6 @@ function Keyboard() {
       </Button>
     </Section>
   );
-}
-
-function Broker() {
-  const { connection, broker: current } = useStation();
-  const { url } = useStore(connection);
-  const [text, setText] = useState(url);
-  const [problem, setProblem] = useState<string>();
-  const submit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    const broker = checkUrl(text.trim(), 'The address');
-    if ('problem' in broker) setProblem(broker.problem);
-    else openBroker(broker.url);
-  };
-  return (
-    <Section
-      title="Broker"
-      note="For this tab: the address of the page names the broker, so that a bookmark does too."
-    >
-      <form onSubmit={submit} className="flex flex-col gap-3">
-        <TextField
-          label="Address"
-          value={text}
-          onChange={(value) => {
-            setText(value);
-            setProblem(undefined);
-          }}
-          hint="A browser speaks MQTT over WebSocket only: ws://host:port/path or wss://…"
-          problem={problem}
-          inputMode="url"
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          isMono
-        />
-        <div className="flex flex-wrap gap-2">
-          <Button type="submit" look="solid" disabled={text.trim() === '' || text.trim() === url}>
-            Connect to this broker
-          </Button>
-          {current.from === 'address' && (
-            <Button
-              onClick={() => {
-                openBroker(undefined);
-              }}
-            >
-              Back to the broker of this server
-            </Button>
-          )}
-        </div>
-      </form>
-    </Section>
-  );
-}
-
-/** Begins the page anew: nothing of the one broker, passwords least of all, may be taken for the other's. */
-function openBroker(url: string | undefined): void {
-  const target = new URL(window.location.href);
-  if (url === undefined) target.searchParams.delete('broker');
-  else target.searchParams.set('broker', url);
-  window.location.assign(target);
 }
 
 function User() {

@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 
 import { useStation } from '../station.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
+import { BrokersDialog } from './BrokersDialog.tsx';
 import { KeysDialog } from './KeysDialog.tsx';
 import { LoginDialog } from './LoginDialog.tsx';
 import { useOverlay } from './overlay.ts';
@@ -18,6 +19,8 @@ export function Overlays() {
       return <KeysDialog onClose={close} />;
     case 'login':
       return <LoginDialog onClose={close} />;
+    case 'brokers':
+      return <BrokersDialog onClose={close} />;
     case undefined:
       return null;
   }

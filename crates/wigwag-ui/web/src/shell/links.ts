@@ -33,6 +33,11 @@ export function tabSearch(search: string): string {
   return broker === null ? '' : `?${new URLSearchParams({ broker }).toString()}`;
 }
 
+/** The screen without what is open there: of another broker, topics and devices are others. */
+export function sameScreen(pathname: string): string {
+  return /^\/[^/]*/.exec(pathname)?.[0] ?? '/';
+}
+
 function escapeSegment(name: string): string {
   const fragile = name === '' || name === '.' || name === '..' || name.startsWith('~');
   return (fragile ? '~' : '') + encodeURIComponent(name);

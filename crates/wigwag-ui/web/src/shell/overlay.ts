@@ -1,7 +1,7 @@
 /** Which of the shell's dialogs is open: one at a time, whoever asked for it. */
 import { create } from 'zustand';
 
-export type Overlay = 'palette' | 'keys' | 'login';
+export type Overlay = 'palette' | 'keys' | 'login' | 'brokers';
 
 interface OverlayState {
   open: Overlay | undefined;

@@ -4,6 +4,13 @@ import type { ReactNode } from 'react';
 import { classNames } from './class-names.ts';
 
 const DRAWINGS = {
+  broker: (
+    <>
+      <rect x="2.5" y="3" width="11" height="4" rx="1.2" />
+      <rect x="2.5" y="9" width="11" height="4" rx="1.2" />
+      <path d="M5 5h.01M5 11h.01" />
+    </>
+  ),
   chart: <path d="M2.5 2.5v11h11M5 10.5l2.8-3.5 2.2 2 3-4.5" />,
   check: <path d="m3.5 8.5 3 3 6-7" />,
   clock: (

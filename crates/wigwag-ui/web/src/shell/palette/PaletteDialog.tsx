@@ -7,6 +7,7 @@ import { useEffect, useId, useMemo, useRef, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 
 import { useStation } from '../../station.ts';
+import { useStations } from '../../stations.ts';
 import { classNames } from '../../ui/class-names.ts';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { formatCount } from '../../ui/format.ts';
@@ -14,6 +15,7 @@ import { Icon } from '../../ui/icons.tsx';
 import { Keys } from '../../ui/Keys.tsx';
 import { visibleStart } from '../../ui/visible.ts';
 import { tabSearch } from '../links.ts';
+import { useGoToBroker } from '../useGoToBroker.ts';
 import type { Entry, Group, Surroundings } from './entries.ts';
 import { fixedGroups, foundGroups } from './entries.ts';
 
@@ -172,11 +174,13 @@ function optionId(listId: string, position: number): string {
 /** Pages and actions at once, the rest when the screens have found it; an answer to an older text is not shown. */
 function useGroups(text: string): Group[] {
   const station = useStation();
+  const stations = useStations();
+  const goTo = useGoToBroker();
   const navigate = useNavigate();
   const search = tabSearch(useLocation().search);
   const surroundings = useMemo<Surroundings>(
-    () => ({ station, navigate, search }),
-    [station, navigate, search],
+    () => ({ station, stations, goTo, navigate, search }),
+    [station, stations, goTo, navigate, search],
   );
   const [found, setFound] = useState<{ text: string; groups: Group[] }>({ text: '', groups: [] });
   useEffect(() => {

@@ -1,7 +1,9 @@
 /** What the command palette offers: pages, actions, and what the screens find. */
 import type { NavigateFunction } from 'react-router';
 
+import type { Broker } from '../../config.ts';
 import type { Station } from '../../station.ts';
+import type { Stations } from '../../stations.ts';
 import type { IconName } from '../../ui/icons.tsx';
 import { useOverlay } from '../overlay.ts';
 import { SCREENS } from '../screens.tsx';
@@ -30,6 +32,8 @@ export const ENTRIES_MAX = 8;
 
 export interface Surroundings {
   station: Station;
+  stations: Stations;
+  goTo: (broker: Broker) => void;
   navigate: NavigateFunction;
   /** The part of the query that goes along. */
   search: string;
@@ -41,6 +45,10 @@ export function fixedGroups(text: string, surroundings: Surroundings): Group[] {
     group(
       'Pages',
       matching(pages(surroundings), text, (entry) => entry),
+    ),
+    group(
+      'Brokers',
+      matching(others(surroundings), text, (entry) => entry),
     ),
     group(
       'Actions',
@@ -86,6 +94,21 @@ function pages({ navigate, search }: Surroundings): Entry[] {
     keys: ['g', key],
     run: () => void navigate({ pathname: `/${path}`, search }),
   }));
+}
+
+/** The brokers that are not shown. */
+function others({ station, stations, goTo }: Surroundings): Entry[] {
+  return stations
+    .snapshot()
+    .filter(({ broker }) => broker !== station.broker)
+    .map(({ broker }) => ({
+      name: broker.name,
+      about: 'Show this broker',
+      icon: 'broker',
+      run: () => {
+        goTo(broker);
+      },
+    }));
 }
 
 function actions({ station }: Surroundings): Entry[] {
