@@ -59,6 +59,7 @@ pub struct Builder {
     alarms: Vec<Rule>,
     log: Log,
     http: Vec<HttpListener>,
+    page: Option<http::Router>,
     persistence: Option<Persistence>,
 }
 
@@ -79,6 +80,7 @@ impl Default for Builder {
             alarms: alarms::default_rules(),
             log: Log::default(),
             http: Vec::new(),
+            page: None,
             persistence: None,
         }
     }
@@ -174,6 +176,14 @@ impl Builder {
     #[must_use]
     pub fn http(mut self, listener: HttpListener) -> Builder {
         self.http.push(listener);
+        self
+    }
+
+    /// Serves a page at all paths of listeners for HTTP at which there is nothing else. It is for everybody: who may see
+    /// what is asked where the page gets it from. Default: none.
+    #[must_use]
+    pub fn web_ui(mut self, page: http::Router) -> Builder {
+        self.page = Some(page);
         self
     }
 
@@ -311,6 +321,7 @@ impl Builder {
             about: Arc::clone(&broker.standing.http_keeper.about),
             access: access.clone(),
             sessions: Arc::default(),
+            page: self.page,
             turn,
             log: self.log.clone(),
         };

@@ -60,6 +60,8 @@ pub(crate) struct Rules {
     /// Whether HTTP is spoken there instead of MQTT, and the folder whose files are served then.
     pub(crate) is_http: bool,
     pub(crate) http_dir: Option<PathBuf>,
+    /// Whether the web UI is served then, if there is no folder, and MQTT is spoken too.
+    pub(crate) web_ui: bool,
     pub(crate) max_connections: Option<u32>,
 }
 

@@ -79,6 +79,14 @@ impl Listener {
         listener
     }
 
+    /// HTTP: metrics, the API, the page of [`Builder::web_ui`](crate::Builder::web_ui), and MQTT over WebSocket at
+    /// `/mqtt`. Port 0 takes a free one.
+    pub fn http(addr: SocketAddr) -> Listener {
+        let mut listener = Listener::tcp(addr);
+        listener.said.protocol = Protocol::HttpApi;
+        listener
+    }
+
     /// Takes connections on all addresses of the machine, over IPv4 and IPv6.
     #[must_use]
     pub fn everywhere(mut self) -> Listener {

@@ -80,6 +80,7 @@ pub(crate) fn rules(
         websocket,
         is_http: listener.protocol == Protocol::HttpApi,
         http_dir: listener.http_dir.clone(),
+        web_ui: listener.web_ui,
         max_connections: listener.max_connections,
     })
 }

@@ -50,22 +50,30 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for broker in &args.broker {
         say!("broker    {}  {}", broker.url(), broker.name());
     }
-    server.print(args.address);
+    print_page(args.address, server.addr.port());
     say!("ready     Ctrl-C stops");
-    server
-        .serve(brokers, Some(relays), shutdown.requested())
-        .await?;
+    server.serve(brokers, relays, shutdown.requested()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints where a browser on this machine finds the web UI.
+pub(crate) fn print_page(address: AddressArgs, port: u16) {
+    let note = if wigwag_ui::is_built() {
+        ""
+    } else {
+        "  (built without Node: the page says how to get it)"
+    };
+    say!("web ui    http://{}:{port}{note}", address.host());
+}
+
 /// The web UI on a port that is open.
-pub(crate) struct WebServer {
+struct WebServer {
     listener: TcpListener,
     addr: SocketAddr,
 }
 
 impl WebServer {
-    pub(crate) async fn bind(address: AddressArgs, http: &HttpArgs) -> anyhow::Result<WebServer> {
+    async fn bind(address: AddressArgs, http: &HttpArgs) -> anyhow::Result<WebServer> {
         let addr = SocketAddr::new(address.listen, http.http_port);
         let listener = TcpListener::bind(addr)
             .await
@@ -76,34 +84,15 @@ impl WebServer {
         Ok(WebServer { listener, addr })
     }
 
-    /// Prints where a browser on this machine finds it.
-    pub(crate) fn print(&self, address: AddressArgs) {
-        let note = if wigwag_ui::is_built() {
-            ""
-        } else {
-            "  (built without Node: the page says how to get it)"
-        };
-        say!(
-            "web ui    http://{}:{}{note}",
-            address.host(),
-            self.addr.port()
-        );
-    }
-
-    /// Serves until `stop`. The page is told of `brokers`; what a broker of this process tells of itself is served
-    /// `beside` it.
-    pub(crate) async fn serve(
+    /// Serves until `stop`. The page is told of `brokers`; what leads to them is served `beside` it.
+    async fn serve(
         self,
         brokers: Vec<PageBroker>,
-        beside: Option<Router>,
+        beside: Router,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let config = serde_json::to_value(PageConfig::new(brokers))?;
-        let page = wigwag_ui::router(config);
-        let router = match beside {
-            Some(beside) => page.merge(beside),
-            None => page,
-        };
+        let router = wigwag_ui::router(config).merge(beside);
         let serve = serve_router(self.listener, router);
         // A page that is open keeps its connection; nothing is lost when that is cut.
         tokio::select! {

@@ -8,6 +8,7 @@ use wigwag_broker::{Address, Broker, Listener, StartError, Transport};
 
 use crate::logging::broker_log;
 use crate::output::say;
+use crate::page;
 
 /// Where a broker listens.
 #[derive(Debug, clap::Args)]
@@ -40,28 +41,36 @@ impl AddressArgs {
     }
 }
 
-/// Starts a broker, or says which port and which option are in the way.
-pub(crate) fn start_broker(address: AddressArgs, args: &BrokerArgs) -> anyhow::Result<Broker> {
-    let tcp = SocketAddr::new(address.listen, args.mqtt_port);
-    let websocket = SocketAddr::new(address.listen, args.ws_port);
-    Broker::builder()
+/// Starts a broker, or says which port and which option are in the way. With a port for HTTP, it serves the web UI.
+pub(crate) fn start_broker(
+    address: AddressArgs,
+    args: &BrokerArgs,
+    http_port: Option<u16>,
+) -> anyhow::Result<Broker> {
+    let listener = |kind, port| everywhere_if_unspecified(kind, (address.listen, port).into());
+    let mut builder = Broker::builder()
         .log(broker_log())
-        .listener(everywhere_if_unspecified(Listener::tcp, tcp))
-        .listener(everywhere_if_unspecified(Listener::websocket, websocket))
-        .start()
-        .map_err(|error| match error {
-            StartError::Listen {
-                address: Address::Tcp(addr),
-                source,
-            } => {
-                let option = match addr.port() {
-                    port if port == args.mqtt_port => "--mqtt-port",
-                    _ => "--ws-port",
-                };
-                cannot_listen(addr, option, &source)
-            }
-            error => error.into(),
-        })
+        .listener(listener(Listener::tcp, args.mqtt_port))
+        .listener(listener(Listener::websocket, args.ws_port));
+    if let Some(port) = http_port {
+        builder = builder
+            .listener(listener(Listener::http, port))
+            .web_ui(page::own()?);
+    }
+    builder.start().map_err(|error| match error {
+        StartError::Listen {
+            address: Address::Tcp(addr),
+            source,
+        } => {
+            let option = match addr.port() {
+                port if port == args.mqtt_port => "--mqtt-port",
+                port if port == args.ws_port => "--ws-port",
+                _ => "--http-port",
+            };
+            cannot_listen(addr, option, &source)
+        }
+        error => error.into(),
+    })
 }
 
 /// `::` means IPv4 too: whoever asks for all addresses does not mean half of them.

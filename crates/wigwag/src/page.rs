@@ -1,6 +1,7 @@
 //! What the web UI's page is told of the brokers it can show: `config.json`, read by the page's `config.ts`.
 
 use serde::Serialize;
+use wigwag_broker::http::Router;
 
 /// All of it.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,8 @@ pub(crate) struct PageBroker {
     /// Paths are seen from the page's base: a proxy may have put us below a prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<&'static str>,
 }
 
 /// How a browser reaches the broker with MQTT over WebSocket.
@@ -24,8 +27,6 @@ pub(crate) struct PageBroker {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
     Url(String),
-    /// Of the host that has served the page.
-    Port(u16),
     /// Of the server that has served the page, seen from the page's base.
     Path(String),
 }
@@ -44,16 +45,24 @@ impl PageBroker {
             name: name.into(),
             mqtt,
             metrics: None,
+            api: None,
         }
     }
 
-    /// The broker of this process, whose metrics are beside the page.
-    pub(crate) fn own(name: impl Into<String>, mqtt: Way) -> PageBroker {
+    /// The broker that serves the page: everything of it is beside that.
+    fn own() -> PageBroker {
         PageBroker {
             metrics: Some("metrics"),
-            ..PageBroker::elsewhere(name, mqtt)
+            api: Some("api/v1"),
+            ..PageBroker::elsewhere("local", Way::Path("mqtt".to_owned()))
         }
     }
+}
+
+/// The web UI of a broker in this process, served by that.
+pub(crate) fn own() -> anyhow::Result<Router> {
+    let config = PageConfig::new(vec![PageBroker::own()]);
+    Ok(wigwag_ui::router(serde_json::to_value(config)?))
 }
 
 #[cfg(test)]
@@ -65,12 +74,12 @@ mod tests {
         let config = PageConfig {
             version: "1",
             brokers: vec![
-                PageBroker::own("local", Way::Port(9001)),
+                PageBroker::own(),
                 PageBroker::elsewhere("far", Way::Url("wss://far/mqtt".to_owned())),
             ],
         };
         let told = serde_json::to_string(&config).expect("plain data");
-        let local = r#"{"name":"local","mqtt":{"port":9001},"metrics":"metrics"}"#;
+        let local = r#"{"name":"local","mqtt":{"path":"mqtt"},"metrics":"metrics","api":"api/v1"}"#;
         let far = r#"{"name":"far","mqtt":{"url":"wss://far/mqtt"}}"#;
         assert_eq!(
             told,

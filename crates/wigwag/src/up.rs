@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use wigwag_broker::Transport;
 use wigwag_devices::device::Device;
 
-use crate::dashboard::{HttpArgs, WebServer};
+use crate::dashboard::{HttpArgs, print_page};
 use crate::listen::{AddressArgs, BrokerArgs, port_of, print_broker, start_broker};
 use crate::output::say;
-use crate::page::{PageBroker, Way};
 use crate::shutdown::Shutdown;
 
 /// Options of `wigwag up`.
@@ -28,8 +27,8 @@ pub(crate) struct Args {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
-    let broker = start_broker(args.address, &args.broker)?;
-    let web = WebServer::bind(args.address, &args.http).await?;
+    let http_port = Some(args.http.http_port);
+    let broker = start_broker(args.address, &args.broker, http_port)?;
     let url = mqtt_url(args, &broker);
     let devices = (1..=args.devices)
         .map(|id| Device::start(&url, &id.to_string()))
@@ -37,23 +36,20 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let host = args.address.host();
     print_broker(&broker, &host);
-    web.print(args.address);
+    print_page(args.address, port_of(&broker, Transport::HttpApi));
     say!("devices   {}", args.devices);
     let mqtt_port = port_of(&broker, Transport::Tcp);
     say!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");
     say!("ready     Ctrl-C stops");
 
-    let mqtt = Way::Port(port_of(&broker, Transport::WebSocket));
-    let brokers = vec![PageBroker::own("local", mqtt)];
-    let beside = Some(broker.http_router());
-    let served = web.serve(brokers, beside, shutdown.requested()).await;
+    shutdown.requested().await;
     let mut farewells = tokio::task::JoinSet::new();
     for device in devices {
         farewells.spawn(device.stop());
     }
     farewells.join_all().await;
     broker.shutdown().await;
-    served.map(|()| ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The address at which the devices of this process reach its broker.

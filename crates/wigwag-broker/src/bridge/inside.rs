@@ -78,6 +78,7 @@ impl InnerDoor {
             max_connections: None,
             is_http: false,
             http_dir: None,
+            web_ui: false,
         };
         InnerDoor {
             entrance: Arc::new(Entrance::new(rules, &house)),

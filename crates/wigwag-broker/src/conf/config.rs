@@ -108,6 +108,7 @@ pub struct Listener {
     /// Origins that web pages may come from; any if it is empty.
     pub websockets_origins: Vec<String>,
     pub http_dir: Option<PathBuf>,
+    pub web_ui: bool,
 }
 
 impl Listener {
@@ -129,6 +130,7 @@ impl Listener {
             security: Security::default(),
             websockets_origins: Vec::new(),
             http_dir: None,
+            web_ui: true,
         }
     }
 }

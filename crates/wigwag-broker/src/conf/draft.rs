@@ -147,6 +147,11 @@ impl ListenerDraft {
                 "have 'protocol http_api'",
                 !is_http && self.listener.http_dir.is_some(),
             ),
+            (
+                "web_ui",
+                "have 'protocol http_api'",
+                !is_http && !self.listener.web_ui,
+            ),
         ]
         .into_iter()
         .filter_map(|(option, why, is_idle)| is_idle.then_some((option, why)))

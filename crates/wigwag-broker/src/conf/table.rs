@@ -1231,6 +1231,18 @@ pub(super) const ROWS: &[Row] = &[
         what: "A folder of files that are served beside the API, on a listener with `protocol http_api`.",
     },
     Row {
+        name: "web_ui",
+        aliases: &[],
+        section: Section::Listener,
+        kind: Bool(Set::Listener(|to, is| to.listener.web_ui = is)),
+        default: "true",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "Serves [the web UI](../guide/ui.md) on a listener with `protocol http_api`, unless `http_dir` has a page, and takes MQTT over WebSocket at `/mqtt` there.",
+    },
+    Row {
         name: "websockets_origin",
         aliases: &[],
         section: Section::Listener,

@@ -31,6 +31,7 @@ use axum::http::header::{
 };
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
+use axum::routing::any;
 use futures_util::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -243,22 +244,39 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
         .layer(map_response(protect))
 }
 
-/// What there is on a listener, and what else comes `beside` it.
+/// What there is to read for who may.
+fn to_read(serves: &Serves, has_page: bool) -> Router<pages::Source> {
+    let Serves::Api(dir) = serves else {
+        return pages::metrics().layer(map_response(protect));
+    };
+    let api = pages::metrics()
+        .merge(pages::api())
+        .merge(clients::clients());
+    if has_page {
+        // The page answers for whatever it does not know, but not here.
+        let api = api.route("/api/{*path}", any(pages::nothing));
+        return api.layer(map_response(protect));
+    }
+    let api = api.layer(map_response(protect));
+    api.fallback_service(files::serve(dir.clone()))
+}
+
+/// What a listener of the configuration has besides.
+#[derive(Default)]
+struct Extras {
+    /// Served where there is nothing else, to everybody.
+    page: Option<Router>,
+    mqtt: Router,
+}
+
 fn router(
     serves: &Serves,
     guard: Guard,
     observer: Arc<Observer>,
     about: Arc<About>,
-    beside: Router,
+    extras: Extras,
 ) -> Router {
-    let guarded = match serves {
-        Serves::Metrics => pages::metrics().layer(map_response(protect)),
-        Serves::Api(dir) => pages::metrics()
-            .merge(pages::api())
-            .merge(clients::clients())
-            .layer(map_response(protect))
-            .fallback_service(files::serve(dir.clone())),
-    };
+    let guarded = to_read(serves, extras.page.is_some());
     let state = pages::Source { observer, about };
     let welcome = guard.welcome();
     let login = match serves {
@@ -273,7 +291,8 @@ fn router(
     (health.with_state(state))
         .merge(login)
         .merge(guarded)
-        .merge(beside)
+        .merge(extras.mqtt)
+        .merge(extras.page.unwrap_or_default())
         .layer(from_fn_with_state(welcome, same_origin::refuse_foreign))
         .layer(map_response(leave_types_alone))
 }

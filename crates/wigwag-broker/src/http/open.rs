@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use wigwag_net::accept;
 
 use super::guard::Guard;
-use super::{About, HttpListener, ListenerNotice, router, serve};
+use super::{About, Extras, HttpListener, ListenerNotice, router, serve};
 use crate::doors::OpenSocket;
 use crate::listener::{Address, StartError};
 use crate::logging::Log;
@@ -63,7 +63,7 @@ impl HttpKeeper {
     fn router(&self, listener: &HttpListener) -> Router {
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
         let guard = Guard::of_embedder(listener.gate.clone(), about.is_open);
-        router(&listener.serves, guard, observer, about, Router::new())
+        router(&listener.serves, guard, observer, about, Extras::default())
     }
 
     /// Serves from here on.

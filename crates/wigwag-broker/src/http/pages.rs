@@ -194,6 +194,10 @@ fn notice(listener: &ListenerNotice) -> Value {
     notice
 }
 
+pub(super) async fn nothing() -> Response {
+    refusal(StatusCode::NOT_FOUND, "the API does not have this")
+}
+
 /// Why there is no answer, for the pages of this origin.
 pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
     let headers = [

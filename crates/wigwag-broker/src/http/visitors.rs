@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONNECTION;
@@ -18,7 +19,7 @@ use super::crowd::Crowd;
 use super::guard::{Entry, Guard};
 use super::mqtt::{self, Way};
 use super::sessions::Sessions;
-use super::{About, CONNECTIONS_MAX, HEADERS_WITHIN, Serves, router, serve_connection};
+use super::{About, CONNECTIONS_MAX, Extras, HEADERS_WITHIN, Serves, router, serve_connection};
 use crate::acceptor::{Arrival, Turn};
 use crate::access::AccessDesk;
 use crate::entrance::Guest;
@@ -41,6 +42,8 @@ pub(crate) struct Reception {
     /// Who decides on them; without it everybody comes in.
     pub(crate) access: Option<Arc<AccessDesk>>,
     pub(crate) sessions: Arc<Sessions>,
+    /// What people see who come with a browser.
+    pub(crate) page: Option<Router>,
     /// Whose turn it is to take who becomes a client.
     pub(crate) turn: Arc<Turn>,
     pub(crate) log: Log,
@@ -96,17 +99,24 @@ impl Reception {
             None => Guard::of_embedder(None, self.about.is_open),
         };
         let serves = Serves::Api(guest.rules.http_dir.clone());
-        let mqtt = mqtt::route(Way {
-            guest: guest.clone(),
-            peer,
-            guard: guard.clone(),
-            turn: Arc::clone(&self.turn),
-            observer: Arc::clone(&self.observer),
-            port,
-            log: self.log.clone(),
-        });
+        let extras = if guest.rules.web_ui {
+            Extras {
+                page: (self.page.clone()).filter(|_| guest.rules.http_dir.is_none()),
+                mqtt: mqtt::route(Way {
+                    guest: guest.clone(),
+                    peer,
+                    guard: guard.clone(),
+                    turn: Arc::clone(&self.turn),
+                    observer: Arc::clone(&self.observer),
+                    port,
+                    log: self.log.clone(),
+                }),
+            }
+        } else {
+            Extras::default()
+        };
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
-        let router = router(&serves, guard, observer, about, mqtt)
+        let router = router(&serves, guard, observer, about, extras)
             .layer(from_fn_with_state(Arc::new(guest), refuse_if_closed));
         serve_connection(stream, router).await;
     }
@@ -115,7 +125,7 @@ impl Reception {
 /// Nothing more is told by a listener that is closed.
 async fn refuse_if_closed(
     State(guest): State<Arc<Guest>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     if guest.is_too_late() {
@@ -127,5 +137,7 @@ async fn refuse_if_closed(
         )
             .into_response();
     }
+    // For those who stay longer than a request.
+    request.extensions_mut().insert(guest);
     next.run(request).await
 }

@@ -15,6 +15,7 @@ use super::supervisor::{self, Notice};
 use super::{MosquittoArgs, Volume, WRONG_CONFIGURATION, privileges};
 use crate::health;
 use crate::output::with_causes;
+use crate::page;
 
 /// The folder of the environment, for what outlives the process.
 const PERSISTENCE_LOCATION: &str = "MOSQUITTO_PERSISTENCE_LOCATION";
@@ -181,9 +182,11 @@ async fn serve(
         let text = "Warning: The ports of the command line are ignored: the configuration names listeners.";
         log.announce(LogType::Warning, text);
     }
+    let page = page::own().map_err(|error| Failure::other(format!("Error: {error}.")))?;
     let mut builder = Broker::builder()
         .log(log.clone())
-        .config(config, &args.ports);
+        .config(config, &args.ports)
+        .web_ui(page);
     if let Some(file) = &args.tls_keylog {
         log.announce(LogType::Warning, "Warning: TLS keys are written to a file.");
         builder = builder.dangerous_tls_key_log(file);

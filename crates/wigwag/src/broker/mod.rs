@@ -110,7 +110,7 @@ pub(crate) fn run_as_mosquitto(args: &MosquittoArgs, verbose: u8, quiet: bool) -
 #[tokio::main(flavor = "current_thread")]
 async fn run_alone(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
-    let broker = start_broker(args.address, &args.own)?;
+    let broker = start_broker(args.address, &args.own, None)?;
     print_broker(&broker, &args.address.host());
     say!("ready     Ctrl-C stops");
     shutdown.requested().await;
