@@ -112,6 +112,10 @@ export function tagsTopic(id: string): string {
   return `device/${id}/tags`;
 }
 
+export function presenceTopic(id: string): string {
+  return `device/${id}/online`;
+}
+
 /** What all topics of the device begin with. */
 export function topicPrefix(id: string): string {
   return `device/${id}/`;

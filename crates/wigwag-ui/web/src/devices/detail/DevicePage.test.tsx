@@ -1,7 +1,7 @@
 import { act, render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { MemoryRouter, Route, Routes, useLocation } from 'react-router';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { FromWorker, Incoming, ToWorker } from '../../mqtt/protocol.ts';
 import { Station, StationProvider } from '../../station.ts';
@@ -33,12 +33,12 @@ function Address() {
   return <output data-testid="address">{pathname + search}</output>;
 }
 
-function open(address = '/devices/1'): void {
+function open(address = '/devices/1', broker = brokerAt('ws://b')): void {
   const port = {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
   };
-  const station = new Station(port, brokerAt('ws://b'), 'me');
+  const station = new Station(port, broker, 'me');
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>
@@ -221,6 +221,104 @@ test('what the broker keeps of the device is listed, and the subscription for it
     vi.advanceTimersByTime(5_000);
   });
   expect(sent).toContainEqual({ kind: 'unsubscribe', filter: 'device/1/#' });
+});
+
+describe('with a broker that remembers', () => {
+  /** What the broker says to questions that begin so. */
+  function serve(answers: Record<string, { status?: number; body: unknown }>): string[] {
+    const asked: string[] = [];
+    vi.stubGlobal('fetch', (url: URL) => {
+      const path = `${url.pathname.replace(/^.*\/api/, '/api')}?${decodeURIComponent(url.searchParams.toString())}`;
+      asked.push(path);
+      const found = Object.entries(answers).find(([begin]) => path.startsWith(begin));
+      const { status = 200, body } = found?.[1] ?? { status: 404, body: { error: 'nothing there' } };
+      return Promise.resolve(new Response(JSON.stringify(body), { status }));
+    });
+    return asked;
+  }
+
+  const BROKER = brokerAt('ws://b', { api: 'api/v1' });
+
+  /** Lets answers come that are there already. */
+  async function settle(): Promise<void> {
+    await act(() => vi.advanceTimersByTimeAsync(100));
+  }
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
+  function stateAt(at: number, temperature: number) {
+    const state = { deviceId: '1', status: 'idle', temperature, timestamp: at / 1_000 };
+    return { at, qos: 0, retain: false, payload: JSON.stringify(state) };
+  }
+
+  test('charts and messages begin before the page did', async () => {
+    const messages = [stateAt(NOW - 120_000, 20), stateAt(NOW - 60_000, 30)];
+    const asked = serve({
+      '/api/v1/history': {
+        body: { topic: 'device/1/state', recordedSince: NOW - 240_000, messages, next: null },
+      },
+    });
+    open('/devices/1', BROKER);
+    receiveState('1', { temperature: 25 });
+    await settle();
+    expect(asked[0]).toContain('/api/v1/history?topic=device/1/state&from=');
+    expect(screen.getByRole('img').getAttribute('aria-label')).toContain(
+      'Lowest 20 °C · mean 25 °C · highest 30 °C',
+    );
+    expect(within(screen.getByTestId('log')).getAllByRole('option')).toHaveLength(3);
+    expect(screen.getByText(/Recorded by the broker since/)).toBeTruthy();
+  });
+
+  test('a recorder that is off is told of', async () => {
+    serve({ '/api/v1/history': { status: 404, body: { error: 'the broker runs without a recorder' } } });
+    open('/devices/1', BROKER);
+    receiveState('1');
+    await settle();
+    expect(screen.getByText(/no recordings: the broker runs without a recorder/)).toBeTruthy();
+  });
+
+  test('its session is shown, as text', async () => {
+    const client = {
+      id: '<b>x</b>',
+      user: null,
+      connection: { protocol: '3.1.1', keepAlive: 60, unread: 0 },
+      since: NOW - 3_600_000,
+      expiry: 0,
+      subscriptions: [{ filter: 'device/1/command', qos: 1 }],
+      queued: 2,
+      inFlight: 1,
+      dropped: 7,
+    };
+    serve({ '/api/v1/clients?topic=device/1/online': { body: { clients: [client], beyond: 0 } } });
+    open('/devices/1', BROKER);
+    receiveState('1');
+    await settle();
+    const fact = (name: string) => section('Session').querySelector(`[data-fact="${name}"] dd`)?.textContent;
+    expect(fact('Client Identifier')).toBe('<b>x</b>');
+    expect(fact('User')).toBe('anonymous');
+    expect(fact('Connected since')).toContain('(1 h ago)');
+    expect(fact('Protocol')).toBe('MQTT 3.1.1');
+    expect(fact('Session')).toBe('ends with the connection');
+    expect(fact('Waiting')).toBe('2 queued, 1 in flight');
+    expect(fact('Lost messages')).toBe('7');
+    expect(within(section('Session')).getByText('device/1/command')).toBeTruthy();
+  });
+
+  test('a client that nobody may know of is not there', async () => {
+    serve({ '/api/v1/clients': { body: { clients: [], beyond: 0 } } });
+    open('/devices/1', BROKER);
+    receiveState('1');
+    await settle();
+    expect(screen.getByText('No client that you may know of has its Will at device/1/online.')).toBeTruthy();
+  });
+});
+
+test('with any other broker there is no session to be seen', () => {
+  open();
+  receiveState('1');
+  expect(screen.queryByRole('region', { name: 'Session' })).toBeNull();
 });
 
 function section(name: string): HTMLElement {

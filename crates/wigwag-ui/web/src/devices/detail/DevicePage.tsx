@@ -17,6 +17,7 @@ import { Charts } from './Charts.tsx';
 import { CommandPanel } from './CommandPanel.tsx';
 import { Presence } from './Presence.tsx';
 import { RetainedTopics } from './RetainedTopics.tsx';
+import { SessionPanel } from './SessionPanel.tsx';
 import { StateFields } from './StateFields.tsx';
 
 /** The longest name that a page of its own needs in its title. */
@@ -55,6 +56,7 @@ function Known({ device }: { device: Device }) {
           <CommandPanel device={device} />
           <RetainedTopics device={device} />
         </div>
+        <SessionPanel device={device} />
       </div>
       <MessageLogPanel log={record.log} />
     </div>

@@ -42,7 +42,7 @@ function Recorded({ past, now }: { past: Past; now: number }) {
   );
 }
 
-function textOf({ phase, reason, recordedSince, isCut }: PastView, now: number): string {
+function textOf({ phase, reason, recordedSince, isRecorded, isCut }: PastView, now: number): string {
   switch (phase) {
     case 'reading':
       return 'Reading what the broker has recorded…';
@@ -51,6 +51,7 @@ function textOf({ phase, reason, recordedSince, isCut }: PastView, now: number):
     case 'refused':
       return `There are no recordings: ${reason ?? ''}.`;
     case 'idle':
+      if (!isRecorded) return 'The broker does not record the topics of this device.';
       if (recordedSince === undefined) return '';
       return `Recorded by the broker since ${formatTime(recordedSince, now)}${isCut ? ', of which the latest are here' : ''}.`;
   }

@@ -23,7 +23,12 @@ beforeEach(() => {
   asked = [];
   topics = ['device/1/state'];
   recordedSince = NOW - 12 * HOUR_MS;
-  answer = (topic, { from, to }) => ({ messages: minutes(topic, from, to), next: undefined, recordedSince });
+  answer = (topic, { from, to }) => ({
+    messages: minutes(topic, from, to),
+    next: undefined,
+    recordedSince,
+    isRecorded: true,
+  });
 });
 
 function minutes(topic: string, from: number, to: number): Incoming[] {
@@ -99,7 +104,7 @@ describe('a span that is looked at', () => {
   test('may take more than one answer', async () => {
     answer = (topic, { from, to }) => {
       const all = minutes(topic, from, to);
-      return { messages: all.slice(0, 7), next: all[7]?.at, recordedSince };
+      return { messages: all.slice(0, 7), next: all[7]?.at, recordedSince, isRecorded: true };
     };
     const past = open();
     past.look({ from: NOW - HOUR_MS, to: NOW }, NOW);
@@ -112,7 +117,7 @@ describe('a span that is looked at', () => {
     answer = (topic, { from, to }) => {
       const messages: Incoming[] = [];
       for (let at = from; at < to; at += 100) messages.push(incoming(topic, String(at), { at }));
-      return { messages, next: undefined, recordedSince };
+      return { messages, next: undefined, recordedSince, isRecorded: true };
     };
     const past = open();
     past.look({ from: NOW - 24 * HOUR_MS, to: NOW }, NOW);
@@ -158,6 +163,13 @@ test('a broker that does not record says why', async () => {
   const past = open();
   past.look({ from: NOW - HOUR_MS, to: NOW }, NOW);
   expect(await settled(past)).toMatchObject({ phase: 'refused', reason: 'the recorder is off' });
+});
+
+test('a broker that records other topics says so', async () => {
+  answer = () => ({ messages: [], next: undefined, recordedSince, isRecorded: false });
+  const past = open();
+  past.look({ from: NOW - HOUR_MS, to: NOW }, NOW);
+  expect(await settled(past)).toMatchObject({ phase: 'idle', isRecorded: false });
 });
 
 test('who leaves is not waited for, and finds the rest on coming back', async () => {

@@ -16,6 +16,8 @@ export interface PastView {
   reason: string | undefined;
   /** The broker keeps nothing older. */
   recordedSince: number | undefined;
+  /** Whether the broker records any of the topics, as far as is known. */
+  isRecorded: boolean;
   /** Older values are recorded and have no place here. */
   isCut: boolean;
   /** Topics beyond {@link TOPICS_MAX}. */
@@ -35,6 +37,7 @@ export interface PastTools {
 export const TOPICS_MAX = 16;
 const MINUTE_MS = 60_000;
 const FIRST_STEP_MS = 10 * MINUTE_MS;
+const STEP_MIN_MS = MINUTE_MS / 8;
 const STEP_MAX_MS = 240 * MINUTE_MS;
 /** Of a span with many more, the next one is shorter; of one with fewer, longer. */
 const MESSAGES_PER_STEP = 4_000;
@@ -48,6 +51,7 @@ export class Past extends FrameStore<PastView> {
   #phase: PastView['phase'] = 'idle';
   #reason: string | undefined;
   #recordedSince: number | undefined;
+  readonly #unrecorded = new Set<string>();
   #isCut = false;
   #stopped = new AbortController();
 
@@ -84,6 +88,7 @@ export class Past extends FrameStore<PastView> {
       phase: this.#phase,
       reason: this.#reason,
       recordedSince: this.#recordedSince,
+      isRecorded: this.#unrecorded.size < this.#topics.length,
       isCut: this.#isCut,
       beyond: this.#tools.topics.length - this.#topics.length,
     };
@@ -96,7 +101,8 @@ export class Past extends FrameStore<PastView> {
       for (let span = this.#next(stepMs); span !== undefined; span = this.#next(stepMs)) {
         this.#setPhase('reading');
         const count = await this.#readSpan(span, stopped);
-        stepMs = count > MESSAGES_PER_STEP ? stepMs / 2 : Math.min(2 * stepMs, STEP_MAX_MS);
+        stepMs =
+          count > MESSAGES_PER_STEP ? Math.max(STEP_MIN_MS, stepMs / 2) : Math.min(2 * stepMs, STEP_MAX_MS);
       }
       this.#setPhase('idle');
     } catch (error) {
@@ -144,6 +150,8 @@ export class Past extends FrameStore<PastView> {
       stopped.throwIfAborted();
       all.push(...page.messages);
       if (page.recordedSince !== undefined) this.#recordedSince = page.recordedSince;
+      if (page.isRecorded) this.#unrecorded.delete(topic);
+      else this.#unrecorded.add(topic);
       // A server that does not get on is not asked for ever.
       next = page.next !== undefined && page.next > begin ? page.next : undefined;
     }

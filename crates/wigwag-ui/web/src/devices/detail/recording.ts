@@ -9,6 +9,8 @@ export interface RecordedPage {
   next: number | undefined;
   /** Nothing older is kept. */
   recordedSince: number | undefined;
+  /** Whether the broker records the topic at all. */
+  isRecorded: boolean;
 }
 
 export interface Span {
@@ -30,11 +32,14 @@ export function readPage(answer: unknown, topic: string): RecordedPage {
   if (!isRecord(answer) || !Array.isArray(answer.messages)) {
     throw new Error('the server’s answer is not a list of messages');
   }
+  // It broke off while it was sent.
+  if (typeof answer.error === 'string') throw new Error(answer.error);
   const messages = answer.messages.map((said) => readMessage(said, topic));
   return {
     messages: messages.filter((message) => message !== undefined),
     next: numberIn(answer.next),
     recordedSince: numberIn(answer.recordedSince),
+    isRecorded: answer.recorded !== false,
   };
 }
 
@@ -47,7 +52,8 @@ function readMessage(said: unknown, topic: string): Incoming | undefined {
   return {
     topic,
     text: new TextDecoder().decode(payload.subarray(0, TEXT_BYTES_MAX)),
-    bytes: payload.length,
+    // Of a long one the beginning is kept.
+    bytes: numberIn(said.length) ?? payload.length,
     retain: said.retain === true,
     qos,
     at,

@@ -11,6 +11,7 @@ import {
   parseTags,
   parseTopic,
   PRESENCE_FILTER,
+  presenceTopic,
   STALE_AFTER_MS,
   STATE_FILTER,
   stateTopic,
@@ -153,6 +154,7 @@ export class ContractSource implements Source {
       topics: [
         { filter: stateTopic(id), role: 'state' },
         { filter: `${topicPrefix(id)}#`, role: 'all' },
+        { filter: presenceTopic(id), role: 'availability' },
         { filter: commandTopic(id), role: 'command' },
       ],
       problems: [],
