@@ -3,6 +3,7 @@ import { useOverlay } from '../shell/overlay.ts';
 import { PageHeader } from '../shell/PageHeader.tsx';
 import { useSettings } from '../shell/settings.ts';
 import { THEME_OPTIONS } from '../shell/theme-options.ts';
+import { sessionOf } from '../session.ts';
 import { useStation } from '../station.ts';
 import { useVersion } from '../version.ts';
 import { Button } from '../ui/Button.tsx';
@@ -82,11 +83,20 @@ function Keyboard() {
 }
 
 function User() {
-  const { connection } = useStation();
+  const station = useStation();
+  const { connection } = station;
   const { userName } = useStore(connection);
+  const session = sessionOf(station);
   const show = useOverlay((overlay) => overlay.show);
   return (
-    <Section title="User" note="Kept in memory until this page is closed or reloaded, never stored.">
+    <Section
+      title="User"
+      note={
+        session === undefined
+          ? 'Kept in memory until this page is closed or reloaded, never stored.'
+          : 'Until you log out, or for a day without use. The password is kept nowhere.'
+      }
+    >
       <p data-testid="user">
         {userName === undefined ? (
           'To the broker you are nobody in particular.'
@@ -108,7 +118,8 @@ function User() {
         {userName !== undefined && (
           <Button
             onClick={() => {
-              connection.login(undefined);
+              if (session === undefined) connection.login(undefined);
+              else void session.logout();
             }}
           >
             Log out

@@ -1,17 +1,22 @@
 /**
- * Asks for the user name and the password that the broker wants. They go to the worker, which keeps them in memory for
- * the next connection, and nowhere else: a reload forgets them.
+ * Asks for the user name and the password that the broker wants. To the server of the page, if that is the broker, they
+ * are sent once and kept nowhere. Else they go to the worker, which keeps them in memory for the next connection: a reload
+ * forgets them.
  */
 import type { SubmitEvent } from 'react';
 import { useState } from 'react';
 
 import type { LinkStatus } from '../mqtt/protocol.ts';
+import { sessionOf } from '../session.ts';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';
 import { useStore } from '../ui/frame-store.ts';
 import { TextField } from '../ui/TextField.tsx';
 import { loginCautions } from './login-cautions.ts';
+
+/** Of the server of the page. */
+type Answer = 'awaited' | { problem: string };
 
 export function LoginDialog({ onClose }: { onClose: () => void }) {
   const station = useStation();
@@ -20,8 +25,13 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const [password, setPassword] = useState('');
   // What was the case when the form was sent: a refusal from before says nothing about what is in it now.
   const [before, setBefore] = useState<LinkStatus>();
-  const isTrying = before !== undefined && (status === before || status.phase === 'connecting');
+  const session = sessionOf(station);
+  const [answer, setAnswer] = useState<Answer>();
+  const isTrying =
+    answer === 'awaited' || (before !== undefined && (status === before || status.phase === 'connecting'));
   const isRefused = status.phase === 'login' && current !== undefined && !isTrying;
+  const problem =
+    typeof answer === 'object' ? answer.problem : isRefused ? refusal(status.reason) : undefined;
   const isStranger = station.broker.from === 'address';
   const cautions = loginCautions(url, isStranger);
   // A stranger's broker must not be handed what the browser remembers for this page.
@@ -30,16 +40,26 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (isTrying || userName === '') return;
-    station.connection.login({ userName, password });
     setPassword('');
-    setBefore(status);
+    if (session === undefined) {
+      station.connection.login({ userName, password });
+      setBefore(status);
+      return;
+    }
+    setAnswer('awaited');
+    void session.login({ userName, password }).then((why) => {
+      setAnswer(why === undefined ? undefined : { problem: refusal(why) });
+      if (why === undefined && status.phase === 'connected') onClose();
+    });
   };
   return (
     <Dialog title="Log in to the broker" onClose={onClose} className="md:max-w-md">
       <form onSubmit={submit} className="flex flex-col gap-4 p-5">
         <p className="text-ink-soft">
-          <span className="font-mono text-xs wrap-anywhere text-ink">{url}</span> wants to know who you are.
-          User name and password are kept in memory until this page is closed or reloaded.
+          <span className="font-mono text-xs wrap-anywhere text-ink">{url}</span> wants to know who you are.{' '}
+          {session === undefined
+            ? 'User name and password are kept in memory until this page is closed or reloaded.'
+            : 'The password is kept nowhere: you stay logged in until you log out, or for a day without use.'}
         </p>
         {cautions.map((caution) => (
           <p key={caution} className="rounded-lg bg-warn-soft px-3 py-2 text-warn">
@@ -62,7 +82,7 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
           value={password}
           onChange={setPassword}
           autoComplete={remembered ?? 'current-password'}
-          problem={isRefused ? refusal(status.reason) : undefined}
+          problem={problem}
         />
         <div className="flex flex-wrap justify-end gap-2">
           <Button look="ghost" onClick={onClose}>

@@ -1,6 +1,7 @@
 /** The shell's dialogs, and what opens and closes them besides the user. */
 import { useEffect } from 'react';
 
+import { sessionOf } from '../session.ts';
 import { useStation } from '../station.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
 import { BrokersDialog } from './BrokersDialog.tsx';
@@ -28,7 +29,16 @@ export function Overlays() {
 
 /** Asks when the broker does, and stops asking when there is nothing to answer any more. */
 function useLoginPrompt(): void {
-  const phase = useStoreValue(useStation().connection, (view) => view.status.phase);
+  const station = useStation();
+  const phase = useStoreValue(station.connection, (view) => view.status.phase);
+  const session = sessionOf(station);
+  useEffect(
+    () =>
+      session?.subscribe(() => {
+        if (session.snapshot().isNeeded) useOverlay.getState().show('login');
+      }),
+    [session],
+  );
   useEffect(() => {
     const { open, show, close } = useOverlay.getState();
     if (phase === 'login') show('login');

@@ -1,0 +1,131 @@
+/**
+ * Who we are to the server of the page, where that is the broker too: a cookie that only the server reads stands for the
+ * password, which is kept nowhere. The connection over MQTT is the same user's, because it goes to the same origin.
+ */
+import type { Connection } from './mqtt/connection.ts';
+import type { Credentials } from './mqtt/protocol.ts';
+import type { Station } from './station.ts';
+import { FrameStore } from './ui/frame-store.ts';
+
+export interface SessionView {
+  /** Something was not to be had without a login. */
+  isNeeded: boolean;
+}
+
+/** What the server says of a session. */
+interface Told {
+  user: string | undefined;
+}
+
+export class Session extends FrameStore<SessionView> {
+  readonly #api: URL;
+  readonly #connection: Connection;
+  #isNeeded = false;
+
+  /** `api` is where the broker's own interface is. */
+  constructor(api: string, connection: Connection) {
+    super();
+    this.#api = new URL(api.endsWith('/') ? api : `${api}/`);
+    this.#connection = connection;
+  }
+
+  /** A session that has outlived a reload. */
+  async find(): Promise<void> {
+    const response = await this.#ask('GET');
+    if (response?.ok !== true) return;
+    const { user } = readTold(await jsonOf(response));
+    if (user !== undefined) this.#connection.handleSession(user);
+  }
+
+  /** Resolves to why the server refused, or to nothing. A server without sessions or users leaves it to MQTT. */
+  async login(credentials: Credentials): Promise<string | undefined> {
+    const response = await this.#ask('POST', credentials);
+    if (response === undefined) return 'there was no answer';
+    const said = await jsonOf(response);
+    if (!response.ok && response.status !== 404) return readError(said) ?? `status ${response.status}`;
+    const { user } = readTold(said);
+    if (user === undefined) this.#connection.login(credentials);
+    else this.#connection.loginBySession(user);
+    this.#setNeeded(false);
+    return undefined;
+  }
+
+  async logout(): Promise<void> {
+    await this.#ask('DELETE');
+    this.#connection.login(undefined);
+  }
+
+  /** Asks the broker's interface for something; when that needs a login, the page asks for one. */
+  async fetch(path: string, init?: RequestInit): Promise<Response> {
+    const response = await fetch(new URL(path, this.#api), init);
+    if (response.status === 401) this.#setNeeded(true);
+    return response;
+  }
+
+  protected override view(): SessionView {
+    return { isNeeded: this.#isNeeded };
+  }
+
+  #setNeeded(isNeeded: boolean): void {
+    if (this.#isNeeded === isNeeded) return;
+    this.#isNeeded = isNeeded;
+    this.changed();
+  }
+
+  /** Nothing when there is no answer at all. */
+  async #ask(method: 'GET' | 'POST' | 'DELETE', body?: Credentials): Promise<Response | undefined> {
+    const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    try {
+      const init = { method, cache: 'no-store', ...(body !== undefined && json) } as const;
+      return await fetch(new URL('session', this.#api), init);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const sessions = new WeakMap<Station, Session>();
+
+/** For a broker that is the server of the page, and is spoken to there; made and looked for when it is first asked for. */
+export function sessionOf(station: Station): Session | undefined {
+  const { broker, connection } = station;
+  if (broker.api === undefined || 'problem' in broker.address) return undefined;
+  const api = new URL(broker.api, document.baseURI).href;
+  if (!isOnOrigin(broker.address.url, api)) return undefined;
+  let session = sessions.get(station);
+  if (session === undefined) {
+    session = new Session(api, connection);
+    sessions.set(station, session);
+    void session.find();
+  }
+  return session;
+}
+
+/** Whether a connection there is made with the cookies of the page: by its host and port, TLS or not. */
+export function isOnOrigin(url: string, api: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const [mqtt, http] = [new URL(url), new URL(api)];
+  const isSecure = mqtt.protocol === 'wss:';
+  return mqtt.host === http.host && isSecure === (http.protocol === 'https:');
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    return undefined;
+  }
+}
+
+function readTold(said: unknown): Told {
+  const user = isRecord(said) && typeof said.user === 'string' ? said.user : undefined;
+  return { user };
+}
+
+function readError(said: unknown): string | undefined {
+  return isRecord(said) && typeof said.error === 'string' ? said.error : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
