@@ -1,5 +1,6 @@
 //! Starting and stopping: sockets are bound, then one thread per shard and one for the listeners begin.
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use crate::observer::Observer;
 use crate::opening::{self, Common};
 use crate::persist::{self, Persistence, Pulse};
 use crate::plan;
+use crate::recorder::{Recorder, Recording};
 use crate::reload::Standing;
 use crate::roll;
 use crate::worker::Worker;
@@ -61,6 +63,7 @@ pub struct Builder {
     http: Vec<HttpListener>,
     page: Option<http::Router>,
     persistence: Option<Persistence>,
+    recording: Option<Recording>,
 }
 
 impl Default for Builder {
@@ -82,6 +85,7 @@ impl Default for Builder {
             http: Vec::new(),
             page: None,
             persistence: None,
+            recording: None,
         }
     }
 }
@@ -138,6 +142,7 @@ impl Builder {
         self.listeners.extend(listeners);
         self.http.extend(plan::http_listeners(config));
         self.persistence = Persistence::from_config(config);
+        self.recording = Recording::from_config(config);
         self.ports = ports.to_vec();
         self.config = Some(config.clone());
         self
@@ -191,6 +196,13 @@ impl Builder {
     #[must_use]
     pub fn persistence(mut self, persistence: Persistence) -> Builder {
         self.persistence = Some(persistence);
+        self
+    }
+
+    /// Keeps messages on disk for who asks for them over HTTP. Default: none.
+    #[must_use]
+    pub fn recording(mut self, recording: Recording) -> Builder {
+        self.recording = Some(recording);
         self
     }
 
@@ -303,6 +315,7 @@ impl Builder {
             access: None,
             keeper: kept.as_ref().map(persist::Kept::pulse),
             bridges: None,
+            recorder: None,
         };
         let access = access
             .map(|access| access.start(&broker.standing.listeners, running.clone()))
@@ -395,6 +408,7 @@ impl Builder {
         let bridges = Arc::new(bridges);
         broker.observer.watch_bridges(&bridges);
         broker.bridges = Some(bridges);
+        broker.record(self.recording)?;
         Ok(broker)
     }
 }
@@ -434,6 +448,7 @@ pub struct Broker {
     access: Option<Arc<AccessDesk>>,
     keeper: Option<Arc<Pulse>>,
     bridges: Option<Arc<Bridges>>,
+    recorder: Option<Recorder>,
 }
 
 impl Broker {
@@ -499,6 +514,28 @@ impl Broker {
         self.bridges
             .as_ref()
             .map_or_else(Vec::new, |bridges| bridges.reports())
+    }
+
+    /// Records this from here on, or nothing.
+    pub(crate) fn record(&mut self, recording: Option<Recording>) -> io::Result<()> {
+        let goes_on = match (&self.recorder, &recording) {
+            (Some(recorder), Some(recording)) => recorder.become_like(recording),
+            (None, None) => true,
+            _ => false,
+        };
+        if goes_on {
+            return Ok(());
+        }
+        self.observer.watch_recorder(None);
+        self.recorder = None;
+        let Some((recording, bridges)) = recording.zip(self.bridges.as_ref()) else {
+            return Ok(());
+        };
+        let recorder = Recorder::start(recording, bridges, &self.log)?;
+        let archive = Arc::clone(recorder.archive());
+        self.observer.watch_recorder(Some(archive));
+        self.recorder = Some(recorder);
+        Ok(())
     }
 
     pub(crate) fn bridges_handle(&self) -> Option<&Bridges> {
@@ -586,6 +623,7 @@ impl Broker {
 
     fn begin_to_stop(&mut self) {
         self.stop = None;
+        self.recorder = None;
         self.bridges = None;
         // Its threads end when nobody has questions for them.
         self.access = None;

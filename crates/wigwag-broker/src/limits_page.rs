@@ -11,7 +11,7 @@ use wigwag_engine::{Limits, ListenerSettings};
 
 use crate::conf::Config;
 use crate::conf::config::{Bind, Listener as Said};
-use crate::{access, alarms, http, logging, mailbox, plan, topics};
+use crate::{access, alarms, http, logging, mailbox, plan, recorder, topics};
 
 const HEAD: &str = "\
 # Limits
@@ -514,6 +514,25 @@ static SECTIONS: &[Section] = &[
                 count(http::CLIENTS_MAX),
                 "The others are counted. Of each, 200 subscriptions with 16 KiB of filters are told, and how many more there are.",
                 "`/api/v1/clients`",
+            ),
+            fixed(
+                "messages that wait to be recorded, bytes",
+                bytes(recorder::QUEUE_BYTES_MAX),
+                "Further ones are not recorded; nobody waits.",
+                "`wigwag_recorder_messages_lost_total`",
+            ),
+            fixed(
+                "payload of a recorded message",
+                bytes(recorder::PAYLOAD_MAX),
+                "Of a longer one, the beginning is recorded.",
+                "`wigwag_recorder_messages_cut_total`; `length`",
+            ),
+            fixed(
+                "recorded messages in one answer over HTTP",
+                count(http::MESSAGES_MAX),
+                "The answer tells with `next` where it goes on; so does one of 4 MiB. Four are read from the disk at the \
+                 same time.",
+                "`next`",
             ),
             fixed(
                 "requests on control topics",

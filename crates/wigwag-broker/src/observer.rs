@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -29,6 +29,7 @@ use crate::logging::Log;
 use crate::mailbox::Mailbox;
 use crate::metrics::{DynsecScrape, ListenerScrape, Process, Scrape};
 use crate::persist::Pulse;
+use crate::recorder::Archive;
 use crate::sys::{self, Reading, SysTree};
 use crate::topics::Topics;
 
@@ -87,6 +88,8 @@ pub(crate) struct Observer {
     alarms: Arc<Alarms>,
     /// They end when the broker lets go of them.
     bridges: OnceLock<Weak<Bridges>>,
+    /// What is recorded, if anything is.
+    archive: ArcSwapOption<Archive>,
     topics: Arc<Topics>,
 }
 
@@ -112,6 +115,7 @@ impl Observer {
             tally: OnceLock::new(),
             pulse: OnceLock::new(),
             bridges: OnceLock::new(),
+            archive: ArcSwapOption::empty(),
             topics: Arc::default(),
             alarms: Arc::default(),
             sockets: AtomicU64::new(0),
@@ -375,6 +379,7 @@ impl Observer {
             listeners: self.listeners(),
             bridges: (self.bridges()).map_or_else(Vec::new, |bridges| bridges.reports()),
             persistence: self.pulse.get().map(|pulse| pulse.progress()),
+            recorder: self.archive().map(|archive| archive.report()),
             max_connections: (self.listeners.load().first())
                 .and_then(|watched| watched.entrance.guests_max()),
             memory_limit_bytes: Some(self.memory_max.load(Ordering::Relaxed))
@@ -398,6 +403,16 @@ impl Observer {
     pub(crate) fn watch_bridges(&self, bridges: &Arc<Bridges>) {
         // A broker has one set of them, from its start to its end.
         _ = self.bridges.set(Arc::downgrade(bridges));
+    }
+
+    /// Another recorder is there from here on, or none.
+    pub(crate) fn watch_recorder(&self, archive: Option<Arc<Archive>>) {
+        self.archive.store(archive);
+    }
+
+    /// What has been recorded, if anything is.
+    pub(crate) fn archive(&self) -> Option<Arc<Archive>> {
+        self.archive.load_full()
     }
 
     /// The bridges, and who opens ears; none while the broker starts or stops.

@@ -17,7 +17,7 @@ use crate::alarms;
 use crate::broker::Broker;
 use crate::certificates::CertificateError;
 use crate::conf::Config;
-use crate::conf::config::Listener as Said;
+use crate::conf::config::{Listener as Said, LogType};
 use crate::doors::{ClosedListener, Doorkeeper, OpenListener, Sockets};
 use crate::entrance::{Entrance, House, Rules};
 use crate::http::{ClosedHttp, HttpKeeper, HttpListener, OpenHttp};
@@ -27,6 +27,7 @@ use crate::machine;
 use crate::opening::{self, Common};
 use crate::persist;
 use crate::plan;
+use crate::recorder::Recording;
 
 /// Numbers that listeners get; further up are those that serve HTTP.
 const NUMBERS: u16 = 32_768;
@@ -193,6 +194,10 @@ impl Broker {
         if let Some(bridges) = self.bridges_handle() {
             bridges.apply(config);
             bridges.listen(heard, &begun, &self.observer().ear());
+        }
+        if let Err(error) = self.record(Recording::from_config(config)) {
+            let text = format_args!("The broker cannot record messages: {error}.");
+            log.write(LogType::Error, text);
         }
         if let Some(access) = access {
             access.tell_of(config.enable_control_api, &self.standing().listeners);

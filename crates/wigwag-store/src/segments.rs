@@ -158,14 +158,17 @@ impl Reader {
     /// the disk.
     pub fn range(
         &self,
-        from: &[u8],
-        until: &[u8],
+        from: Vec<u8>,
+        until: Vec<u8>,
     ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>> {
+        let until = until.max(from.clone());
         self.0.iter().flat_map(move |(_, segment)| {
-            segment.range(from..until.max(from)).map(|entry| {
-                let (key, value) = entry.into_inner().map_err(|error| convert(&error))?;
-                Ok((key.to_vec(), value.to_vec()))
-            })
+            segment
+                .range(from.as_slice()..until.as_slice())
+                .map(|entry| {
+                    let (key, value) = entry.into_inner().map_err(|error| convert(&error))?;
+                    Ok((key.to_vec(), value.to_vec()))
+                })
         })
     }
 }
@@ -184,7 +187,7 @@ mod tests {
     }
 
     fn read(reader: &Reader, from: &str, until: &str) -> Vec<String> {
-        let entries = reader.range(from.as_bytes(), until.as_bytes());
+        let entries = reader.range(from.into(), until.into());
         let text = |bytes| String::from_utf8(bytes).expect("text");
         entries
             .map(|entry| {

@@ -121,6 +121,11 @@ impl Ear {
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
+
+    /// What counts them.
+    pub(crate) const fn losses(&self) -> &Arc<AtomicU64> {
+        &self.lost
+    }
 }
 
 /// What is to be heard.

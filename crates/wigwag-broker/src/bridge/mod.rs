@@ -141,6 +141,11 @@ impl Bridges {
         }
     }
 
+    /// Keeps the broker from having ended.
+    pub(crate) fn running(&self) -> mpsc::Sender<()> {
+        self.running.clone()
+    }
+
     /// An ear with a thread of its own, which hears nothing until it is told what.
     pub(crate) fn open_ear(&self, role: Role, hear: &Hear) -> io::Result<Ear> {
         // The shards are told before its client can come.

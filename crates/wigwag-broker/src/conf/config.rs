@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wigwag_alarm::Rule;
+use wigwag_proto::TopicFilterBuf;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,7 @@ pub struct Config {
     /// Rules for alarms, besides the broker's own.
     pub alarms: Vec<Rule>,
     pub builtin_alarms: bool,
+    pub recorder: Recorder,
     pub enable_control_api: bool,
     pub set_tcp_nodelay: bool,
     pub bridges: Vec<Bridge>,
@@ -80,6 +82,7 @@ impl Default for Config {
             metrics_listeners: Vec::new(),
             alarms: Vec::new(),
             builtin_alarms: true,
+            recorder: Recorder::default(),
             enable_control_api: false,
             set_tcp_nodelay: false,
             bridges: Vec::new(),
@@ -421,6 +424,18 @@ impl Default for Persistence {
             autosave_on_changes: false,
         }
     }
+}
+
+/// What is recorded of messages. Where nothing is said, it depends on the rest or stands in `recorder`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields bear the names of their options")]
+pub struct Recorder {
+    pub recorder: Option<bool>,
+    pub recorder_topics: Vec<TopicFilterBuf>,
+    pub recorder_location: Option<PathBuf>,
+    /// In bytes.
+    pub recorder_size_limit: Option<u64>,
+    pub recorder_age_limit: Option<Duration>,
 }
 
 /// What is logged, where and in what form.

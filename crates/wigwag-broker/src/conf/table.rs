@@ -499,6 +499,79 @@ pub(super) const ROWS: &[Row] = &[
         what: "Looks at the broker itself by [rules of its own](alarms.md#the-brokers-own-rules).",
     },
     Row {
+        name: "recorder",
+        aliases: &[],
+        section: Section::Global,
+        kind: Bool(Set::Global(|to, is| to.config.recorder.recorder = Some(is))),
+        default: "true if there is a listener with `protocol http_api` and `persistence` or `recorder_location` is set",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "Keeps messages on disk, so that the web UI has a history: [monitoring](../guide/monitoring.md#what-was) has more.",
+    },
+    Row {
+        name: "recorder_topic",
+        aliases: &[],
+        section: Section::Global,
+        kind: Words("FILTER", Try::Global(words::recorder_topic)),
+        default: "`device/+/state`, `device/+/online` and `spBv1.0/#`",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "A Topic Filter of messages that are recorded, in the place of the default; may stand several times.",
+    },
+    Row {
+        name: "recorder_location",
+        aliases: &[],
+        section: Section::Global,
+        kind: Text(Set::Global(|to, text| {
+            to.config.recorder.recorder_location = Some(text.into());
+        })),
+        default: "`history.wigwag` in `persistence_location`",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "The folder that they are recorded in, which nothing else may use.",
+    },
+    Row {
+        name: "recorder_size_limit",
+        aliases: &[],
+        section: Section::Global,
+        kind: Int(
+            Range::new(16, 1_048_576),
+            Set::Global(|to, n| {
+                to.config.recorder.recorder_size_limit =
+                    u64::try_from(n).ok().map(|n| n * 1024 * 1024);
+            }),
+        ),
+        default: "256",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "MiB that the recorded messages may have; what is too much goes, the oldest first. Journals of at most 128 MiB come on top.",
+    },
+    Row {
+        name: "recorder_age_limit",
+        aliases: &[],
+        section: Section::Global,
+        kind: Int(
+            Range::new(1, 8_760),
+            Set::Global(|to, n| {
+                to.config.recorder.recorder_age_limit = seconds(n).map(|hours| hours * 3_600);
+            }),
+        ),
+        default: "24",
+        class: Class::Common,
+        deprecated: None,
+        since: Since::Ours,
+        effect: Effect::Works,
+        what: "Hours for which messages are kept.",
+    },
+    Row {
         name: "enable_control_api",
         aliases: &[],
         section: Section::Global,

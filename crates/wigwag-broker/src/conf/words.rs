@@ -17,6 +17,9 @@ use super::config::{
 use super::draft::{Draft, ListenerDraft, SecurityDraft};
 use super::value::{first_word, parse_int, parse_text};
 
+/// Lines with `recorder_topic`: each message is compared with all of them.
+const RECORDER_TOPICS_MAX: usize = 64;
+
 type Outcome = Result<(), String>;
 
 /// A Unix socket has no interface.
@@ -162,6 +165,23 @@ pub(super) fn alarm(draft: &mut Draft, rest: &str) -> Outcome {
     }
     alarms.push(rule);
     Ok(())
+}
+
+/// Each line adds a Topic Filter.
+pub(super) fn recorder_topic(draft: &mut Draft, rest: &str) -> Outcome {
+    let invalid = |why: &str| Err(format!("Invalid 'recorder_topic' value ({rest}): {why}."));
+    let topics = &mut draft.config.recorder.recorder_topics;
+    match TopicFilter::new(rest) {
+        Err(error) => invalid(&error.to_string()),
+        Ok(filter) if filter.share().is_some() => invalid("it must not be shared"),
+        Ok(_) if topics.len() == RECORDER_TOPICS_MAX => Err(format!(
+            "There are at most {RECORDER_TOPICS_MAX} lines with 'recorder_topic'."
+        )),
+        Ok(filter) => {
+            topics.push(filter.into());
+            Ok(())
+        }
+    }
 }
 
 fn with_source(error: &RuleError) -> String {

@@ -7,6 +7,7 @@ mod clients;
 mod crowd;
 mod files;
 mod guard;
+mod history;
 mod login;
 mod mqtt;
 mod open;
@@ -48,6 +49,7 @@ pub(crate) use clients::CLIENTS_MAX;
 pub(crate) use crowd::CONNECTIONS_PER_ADDRESS;
 use crowd::Crowd;
 use guard::Guard;
+pub(crate) use history::MESSAGES_MAX;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
 pub(crate) use sessions::Session;
@@ -229,6 +231,7 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
         .merge(pages::metrics())
         .merge(pages::api())
         .merge(clients::clients())
+        .merge(history::history())
         .with_state(state)
         .layer(from_fn_with_state(guard.clone(), guard::pass))
         .merge(login::routes().with_state(guard.clone()))
@@ -251,7 +254,8 @@ fn to_read(serves: &Serves, has_page: bool) -> Router<pages::Source> {
     };
     let api = pages::metrics()
         .merge(pages::api())
-        .merge(clients::clients());
+        .merge(clients::clients())
+        .merge(history::history());
     if has_page {
         // The page answers for whatever it does not know, but not here.
         let api = api.route("/api/{*path}", any(pages::nothing));

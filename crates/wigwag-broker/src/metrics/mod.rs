@@ -21,6 +21,7 @@ use crate::alarms::AlarmCounts;
 use crate::bridge::BridgeReport;
 use crate::entrance::Visits;
 use crate::persist::Progress;
+use crate::recorder::RecorderReport;
 use crate::sys::Reading;
 
 pub(crate) use mosquitto::{write as write_mosquitto, write_more as write_more_of_mosquitto};
@@ -49,6 +50,8 @@ pub(crate) struct Scrape {
     pub(crate) bridges: Vec<BridgeReport>,
     /// Of saving, if sessions and messages outlive the process.
     pub(crate) persistence: Option<Progress>,
+    /// Of recording, if there is a recorder.
+    pub(crate) recorder: Option<RecorderReport>,
     /// Connections that are taken at the same time, if there is a limit.
     pub(crate) max_connections: Option<u64>,
     /// Bytes that may be held for clients, if there is a limit.

@@ -13,6 +13,7 @@ use super::Scrape;
 use crate::bridge::BridgeReport;
 use crate::entrance::REFUSALS;
 use crate::persist::Progress;
+use crate::recorder::{LOSSES, RecorderReport};
 use crate::stopwatch::{BOUNDS_MICROS, Durations};
 use crate::sys::{self, PACKET_TYPES};
 
@@ -555,6 +556,61 @@ pub const FAMILIES: &[Family] = &[
             optional(since.map(|since| since.as_secs_f64()))
         },
     ),
+    gauge(
+        "wigwag_recorder_up",
+        "Whether the recorder has opened its folder and can write there: 1 or 0",
+        &[],
+        |scrape| recorder(scrape, |report| report.is_up.into()),
+    ),
+    counter(
+        "wigwag_recorder_messages",
+        "Messages that were recorded",
+        &[],
+        |scrape| recorder(scrape, |report| report.written),
+    ),
+    counter(
+        "wigwag_recorder_messages_cut",
+        "Messages of which the first 64 KiB are recorded",
+        &[],
+        |scrape| recorder(scrape, |report| report.cut),
+    ),
+    counter(
+        "wigwag_recorder_messages_lost",
+        "Messages that were to be recorded and are not, by reason",
+        &["reason"],
+        |scrape| {
+            let reports = scrape.recorder.iter();
+            by(
+                "reason",
+                reports.flat_map(|report| LOSSES.into_iter().zip(report.lost)),
+            )
+        },
+    ),
+    gauge(
+        "wigwag_recorder_bytes",
+        "Bytes of what is recorded, without journals",
+        &[],
+        |scrape| recorder(scrape, |report| report.size),
+    ),
+    gauge(
+        "wigwag_recorder_limit_bytes",
+        "Bytes that it may have",
+        &[],
+        |scrape| recorder(scrape, |report| report.size_max),
+    ),
+    gauge(
+        "wigwag_recorder_oldest_timestamp_seconds",
+        "Since when there are messages, in seconds since 1970",
+        &[],
+        |scrape| {
+            optional(
+                scrape
+                    .recorder
+                    .as_ref()
+                    .and_then(|report| report.since_secs),
+            )
+        },
+    ),
     Family {
         name: "wigwag_broker_info",
         help: "The version of the broker",
@@ -656,6 +712,12 @@ fn bridge_ways(scrape: &Scrape, counts: fn(&BridgeReport) -> [u64; 2]) -> Vec<Sa
         })
     });
     per_bridge.collect()
+}
+
+/// One sample, if there is a recorder.
+fn recorder(scrape: &Scrape, value: fn(&RecorderReport) -> u64) -> Vec<Sample> {
+    let reports = scrape.recorder.iter();
+    reports.flat_map(|report| one(value(report))).collect()
 }
 
 /// One sample, if there is persistence.

@@ -12,6 +12,7 @@ mod http;
 mod observation;
 mod options_page;
 mod persistence;
+mod recorder;
 mod reload;
 mod sessions;
 
