@@ -37,6 +37,15 @@ export function startDashboard({ wsPort, httpPort }) {
   return startWigwag('dashboard', '--broker', `ws://127.0.0.1:${wsPort}`, '--http-port', httpPort);
 }
 
+/** `brokers` are ports of MQTT over TCP, by the names that the page is to know them by. */
+export function startDashboardOf(brokers, httpPort) {
+  const named = Object.entries(brokers).flatMap(([name, port]) => [
+    '--broker',
+    `${name}=mqtt://127.0.0.1:${port}`,
+  ]);
+  return startWigwag('dashboard', ...named, '--http-port', httpPort);
+}
+
 export function startUp({ devices, mqttPort, wsPort, httpPort }) {
   return startWigwag(
     'up',
@@ -62,6 +71,14 @@ function startMosquitto({ mqttPort, wsPort }) {
     ['-v', '-c'],
     [...listeners({ mqttPort, wsPort }), 'allow_anonymous true'],
   );
+}
+
+/** Without WebSocket; `program` is `mosquitto` or `wigwag`. */
+export function startPlainBroker(program, mqttPort) {
+  const lines = [`listener ${mqttPort} 127.0.0.1`, 'allow_anonymous true', 'persistence false'];
+  return program === 'mosquitto'
+    ? startConfigured('mosquitto', ['-v', '-c'], lines)
+    : startConfigured(wigwag, ['broker', '-c'], lines);
 }
 
 /** Lets one user in, and nobody else. */
