@@ -167,7 +167,9 @@ function TreeRow({ row, id, px, hasCursor, isSelected, onToggle, onOpen }: TreeR
       )}
       <span className="min-w-0 grow truncate font-mono text-xs text-ink-soft">
         {isTopic && <span className="sr-only">, </span>}
-        <bdi>{row.preview === '' ? <Empty>no payload</Empty> : visible(row.preview ?? '')}</bdi>
+        <bdi>
+          {row.preview === '' ? <Empty>no payload</Empty> : visible((row.preview ?? '').replace(/\s+/g, ' '))}
+        </bdi>
       </span>
       <span className="nums shrink-0 text-xs text-ink-faint">
         {isBranch && row.topics > 1 && (
