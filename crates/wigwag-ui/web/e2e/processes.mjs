@@ -46,7 +46,22 @@ export function startDashboardOf(brokers, httpPort) {
   return startWigwag('dashboard', ...named, '--http-port', httpPort);
 }
 
-export function startUp({ devices, mqttPort, wsPort, httpPort }) {
+/** Devices of the dashboard, a state of each in so many seconds. */
+export async function startSimulation({ mqttPort, count, everySecs }) {
+  const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
+  const scenario = join(folder, 'scenario.toml');
+  const fleet = ['kind = "dashboard"', `count = ${count}`, 'id = "{n}"', `every = "${everySecs}s"`];
+  writeFileSync(scenario, ['[[fleet]]', ...fleet].join('\n'));
+  const broker = `mqtt://127.0.0.1:${mqttPort}`;
+  const args = ['simulate', scenario, '--broker', broker, '--report', '1s'];
+  const program = await Program.start(wigwag, args, { readyLine: /online/ });
+  program.whenEnded(() => rmSync(folder, { recursive: true, force: true }));
+  return program;
+}
+
+/** It records messages only where it is told to: not where this user's own history is. */
+export function startUp({ devices, mqttPort, wsPort, httpPort, historyDir }) {
+  const history = historyDir === undefined ? ['--no-history'] : ['--history-dir', historyDir];
   return startWigwag(
     'up',
     '--devices',
@@ -57,6 +72,7 @@ export function startUp({ devices, mqttPort, wsPort, httpPort }) {
     wsPort,
     '--http-port',
     httpPort,
+    ...history,
   );
 }
 
