@@ -21,7 +21,6 @@ import type { Port } from './mqtt/connection.ts';
 import { Connection, randomClientId } from './mqtt/connection.ts';
 import { matches } from './mqtt/filter.ts';
 import type { Incoming, PublishOutcome } from './mqtt/protocol.ts';
-import { TEXT_BYTES_MAX } from './mqtt/protocol.ts';
 import { Announcer } from './shell/announcer.ts';
 
 export class Station {
@@ -67,7 +66,7 @@ export class Station {
     });
     this.commands = new CommandStore({
       replyTopic: this.#replyTopic,
-      publish: (message, id) => this.#publish(message, id),
+      publish: (message, id, shown) => this.#publish(message, id, shown),
       handleOutcome: (id, outcome) => {
         this.announcer.say(spoken(this.#titleOf(id), outcome));
       },
@@ -123,12 +122,13 @@ export class Station {
     return isSent ? 'sent' : 'busy';
   };
 
-  #publish(message: CommandMessage, deviceId: string): Promise<PublishOutcome> {
+  #publish(message: CommandMessage, deviceId: string, text: string): Promise<PublishOutcome> {
     const entry: Omit<LogEntry, 'seq'> = {
       at: Date.now(),
       direction: 'out',
       topic: message.topic,
-      ...textOf(message.payload),
+      text,
+      bytes: sizeOf(message.payload),
       retain: message.retain ?? false,
       qos: message.qos,
       problem: undefined,
@@ -144,7 +144,8 @@ export class Station {
     }
     const heard = message.topic === this.#replyTopic ? this.#handleReply(message) : this.#hear(message);
     if (heard === undefined) return;
-    const entry = { ...entryOf(message), problem: heard.problem, latencyMs: heard.latencyMs };
+    const { problem, latencyMs, text = message.text } = heard;
+    const entry = { ...entryOf(message), text, problem, latencyMs };
     this.log.add(entry);
     for (const id of heard.ids) this.records.find(id)?.log.add(entry);
   }
@@ -204,10 +205,8 @@ interface Watcher {
   handle: (message: Incoming) => void;
 }
 
-function textOf(payload: string | Uint8Array): { text: string; bytes: number } {
-  return typeof payload === 'string'
-    ? { text: payload, bytes: new TextEncoder().encode(payload).length }
-    : { text: new TextDecoder().decode(payload.subarray(0, TEXT_BYTES_MAX)), bytes: payload.length };
+function sizeOf(payload: string | Uint8Array): number {
+  return typeof payload === 'string' ? new TextEncoder().encode(payload).length : payload.length;
 }
 
 /** Of a message for the broker itself: nobody has to be subscribed. */

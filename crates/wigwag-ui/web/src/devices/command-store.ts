@@ -5,7 +5,7 @@
 import type { Outgoing, PublishOutcome } from '../mqtt/protocol.ts';
 import { FrameStore } from '../ui/frame-store.ts';
 import type { Reply } from './contract.ts';
-import { payloadOf } from './encode.ts';
+import { payloadOf, payloadText } from './encode.ts';
 import type { Control, Device, FieldValue } from './model.ts';
 import { fieldOf } from './model.ts';
 
@@ -47,7 +47,7 @@ const CUSTOM: Ask = { key: 'custom', name: 'Command', ongoing: 'Sending…', don
 
 interface Options {
   replyTopic: string;
-  publish: (message: CommandMessage, id: string) => Promise<PublishOutcome>;
+  publish: (message: CommandMessage, id: string, shown: string) => Promise<PublishOutcome>;
   /** Told once per command, for assistive technology. */
   handleOutcome: (id: string, outcome: Outcome) => void;
 }
@@ -75,14 +75,15 @@ export class CommandStore extends FrameStore<CommandsView> {
     const { topic, qos, retain, field, replies } = control;
     const message = { topic, payload: payloadOf(control, value), qos, ...(retain ? { retain } : {}) };
     const confirmed = field === undefined ? undefined : { field, value };
-    return this.#send(device.id, askOf(control), message, { replies, confirmed }, handleOutcome);
+    const pending = { replies, confirmed, shown: payloadText(control, value) };
+    return this.#send(device.id, askOf(control), message, pending, handleOutcome);
   }
 
   /** The same for a payload of the user's own; only a reply confirms it. */
   sendCustom(device: Device, payload: string, handleOutcome?: HandleOutcome): boolean {
     const topic = device.commandTopic;
     if (topic === undefined) return false;
-    const pending = { replies: true, confirmed: undefined };
+    const pending = { replies: true, confirmed: undefined, shown: payload };
     return this.#send(device.id, CUSTOM, { topic, payload, qos: 1 }, pending, handleOutcome);
   }
 
@@ -156,7 +157,7 @@ export class CommandStore extends FrameStore<CommandsView> {
       this.#settle(id, correlation, { phase: 'timed-out' });
     });
     const answer = pending.replies ? { responseTopic: this.#options.replyTopic } : {};
-    void this.#options.publish({ ...message, ...answer, correlation }, id).then((outcome) => {
+    void this.#options.publish({ ...message, ...answer, correlation }, id, pending.shown).then((outcome) => {
       this.#handlePublished(id, correlation, outcome);
     });
     return true;
@@ -237,6 +238,8 @@ interface Pending {
   replies: boolean;
   /** The field, and the value that it would have to take. */
   confirmed: { field: string; value: FieldValue } | undefined;
+  /** The payload as people read it. */
+  shown: string;
 }
 
 function askOf(control: Control): Ask {

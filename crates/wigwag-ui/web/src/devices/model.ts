@@ -116,12 +116,22 @@ export interface ControlBase {
 }
 
 /** How a value becomes a payload. */
-export interface Encoding {
+export type Encoding = TextEncoding | SparkplugEncoding;
+
+export interface TextEncoding {
   as: 'text';
   before: string;
   after: string;
   /** What stands for a value; others are written as they are. */
   words?: readonly (readonly [FieldValue, string])[];
+}
+
+/** One metric, by its alias if it has one. */
+export interface SparkplugEncoding {
+  as: 'sparkplug';
+  metric: string;
+  alias: number | bigint | undefined;
+  type: string;
 }
 
 /** As it is called in sentences and headings. */

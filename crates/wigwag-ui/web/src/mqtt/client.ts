@@ -14,7 +14,7 @@ import type {
 import type { Properties } from '../message/message.ts';
 import type { BrokerClient, ClientEvents, OpenClient } from './link.ts';
 import type { Incoming, Outgoing, PublishOutcome } from './protocol.ts';
-import { TEXT_BYTES_MAX } from './protocol.ts';
+import { isBinary, PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX } from './protocol.ts';
 
 const KEEP_ALIVE_SECS = 60;
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -193,13 +193,16 @@ function packetProperties(properties: Properties): PacketProperties {
 
 function decode(packet: IPublishPacket, payload: Uint8Array): Incoming {
   const correlation = packet.properties?.correlationData;
+  const isText = !isBinary(packet.topic);
   return {
     topic: packet.topic,
-    text: utf8.decode(payload.subarray(0, TEXT_BYTES_MAX)),
+    text: isText ? utf8.decode(payload.subarray(0, TEXT_BYTES_MAX)) : '',
     bytes: payload.length,
     retain: packet.retain,
     qos: packet.qos,
     at: Date.now(),
+    // Copied: mqtt.js hands out windows on its read buffer, and the page would get all of that.
+    ...(isText ? {} : { payload: new Uint8Array(payload.subarray(0, PAYLOAD_BYTES_MAX)) }),
     ...(correlation === undefined ? {} : { correlation: utf8.decode(correlation) }),
   };
 }

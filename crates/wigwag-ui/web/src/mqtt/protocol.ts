@@ -48,6 +48,8 @@ export interface Incoming {
   text: string;
   /** Size of the whole payload. */
   bytes: number;
+  /** The payload itself, at most {@link PAYLOAD_BYTES_MAX}, where {@link isBinary} says that it is not text. */
+  payload?: Uint8Array;
   retain: boolean;
   qos: 0 | 1 | 2;
   at: number;
@@ -73,3 +75,9 @@ export type PublishOutcome =
   | { kind: 'interrupted' };
 
 export const TEXT_BYTES_MAX = 64 * 1024;
+export const PAYLOAD_BYTES_MAX = 1024 * 1024;
+
+/** Sparkplug B, whose messages are never text. */
+export function isBinary(topic: string): boolean {
+  return topic.startsWith('spBv1.0/') && !topic.startsWith('spBv1.0/STATE/');
+}

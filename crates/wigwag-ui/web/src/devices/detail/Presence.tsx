@@ -30,6 +30,16 @@ export function Presence({ device, condition, now }: Props) {
           {warning}
         </p>
       )}
+      {device.problems.length > 0 && (
+        <ul aria-label="Problems" className="flex flex-col gap-1 text-warn">
+          {device.problems.map((problem) => (
+            <li key={problem} className="flex items-start gap-2">
+              <Icon name="warning" className="mt-0.5" />
+              <span className="min-w-0 wrap-anywhere">{problem}</span>
+            </li>
+          ))}
+        </ul>
+      )}
       <dl className="nums flex flex-wrap gap-x-6 gap-y-2 border-t border-line pt-3 text-xs">
         {stateAt > 0 && (
           <Fact name="Last state">

@@ -103,10 +103,11 @@ export function valueOf(control: Wanting, text: string): { value: FieldValue } |
   switch (control.kind) {
     case 'number': {
       const number = Number(text.replace(',', '.'));
+      const isWhole = Number.isInteger(control.step) && control.step > 0 && Number.isInteger(control.min);
       const isWithin = text.trim() !== '' && number >= control.min && number <= control.max;
-      return isWithin
+      return isWithin && (!isWhole || Number.isInteger(number))
         ? { value: number }
-        : { problem: `A number from ${control.min} to ${control.max} is allowed.` };
+        : { problem: `A ${isWhole ? 'whole ' : ''}number from ${control.min} to ${control.max} is allowed.` };
     }
     case 'select':
       return control.options.includes(text) ? { value: text } : { problem: 'Choose one of the list.' };

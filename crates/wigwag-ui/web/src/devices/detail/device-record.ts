@@ -73,7 +73,10 @@ export class DeviceRecord extends FrameStore<SeriesView> {
    * a copy for each of our subscriptions: correlation data tell that all of them are ours.
    */
   handleCommand(entry: Omit<LogEntry, 'seq'>, correlation: string | undefined): void {
-    const ours = this.#sent.findIndex((sent) => sent.text === entry.text && sent.correlation === correlation);
+    // What is not text comes without one.
+    const ours = this.#sent.findIndex(
+      (sent) => (entry.text === '' || sent.text === entry.text) && sent.correlation === correlation,
+    );
     if (ours === -1) this.log.add(entry);
     else if (correlation === undefined) this.#sent.splice(ours, 1);
   }

@@ -17,6 +17,8 @@ export interface Source {
 export interface Heard {
   /** The devices that it was about. */
   ids: readonly string[];
+  /** What it says, in place of a payload that is not text. */
+  text?: string;
   /** Why it could not be used. */
   problem?: string;
 }

@@ -2,7 +2,7 @@
  * What the configuration of one entity means for a device: values with the topics that they come from, controls with what
  * they publish, and what says whether it is there. Pure; whatever the configuration holds, it makes an entity or says why not.
  */
-import type { Control, ControlBase, Encoding, FieldValue } from '../../model.ts';
+import type { Control, ControlBase, FieldValue, TextEncoding } from '../../model.ts';
 import type { Config } from './abbreviations.ts';
 import { configOf, inFull } from './abbreviations.ts';
 import type { Reading } from './template.ts';
@@ -311,7 +311,7 @@ class Maker {
   /** Adds a control, if it has a topic and what to publish there is plain. */
   #control(
     kind: Kind,
-    encoding: Partial<Encoding> | null = {},
+    encoding: Partial<Omit<TextEncoding, 'as'>> | null = {},
     named = { key: this.#key, label: this.#label },
     topicName = 'command_topic',
   ): void {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import type { Incoming } from '../../../mqtt/protocol.ts';
 import { DeviceStore } from '../../device-store.ts';
-import { payloadOf } from '../../encode.ts';
+import { payloadText } from '../../encode.ts';
 import { textWithUnit } from '../../field-text.ts';
 import type { Device, FieldValue } from '../../model.ts';
 import { incoming } from '../../testing.ts';
@@ -47,7 +47,7 @@ function shown(id: string): Record<string, string> {
 /** What a control would send. */
 function sent(id: string, key: string, value: FieldValue): [topic: string, payload: string] | undefined {
   const control = device(id).controls.find((one) => one.key === key);
-  return control === undefined ? undefined : [control.topic, payloadOf(control, value)];
+  return control === undefined ? undefined : [control.topic, payloadText(control, value)];
 }
 
 /** In the manner of Zigbee2MQTT: full names, one JSON state for all, availability of the bridge and of the device. */
