@@ -5,6 +5,7 @@
 //! other side; one that does not take what is sent to it waits alone.
 
 use std::str;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -28,8 +29,9 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tracing::debug;
 use wigwag_engine::proto::TopicName;
 
-use super::pages::Source;
+use super::pages::{Source, refusal};
 use super::viewer::Viewer;
+use crate::entrance::Guest;
 use crate::topics::{Missing, News, Told, Viewing, now};
 
 /// How often somebody is told what has changed.
@@ -53,26 +55,28 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 pub(super) async fn topics(
     State(source): State<Source>,
     Extension(viewer): Extension<Viewer>,
+    guest: Option<Extension<Arc<Guest>>>,
     mut request: Request,
 ) -> Response {
     let headers = request.headers();
     let Some(accept) = accept_key(headers) else {
         let why = "this is a WebSocket: ask with Upgrade: websocket and Sec-WebSocket-Version: 13";
         let upgrade = [(UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")];
-        return (upgrade, failure(StatusCode::UPGRADE_REQUIRED, why)).into_response();
+        return (upgrade, refusal(StatusCode::UPGRADE_REQUIRED, why)).into_response();
     };
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
         let why = "this connection cannot become a WebSocket";
-        return failure(StatusCode::INTERNAL_SERVER_ERROR, why);
+        return refusal(StatusCode::INTERNAL_SERVER_ERROR, why);
     };
     let observer = &source.observer;
     let viewing = match observer.topics().look(observer.bridges().as_deref()) {
         Ok(viewing) => viewing,
-        Err(refused) => return failure(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string()),
+        Err(refused) => return refusal(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string()),
     };
+    let guest = guest.map(|Extension(guest)| guest);
     tokio::spawn(async move {
         match upgrade.await {
-            Ok(upgraded) => show(upgraded, viewing, viewer).await,
+            Ok(upgraded) => show(upgraded, viewing, &viewer, guest.as_deref()).await,
             Err(error) => debug!(%error, "an HTTP connection did not become a WebSocket"),
         }
     });
@@ -99,13 +103,8 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
 }
 
-fn failure(status: StatusCode, why: &str) -> Response {
-    let body = json!({ "error": why }).to_string();
-    (status, [("content-type", "application/json")], body).into_response()
-}
-
-/// Tells of topics until the other side goes, or does not take what it is told.
-async fn show(upgraded: Upgraded, mut viewing: Viewing, viewer: Viewer) {
+/// Tells of topics until the other side goes, or does not take what it is told, or its listener is closed.
+async fn show(upgraded: Upgraded, mut viewing: Viewing, viewer: &Viewer, guest: Option<&Guest>) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(INCOMING_MAX))
         .max_frame_size(Some(INCOMING_MAX));
@@ -120,9 +119,9 @@ async fn show(upgraded: Upgraded, mut viewing: Viewing, viewer: Viewer) {
     let mut ping = interval(PING_EVERY);
     let mut heard_at = Instant::now();
     let mut last = Missing::default();
-    loop {
+    while !guest.is_some_and(Guest::is_too_late) {
         let message = tokio::select! {
-            _ = tick.tick() => match frame(&mut viewing, &viewer, &mut last) {
+            _ = tick.tick() => match frame(&mut viewing, viewer, &mut last) {
                 Some(text) => Message::text(text),
                 None => continue,
             },
@@ -203,8 +202,6 @@ fn text(told: &Told) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn told(payload: &[u8], len: usize) -> Value {

@@ -27,7 +27,7 @@ const TOPIC_COSTS: usize = 256;
 const LOOKED_AT_MAX: usize = 4_096;
 
 /// Topics for which, with each answer, the rights are asked again without there being news of them.
-const ASKED_AGAIN: usize = 2_048;
+const ASKED_AGAIN: usize = 1_024;
 
 /// What an entry costs in an answer besides its name and its payload, roughly.
 const ENTRY_COSTS: usize = 128;

@@ -15,6 +15,7 @@ mod persistence;
 mod recorder;
 mod reload;
 mod sessions;
+mod topics;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;

@@ -18,9 +18,9 @@ use crate::client::{Client, Login, Received};
 use crate::foreign::free_port;
 use crate::http::ask_at;
 
-/// The passwords of joe and ann are `joe's` and `ann's`; that of eve is `joe's`.
-const JOE: &str = "joe:$7$101$5oQvKaOZI+VFEdam$H/gllghGjQGff/ycxSxLNkn1F5mYqEa0MJN1nSne4TAtt8B5O0ucWWVP7Umrygm7OZ097aJ47OMWKGBBHRkV3Q==\n";
-const ANN: &str = "ann:$7$101$JfNCkUoWCfKInxi2$kEy8g3c/kL762hMyHZf6s1CVBeZ1jjS/PDo+buXYj3+W5x0q5pIcrhPOnNDnJEe8oG1zFZuvcIIl98l+ZYsk1w==\n";
+/// The passwords are `joe's` and `ann's`; what is kept of the other joe's is another hash.
+pub(crate) const JOE: &str = "joe:$7$101$5oQvKaOZI+VFEdam$H/gllghGjQGff/ycxSxLNkn1F5mYqEa0MJN1nSne4TAtt8B5O0ucWWVP7Umrygm7OZ097aJ47OMWKGBBHRkV3Q==\n";
+pub(crate) const ANN: &str = "ann:$7$101$JfNCkUoWCfKInxi2$kEy8g3c/kL762hMyHZf6s1CVBeZ1jjS/PDo+buXYj3+W5x0q5pIcrhPOnNDnJEe8oG1zFZuvcIIl98l+ZYsk1w==\n";
 const OTHER_JOE: &str = "joe:$7$101$X/sI5rjpbJbZfhrC$M8/ViCHtAIdX77gRdmP76nyFwyXYNjH+gfP7vnDc7YxZLSIqHSntdKJhAoWzpkVOf9lMGU1W4Z0aKBOwByzxow==\n";
 
 /// Everybody has a room of his own, and an alarm looks at all of them.
