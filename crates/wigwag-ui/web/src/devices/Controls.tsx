@@ -1,4 +1,6 @@
 /** The controls of a device that are a matter of one press: its buttons and switches, as many as there is room for. */
+import { memo } from 'react';
+
 import { Button } from '../ui/Button.tsx';
 import type { Command } from './command-store.ts';
 import type { Control, Device, FieldValue } from './model.ts';
@@ -15,7 +17,9 @@ interface Props {
   max?: number;
 }
 
-export function Controls({ device, connected, command, onCommand, max = Infinity }: Props) {
+/** Not drawn again with every tick of the clock. */
+export const Controls = memo(function Controls(props: Props) {
+  const { device, connected, command, onCommand, max = Infinity } = props;
   const pressable = device.controls.filter(({ kind }) => kind === 'button' || kind === 'switch');
   return (
     <div className="flex flex-wrap gap-2">
@@ -31,7 +35,7 @@ export function Controls({ device, connected, command, onCommand, max = Infinity
       ))}
     </div>
   );
-}
+});
 
 interface PressProps extends Omit<Props, 'max'> {
   control: Control;

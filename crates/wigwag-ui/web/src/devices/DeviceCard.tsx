@@ -2,6 +2,7 @@
 import { memo } from 'react';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
+import { Checkbox } from '../ui/Checkbox.tsx';
 import { classNames } from '../ui/class-names.ts';
 import { useNow } from '../ui/clock.ts';
 import { formatAgo, formatCount } from '../ui/format.ts';
@@ -16,6 +17,7 @@ import { health } from './health.ts';
 import { HealthBadge } from './HealthBadge.tsx';
 import type { Device, Status } from './model.ts';
 import { mainField, titleOf } from './model.ts';
+import type { OnSelect } from './SelectionBar.tsx';
 import { Sparkline } from './Sparkline.tsx';
 
 interface Props {
@@ -23,13 +25,17 @@ interface Props {
   link: ConnectionView;
   command: Command | undefined;
   onCommand: OnCommand;
+  isSelected?: boolean;
+  /** Absent where there is nothing to select. */
+  onSelect?: OnSelect;
 }
 
 /** Values below the first one, and controls: a card has no room for more. */
 const FURTHER_MAX = 3;
 const CONTROLS_MAX = 2;
 
-export const DeviceCard = memo(function DeviceCard({ device, link, command, onCommand }: Props) {
+export const DeviceCard = memo(function DeviceCard(props: Props) {
+  const { device, link, command, onCommand, isSelected = false, onSelect } = props;
   const now = useNow();
   const condition = health(device, link, now);
   const doubtful = condition.kind !== 'online' && condition.kind !== 'unknown';
@@ -41,10 +47,23 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
       data-health={condition.kind}
       data-status={device.status}
       data-source={device.source}
-      className="flex min-w-0 flex-col rounded-card border border-line bg-surface shadow-card"
+      className={classNames(
+        'flex min-w-0 flex-col rounded-card border bg-surface shadow-card',
+        isSelected ? 'border-accent' : 'border-line',
+      )}
     >
       <header className="flex items-start justify-between gap-3 px-4 pt-4">
-        <div className="min-w-0">
+        {onSelect !== undefined && (
+          <Checkbox
+            label={`Select ${titleOf(device)}`}
+            isChecked={isSelected}
+            className="-mt-2.5 -mr-4 -ml-3 md:-mt-1.5 md:-mr-3.5 md:-ml-2.5 pointer-coarse:-mt-2.5"
+            onPress={({ shiftKey }) => {
+              onSelect(device.id, shiftKey);
+            }}
+          />
+        )}
+        <div className="min-w-0 grow">
           <h2 id={heading} className="truncate text-base font-semibold tracking-tight">
             <DeviceLink id={device.id}>{titleOf(device)}</DeviceLink>
           </h2>
@@ -52,6 +71,11 @@ export const DeviceCard = memo(function DeviceCard({ device, link, command, onCo
             <span className="truncate font-mono">{device.topics[0]?.filter}</span>
             {device.invalid > 0 && <Invalid count={device.invalid} />}
           </p>
+          {device.tags.length > 0 && (
+            <p className="truncate text-xs text-ink-soft" title={device.tags.join(', ')}>
+              {device.tags.join(', ')}
+            </p>
+          )}
         </div>
         <HealthBadge condition={condition} now={now} />
       </header>

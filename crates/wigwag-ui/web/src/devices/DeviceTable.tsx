@@ -2,12 +2,15 @@
  * The devices as a table. Only the rows in view are in the document, so that ten thousand cost no more than twenty; what
  * assistive technology has to know of the others stands in the attributes.
  */
-import { memo, useEffect, useRef, useState } from 'react';
+import type { ReactNode } from 'react';
+import { memo } from 'react';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
+import { Checkbox } from '../ui/Checkbox.tsx';
 import { classNames } from '../ui/class-names.ts';
 import { formatAgo } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
+import { useWindow } from '../ui/useWindow.ts';
 import { CommandResult } from './CommandResult.tsx';
 import type { Command, CommandsView } from './command-store.ts';
 import type { OnCommand } from './Controls.tsx';
@@ -16,16 +19,13 @@ import type { ListedDevice, Sort, SortKey } from './device-list.ts';
 import { DeviceLink } from './DeviceLink.tsx';
 import { textWithUnit } from './field-text.ts';
 import { HealthBadge } from './HealthBadge.tsx';
-import { mainField } from './model.ts';
+import { mainField, titleOf } from './model.ts';
+import type { OnSelect } from './SelectionBar.tsx';
 
 const ROW_PX = 56;
-/** Rows drawn beyond the visible ones, so that scrolling shows no gaps. */
-const SPARE_ROWS = 6;
-/** What is drawn before the table knows its height. */
-const HEIGHT_FIRST_PX = 480;
 
 const GRID =
-  'grid grid-cols-[minmax(9rem,2fr)_9rem_7rem_8rem_8rem_minmax(17rem,1.5fr)] items-center gap-x-3 px-4';
+  'grid grid-cols-[2.75rem_minmax(9rem,2fr)_9rem_7rem_8rem_8rem_minmax(17rem,1.5fr)] items-center gap-x-3 pr-4 pl-1';
 
 interface Props {
   devices: readonly ListedDevice[];
@@ -33,42 +33,30 @@ interface Props {
   link: ConnectionView;
   commands: CommandsView;
   now: number;
+  selected: ReadonlySet<string>;
   onSort: (sort: Sort) => void;
   onCommand: OnCommand;
+  onSelect: OnSelect;
+  /** Stands in the header of the boxes to tick. */
+  selectAll: ReactNode;
 }
 
-export function DeviceTable({ devices, sort, link, commands, now, onSort, onCommand }: Props) {
-  const box = useRef<HTMLDivElement>(null);
-  const [height, setHeight] = useState(HEIGHT_FIRST_PX);
-  const [scrollTop, setScrollTop] = useState(0);
-
-  useEffect(() => {
-    if (box.current === null) return;
-    const observer = new ResizeObserver(([entry]) => {
-      if (entry !== undefined) setHeight(entry.contentRect.height);
-    });
-    observer.observe(box.current);
-    return () => {
-      observer.disconnect();
-    };
-  }, []);
-
-  const first = Math.max(0, Math.min(devices.length, Math.floor(scrollTop / ROW_PX)) - SPARE_ROWS);
-  const drawn = devices.slice(first, Math.ceil((scrollTop + height) / ROW_PX) + SPARE_ROWS);
+export function DeviceTable(props: Props) {
+  const { devices, sort, link, commands, now, selected, onSort, onCommand, onSelect, selectAll } = props;
+  const { box, onScroll, first, end } = useWindow(devices.length, ROW_PX);
   return (
     <div
       ref={box}
       role="region"
       aria-label="Table of devices"
       tabIndex={0}
-      onScroll={(event) => {
-        setScrollTop(event.currentTarget.scrollTop);
-      }}
+      onScroll={onScroll}
       className="max-h-[max(24rem,calc(100dvh-14rem))] overflow-auto overscroll-contain rounded-card border border-line bg-surface shadow-card"
     >
-      <div role="table" aria-label="Devices" aria-rowcount={devices.length + 1} className="min-w-232">
+      <div role="table" aria-label="Devices" aria-rowcount={devices.length + 1} className="min-w-240">
         <div role="rowgroup" className="sticky top-0 z-[1] border-b border-line bg-surface">
           <div role="row" aria-rowindex={1} className={classNames(GRID, 'h-11 text-xs text-ink-soft')}>
+            <span role="columnheader">{selectAll}</span>
             <Header by="name" name="Device" sort={sort} onSort={onSort} />
             <span role="columnheader">Health</span>
             <span role="columnheader">Status</span>
@@ -79,7 +67,7 @@ export function DeviceTable({ devices, sort, link, commands, now, onSort, onComm
         </div>
         <div role="rowgroup" className="relative" style={{ height: devices.length * ROW_PX }}>
           <div role="presentation" className="absolute inset-x-0" style={{ top: first * ROW_PX }}>
-            {drawn.map(({ device, condition }, index) => (
+            {devices.slice(first, end).map(({ device, condition }, index) => (
               <Row
                 key={device.id}
                 device={device}
@@ -88,7 +76,9 @@ export function DeviceTable({ devices, sort, link, commands, now, onSort, onComm
                 isConnected={link.status.phase === 'connected'}
                 command={commands.get(device.id)}
                 now={now}
+                isSelected={selected.has(device.id)}
                 onCommand={onCommand}
+                onSelect={onSelect}
               />
             ))}
           </div>
@@ -142,11 +132,14 @@ interface RowProps extends ListedDevice {
   isConnected: boolean;
   command: Command | undefined;
   now: number;
+  isSelected: boolean;
   onCommand: OnCommand;
+  onSelect: OnSelect;
 }
 
-const Row = memo(function Row({ device, condition, index, isConnected, command, now, onCommand }: RowProps) {
-  const { id, stateAt } = device;
+const Row = memo(function Row(props: RowProps) {
+  const { device, condition, index, isConnected, command, now, isSelected, onCommand, onSelect } = props;
+  const { id, stateAt, tags } = device;
   const main = mainField(device);
   const isDoubtful = condition.kind !== 'online' && condition.kind !== 'unknown';
   return (
@@ -155,12 +148,31 @@ const Row = memo(function Row({ device, condition, index, isConnected, command, 
       aria-rowindex={index}
       data-row={id}
       data-health={condition.kind}
-      className={classNames(GRID, 'h-14 border-b border-line/60', isDoubtful && 'text-ink-faint')}
+      className={classNames(
+        GRID,
+        'h-14 border-b border-line/60',
+        isDoubtful && 'text-ink-faint',
+        isSelected && 'bg-accent-soft',
+      )}
     >
+      <span role="cell">
+        <Checkbox
+          label={`Select ${titleOf(device)}`}
+          isChecked={isSelected}
+          onPress={({ shiftKey }) => {
+            onSelect(id, shiftKey);
+          }}
+        />
+      </span>
       <span role="cell" className="min-w-0 font-medium" title={device.name}>
-        <DeviceLink id={id} className="block truncate py-3">
+        <DeviceLink id={id} className={classNames('block truncate', tags.length === 0 ? 'py-3' : 'pt-1')}>
           {device.name}
         </DeviceLink>
+        {tags.length > 0 && (
+          <span title={tags.join(', ')} className="block truncate text-xs font-normal text-ink-faint">
+            {tags.join(', ')}
+          </span>
+        )}
       </span>
       <span role="cell" className="overflow-hidden">
         <HealthBadge condition={condition} now={now} />
@@ -173,7 +185,10 @@ const Row = memo(function Row({ device, condition, index, isConnected, command, 
         {stateAt === 0 ? '–' : formatAgo(Math.max(0, now - stateAt))}
       </span>
       <span role="cell" className="flex min-w-0 items-center gap-3">
-        <Controls device={device} connected={isConnected} command={command} onCommand={onCommand} max={2} />
+        {/* In one line, whatever the result says. */}
+        <span className="shrink-0">
+          <Controls device={device} connected={isConnected} command={command} onCommand={onCommand} max={2} />
+        </span>
         {command !== undefined && <CommandResult command={command} />}
       </span>
     </div>

@@ -1,5 +1,6 @@
 /** The page at /devices: the devices as cards or as a table, narrowed by search and facets, and the message log. */
-import { useCallback, useMemo, useState } from 'react';
+import type { ReactNode } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 
 import { MessageLogPanel } from '../log/MessageLogPanel.tsx';
@@ -9,17 +10,23 @@ import { useNow } from '../ui/clock.ts';
 import { formatCount } from '../ui/format.ts';
 import { useStore } from '../ui/frame-store.ts';
 import { WhenNear } from '../ui/WhenNear.tsx';
+import { RunBar } from './bulk/RunBar.tsx';
+import type { Selection } from './bulk/selection.ts';
+import { NOTHING, pressed, withAll, without } from './bulk/selection.ts';
 import type { OnCommand } from './Controls.tsx';
 import { DeviceCard } from './DeviceCard.tsx';
-import type { DeviceList, ListQuery } from './device-list.ts';
+import type { DeviceList, ListedDevice, ListQuery } from './device-list.ts';
 import { listOf, readQuery, writeSort } from './device-list.ts';
-import type { DevicesView } from './device-store.ts';
 import { DeviceTable } from './DeviceTable.tsx';
 import { EmptyState } from './EmptyState.tsx';
 import type { LinkView } from './health.ts';
 import { health } from './health.ts';
-import type { View } from './ListControls.tsx';
+import type { ListParameter, View } from './ListControls.tsx';
 import { ListControls } from './ListControls.tsx';
+import type { OnSelect } from './SelectionBar.tsx';
+import { SelectAll, SelectionBar } from './SelectionBar.tsx';
+
+const BulkDialog = lazy(async () => ({ default: (await import('./bulk/BulkDialog.tsx')).BulkDialog }));
 
 /** So many cards may all be in the document; of more, only those near the screen are drawn. */
 const DRAWN_ALWAYS_MAX = 24;
@@ -40,7 +47,7 @@ export function DevicesPage() {
   return (
     <>
       <PageHeader title="Devices">
-        <Summary view={view} link={link} />
+        <Summary list={list} link={link} />
       </PageHeader>
       <div className="flex min-w-0 grow flex-col gap-4 2xl:flex-row 2xl:items-start">
         <section aria-label="Devices" className="flex min-w-0 flex-col gap-4 2xl:grow">
@@ -49,6 +56,7 @@ export function DevicesPage() {
           ) : (
             <>
               <ListControls list={list} query={query} view={shownAs} onChange={setParameter} />
+              <RunBar />
               <Listed list={list} query={query} shownAs={shownAs} onChange={setParameter} />
             </>
           )}
@@ -69,10 +77,85 @@ interface ListedProps {
   list: DeviceList;
   query: ListQuery;
   shownAs: View;
-  onChange: (parameter: 'sort', value: string | undefined) => void;
+  onChange: (parameter: ListParameter, value: string | undefined) => void;
 }
 
-function Listed({ list, query, shownAs, onChange }: ListedProps) {
+function Listed(props: ListedProps) {
+  const { list } = props;
+  const station = useStation();
+  const shown = useMemo(() => list.devices.map(({ device }) => device.id), [list]);
+  const { selection, select, selectAll, clear } = useSelection(shown);
+  const [bulk, setBulk] = useState<{ about: 'command' | 'tags'; devices: readonly ListedDevice[] }>();
+  const isRunning = useStore(station.bulk) !== undefined && station.bulk.isBusy;
+  const begin = (about: 'command' | 'tags'): void => {
+    const link = station.connection.snapshot();
+    const all = station.devices.snapshot().devices;
+    const devices = all
+      .filter(({ id }) => selection.ids.has(id))
+      .map((device) => ({ device, condition: health(device, link, Date.now()) }));
+    setBulk({ about, devices });
+  };
+  return (
+    <>
+      <SelectionBar
+        selection={selection}
+        shown={shown}
+        isBlocked={isRunning}
+        onSelectAll={selectAll}
+        onClear={clear}
+        onCommand={() => {
+          begin('command');
+        }}
+        onTags={() => {
+          begin('tags');
+        }}
+      />
+      <Devices
+        {...props}
+        selected={selection.ids}
+        onSelect={select}
+        selectAll={<SelectAll selection={selection} shown={shown} onSelectAll={selectAll} />}
+      />
+      {bulk !== undefined && (
+        <Suspense fallback={null}>
+          <BulkDialog
+            {...bulk}
+            onClose={() => {
+              setBulk(undefined);
+            }}
+          />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+/** Handlers that stay the same, so that a device is not drawn again because another one was selected. */
+function useSelection(shown: readonly string[]) {
+  const [selection, setSelection] = useState<Selection>(NOTHING);
+  const latest = useRef(shown);
+  useEffect(() => {
+    latest.current = shown;
+  }, [shown]);
+  const select: OnSelect = useCallback((id, isRange) => {
+    setSelection((before) => pressed(before, id, isRange, latest.current));
+  }, []);
+  const selectAll = useCallback((isOn: boolean) => {
+    setSelection((before) => (isOn ? withAll(before, latest.current) : without(before, latest.current)));
+  }, []);
+  const clear = useCallback(() => {
+    setSelection(NOTHING);
+  }, []);
+  return { selection, select, selectAll, clear };
+}
+
+interface DevicesProps extends ListedProps {
+  selected: ReadonlySet<string>;
+  onSelect: OnSelect;
+  selectAll: ReactNode;
+}
+
+function Devices({ list, query, shownAs, onChange, selected, onSelect, selectAll }: DevicesProps) {
   const station = useStation();
   const link = useStore(station.connection);
   const commands = useStore(station.commands);
@@ -88,7 +171,7 @@ function Listed({ list, query, shownAs, onChange }: ListedProps) {
     return (
       <DeviceTable
         // Another list begins at its top.
-        key={[query.text, query.health, query.status].join('/')}
+        key={[query.text, query.health, query.status, query.source, query.tag].join('/')}
         devices={list.devices}
         sort={query.sort}
         link={link}
@@ -97,7 +180,10 @@ function Listed({ list, query, shownAs, onChange }: ListedProps) {
         onSort={(sort) => {
           onChange('sort', writeSort(sort));
         }}
+        selected={selected}
         onCommand={send}
+        onSelect={onSelect}
+        selectAll={selectAll}
       />
     );
   }
@@ -107,7 +193,14 @@ function Listed({ list, query, shownAs, onChange }: ListedProps) {
       <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,17.5rem),1fr))] gap-4">
         {list.devices.slice(0, CARDS_MAX).map(({ device }) => (
           <WhenNear key={device.id} always={list.devices.length <= DRAWN_ALWAYS_MAX} className={SLOT_CLASS}>
-            <DeviceCard device={device} link={link} command={commands.get(device.id)} onCommand={send} />
+            <DeviceCard
+              device={device}
+              link={link}
+              command={commands.get(device.id)}
+              onCommand={send}
+              isSelected={selected.has(device.id)}
+              onSelect={onSelect}
+            />
           </WhenNear>
         ))}
       </div>
@@ -146,12 +239,9 @@ function useListAddress() {
   return [current, setParameter] as const;
 }
 
-function Summary({ view, link }: { view: DevicesView; link: LinkView }) {
-  const now = useNow();
-  if (view.devices.length === 0) return null;
-  const found = view.devices.length;
-  const running = view.devices.filter((device) => device.status === 'running').length;
-  const online = view.devices.filter((device) => health(device, link, now).kind === 'online').length;
+function Summary({ list, link }: { list: DeviceList; link: LinkView }) {
+  const { found, online, running } = list.totals;
+  if (found === 0) return null;
   const parts = [`${formatCount(found)} found`];
   // What was online and running before the connection broke is anyone's guess.
   if (link.status.phase === 'connected') {

@@ -4,9 +4,11 @@ import { useId } from 'react';
 import { classNames } from '../ui/class-names.ts';
 import { Choice } from '../ui/Choice.tsx';
 import { formatCount } from '../ui/format.ts';
+import { SelectField } from '../ui/SelectField.tsx';
 import type { DeviceList, ListQuery } from './device-list.ts';
 import { HEALTH_KINDS, STATUSES } from './device-list.ts';
 import type { Health } from './health.ts';
+import { SOURCES } from './model.ts';
 
 export const VIEWS = [
   { value: 'cards', name: 'Cards' },
@@ -22,13 +24,18 @@ const HEALTH_NAMES: Record<Health['kind'], string> = {
   unknown: 'No presence',
 };
 const STATUS_NAMES = { running: 'Running', idle: 'Idle' };
+const SOURCE_NAMES = { contract: 'Wigwag', 'home-assistant': 'Home Assistant', sparkplug: 'Sparkplug' };
+/** Of more tags, the others are found by the search. */
+const TAGS_MAX = 200;
+
+export type ListParameter = 'q' | 'health' | 'status' | 'source' | 'tag' | 'view' | 'sort';
 
 interface Props {
   list: DeviceList;
   query: ListQuery;
   view: View;
   /** Undefined takes the parameter out of the address. */
-  onChange: (parameter: 'q' | 'health' | 'status' | 'view', value: string | undefined) => void;
+  onChange: (parameter: ListParameter, value: string | undefined) => void;
 }
 
 export function ListControls({ list, query, view, onChange }: Props) {
@@ -42,7 +49,7 @@ export function ListControls({ list, query, view, onChange }: Props) {
         <input
           id={id}
           type="search"
-          placeholder="Part of a name"
+          placeholder="Part of a name or tag"
           autoComplete="off"
           spellCheck={false}
           value={query.text}
@@ -76,6 +83,29 @@ export function ListControls({ list, query, view, onChange }: Props) {
           onChange('status', value);
         }}
       />
+      {(list.source.size > 1 || query.source !== undefined) && (
+        <Facet
+          label="Source"
+          options={SOURCES.map((source) => ({
+            value: source,
+            name: SOURCE_NAMES[source],
+            count: list.source.get(source) ?? 0,
+          }))}
+          chosen={query.source}
+          onChoose={(value) => {
+            onChange('source', value);
+          }}
+        />
+      )}
+      {(list.tag.size > 0 || query.tag !== undefined) && (
+        <TagField
+          counts={list.tag}
+          chosen={query.tag}
+          onChoose={(value) => {
+            onChange('tag', value);
+          }}
+        />
+      )}
       <div className="sm:ml-auto">
         <Choice
           label="Shown as"
@@ -89,6 +119,40 @@ export function ListControls({ list, query, view, onChange }: Props) {
     </div>
   );
 }
+
+interface TagFieldProps {
+  counts: ReadonlyMap<string, number>;
+  chosen: string | undefined;
+  onChoose: (tag: string | undefined) => void;
+}
+
+/** There may be many, so they have a list of their own. */
+function TagField({ counts, chosen, onChoose }: TagFieldProps) {
+  const tags = [...counts.keys()].sort((a, b) => naturally.compare(a, b));
+  const shown = tags.slice(0, TAGS_MAX);
+  if (chosen !== undefined && !shown.includes(chosen)) shown.unshift(chosen);
+  const beyond = tags.length - TAGS_MAX;
+  const options = shown.map((tag) => ({
+    value: `=${tag}`,
+    name: `${tag} (${formatCount(counts.get(tag) ?? 0)})`,
+  }));
+  return (
+    <SelectField
+      label="Tag"
+      className="max-w-56"
+      value={chosen === undefined ? '' : `=${chosen}`}
+      options={[
+        { value: '', name: beyond > 0 ? `Any (${formatCount(beyond)} more by search)` : 'Any' },
+        ...options,
+      ]}
+      onChange={(value) => {
+        onChoose(value === '' ? undefined : value.slice(1));
+      }}
+    />
+  );
+}
+
+const naturally = new Intl.Collator('en', { numeric: true });
 
 interface FacetProps<Value extends string> {
   label: string;

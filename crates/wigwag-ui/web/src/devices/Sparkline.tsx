@@ -1,4 +1,6 @@
 /** Recent values as a small line. Time runs to scale, so a silence shows as a gap and not as a straight line. */
+import { memo } from 'react';
+
 import { noiseOf, numberText } from './field-text.ts';
 import type { Field } from './model.ts';
 import type { Sample } from './samples.ts';
@@ -33,7 +35,8 @@ interface Props {
   muted: boolean;
 }
 
-export function Sparkline({ field, silenceMs, muted }: Props) {
+/** Not drawn again with every tick of the clock: it changes with its device alone. */
+export const Sparkline = memo(function Sparkline({ field, silenceMs, muted }: Props) {
   const samples = field?.samples?.all() ?? [];
   const unit = field?.unit;
   const curve = curveOf(samples, silenceMs, noiseOf(field?.value ?? null, unit));
@@ -100,7 +103,7 @@ export function Sparkline({ field, silenceMs, muted }: Props) {
       </div>
     </div>
   );
-}
+});
 
 /** Less than `noise` between the lowest and the highest value does not fill the height. */
 export function curveOf(

@@ -69,6 +69,44 @@ describe('the list', () => {
   });
 });
 
+describe('tags and sources', () => {
+  const tagged = [
+    deviceWith({ id: '1', at: NOW }, { tags: ['hall', 'new'] }),
+    deviceWith({ id: '2', at: NOW }, { tags: ['hall'], source: 'home-assistant' }),
+    deviceWith({ id: '3', at: NOW }, { tags: ['roof'], source: 'home-assistant' }),
+  ];
+  const of = (changes: Partial<ListQuery>) => {
+    const { devices, tag, source } = listOf(tagged, { ...ALL, ...changes }, LINK, NOW);
+    return {
+      ids: devices.map(({ device }) => device.id),
+      tag: Object.fromEntries(tag),
+      source: Object.fromEntries(source),
+    };
+  };
+
+  test('narrow the list, and count what each would leave', () => {
+    expect(of({ tag: 'hall' })).toEqual({
+      ids: ['1', '2'],
+      tag: { hall: 2, new: 1, roof: 1 },
+      source: { contract: 1, 'home-assistant': 1 },
+    });
+    expect(of({ tag: 'hall', source: 'home-assistant' })).toEqual({
+      ids: ['2'],
+      tag: { hall: 1, roof: 1 },
+      source: { contract: 1, 'home-assistant': 1 },
+    });
+  });
+
+  test('a search finds a part of a tag as well', () => {
+    expect(of({ text: 'ROO' }).ids).toEqual(['3']);
+  });
+
+  test('the totals are of all devices, whatever is asked for', () => {
+    const { totals } = listOf(DEVICES, { ...ALL, text: 'nothing' }, LINK, NOW);
+    expect(totals).toEqual({ found: 4, online: 3, running: 2 });
+  });
+});
+
 describe('the address', () => {
   test.each([
     ['q=x&health=stale&status=idle&sort=-updated', 'x', 'stale', 'idle', 'updated', true],
@@ -79,8 +117,16 @@ describe('the address', () => {
       text,
       health,
       status,
+      source: undefined,
+      tag: undefined,
       sort: { by, isDescending },
     });
+  });
+
+  test('may name a source that there is, and any tag', () => {
+    const read = (search: string) => readQuery(new URLSearchParams(search));
+    expect(read('source=sparkplug&tag=a%2Fb')).toMatchObject({ source: 'sparkplug', tag: 'a/b' });
+    expect(read('source=telex')).toMatchObject({ source: undefined });
   });
 
   test('has no sorting when it is the usual one', () => {

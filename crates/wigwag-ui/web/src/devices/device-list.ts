@@ -4,8 +4,8 @@
  */
 import type { Health, LinkView } from './health.ts';
 import { health } from './health.ts';
-import type { Device, Status } from './model.ts';
-import { mainField } from './model.ts';
+import type { Device, SourceKind, Status } from './model.ts';
+import { mainField, SOURCES } from './model.ts';
 
 export const HEALTH_KINDS = ['online', 'offline', 'stale', 'cut-off', 'unknown'] as const;
 export const STATUSES = ['running', 'idle'] as const;
@@ -19,10 +19,12 @@ export interface Sort {
 }
 
 export interface ListQuery {
-  /** Part of a name, in whichever case. */
+  /** Part of a name or of a tag, in whichever case. */
   text: string;
   health: Health['kind'] | undefined;
   status: Status | undefined;
+  source: SourceKind | undefined;
+  tag: string | undefined;
   sort: Sort;
 }
 
@@ -36,6 +38,10 @@ export interface DeviceList {
   /** How many there would be of each kind with the rest of the query. */
   health: ReadonlyMap<Health['kind'], number>;
   status: ReadonlyMap<Status, number>;
+  source: ReadonlyMap<SourceKind, number>;
+  tag: ReadonlyMap<string, number>;
+  /** Of all devices, whatever was asked for. */
+  totals: { found: number; online: number; running: number };
 }
 
 /** Anything may stand in an address. */
@@ -45,6 +51,8 @@ export function readQuery(search: URLSearchParams): ListQuery {
     text: search.get('q') ?? '',
     health: HEALTH_KINDS.find((kind) => kind === search.get('health')),
     status: STATUSES.find((status) => status === search.get('status')),
+    source: SOURCES.find((source) => source === search.get('source')),
+    tag: search.get('tag') ?? undefined,
     sort: {
       by: SORTS.find((key) => key === sort.replace(/^-/, '')) ?? 'name',
       isDescending: sort.startsWith('-'),
@@ -56,7 +64,7 @@ export function writeSort({ by, isDescending }: Sort): string | undefined {
   return by === 'name' && !isDescending ? undefined : `${isDescending ? '-' : ''}${by}`;
 }
 
-/** `devices` are in the order of their names. */
+/** `devices` are in the order of their names. One pass, because there may be thousands of them several times a second. */
 export function listOf(
   devices: readonly Device[],
   query: ListQuery,
@@ -64,33 +72,70 @@ export function listOf(
   now: number,
 ): DeviceList {
   const text = query.text.trim().toLowerCase();
-  const byHealth = new Map<Health['kind'], number>();
-  const byStatus = new Map<Status, number>();
+  const counts = new Counts();
+  const totals = { found: devices.length, online: 0, running: 0 };
   const fitting: ListedDevice[] = [];
   for (const device of devices) {
-    if (text !== '' && !device.name.toLowerCase().includes(text)) continue;
     const condition = health(device, link, now);
-    const status = device.status;
-    const hasHealth = query.health === undefined || query.health === condition.kind;
-    const hasStatus = query.status === undefined || query.status === status;
-    if (hasStatus) count(byHealth, condition.kind);
-    if (hasHealth && status !== undefined) count(byStatus, status);
-    if (hasHealth && hasStatus) fitting.push({ device, condition });
+    if (condition.kind === 'online') totals.online += 1;
+    if (device.status === 'running') totals.running += 1;
+    if (text !== '' && !isNamed(device, text)) continue;
+    const misfit = misfitOf(device, condition, query);
+    if (misfit === 'several') continue;
+    counts.add(device, condition, misfit);
+    if (misfit === undefined) fitting.push({ device, condition });
   }
-  return { devices: sorted(fitting, query.sort), health: byHealth, status: byStatus };
+  const { health: byHealth, status, source, tag } = counts;
+  return { devices: sorted(fitting, query.sort), health: byHealth, status, source, tag, totals };
+}
+
+function isNamed({ name, tags }: Device, text: string): boolean {
+  return name.toLowerCase().includes(text) || tags.some((tag) => tag.toLowerCase().includes(text));
+}
+
+type Facet = 'health' | 'status' | 'source' | 'tag';
+
+/** The only facet that the device does not fit, if it is one. */
+function misfitOf(device: Device, condition: Health, query: ListQuery): Facet | 'several' | undefined {
+  let misfit: Facet | undefined;
+  let misfits = 0;
+  const miss = (facet: Facet): void => {
+    misfit = facet;
+    misfits += 1;
+  };
+  if (query.health !== undefined && query.health !== condition.kind) miss('health');
+  if (query.status !== undefined && query.status !== device.status) miss('status');
+  if (query.source !== undefined && query.source !== device.source) miss('source');
+  if (query.tag !== undefined && !device.tags.includes(query.tag)) miss('tag');
+  return misfits > 1 ? 'several' : misfit;
+}
+
+/** A device counts where it would be there if another value of that facet was chosen. */
+class Counts {
+  readonly health = new Map<Health['kind'], number>();
+  readonly status = new Map<Status, number>();
+  readonly source = new Map<SourceKind, number>();
+  readonly tag = new Map<string, number>();
+
+  add({ status, source, tags }: Device, condition: Health, misfit: Facet | undefined): void {
+    const counts = (facet: Facet): boolean => misfit === undefined || misfit === facet;
+    if (counts('health')) count(this.health, condition.kind);
+    if (counts('status') && status !== undefined) count(this.status, status);
+    if (counts('source')) count(this.source, source);
+    if (counts('tag')) for (const tag of tags) count(this.tag, tag);
+  }
 }
 
 function sorted(listed: ListedDevice[], { by, isDescending }: Sort): ListedDevice[] {
   const value = VALUES[by];
   if (value === undefined) return isDescending ? listed.reverse() : listed;
-  // What has no value is last either way.
+  // What has no value is last either way. Asked for once for each device and not with every comparison.
   const sign = isDescending ? -1 : 1;
-  return listed.sort((a, b) => {
-    const [one, other] = [value(a.device), value(b.device)];
-    if (one === undefined || other === undefined)
-      return Number(one === undefined) - Number(other === undefined);
-    return sign * (one - other);
-  });
+  const last = Infinity * sign;
+  return listed
+    .map((one) => ({ one, by: value(one.device) ?? last }))
+    .sort((a, b) => (a.by === b.by ? 0 : sign * (a.by < b.by ? -1 : 1)))
+    .map(({ one }) => one);
 }
 
 const VALUES: Record<SortKey, ((device: Device) => number | undefined) | undefined> = {

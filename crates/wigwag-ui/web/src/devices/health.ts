@@ -18,6 +18,11 @@ export interface LinkView {
   downSince: number | undefined;
 }
 
+/** Always the same objects: what compares equal is not drawn again. */
+const ONLINE: Health = { kind: 'online' };
+const OFFLINE: Health = { kind: 'offline' };
+const UNKNOWN: Health = { kind: 'unknown' };
+
 /** How long after a connection the broker may take to send the retained presence again. */
 export const REFRESH_MS = 1_500;
 
@@ -26,12 +31,12 @@ export function health(device: Device, link: LinkView, now: number): Health {
     return { kind: 'cut-off', since: Math.max(link.downSince ?? 0, device.stateAt) };
   }
   const presence = currentPresence(device, link.status.since, now);
-  if (presence === false) return { kind: 'offline' };
+  if (presence === false) return OFFLINE;
   const { isSteady, silenceMs } = device;
   if (isSteady && silenceMs !== undefined && now - device.stateAt > silenceMs) {
     return { kind: 'stale', since: device.stateAt };
   }
-  return { kind: presence === true ? 'online' : 'unknown' };
+  return presence === true ? ONLINE : UNKNOWN;
 }
 
 /** What was heard before the connection broke is void once the broker had time to say it again. */
