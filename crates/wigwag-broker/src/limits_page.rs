@@ -491,6 +491,24 @@ static SECTIONS: &[Section] = &[
                 "",
             ),
             fixed(
+                "sessions over HTTP",
+                count(http::SESSIONS_MAX),
+                "The one that was not used for longest ends for one more. One that nobody uses for a day ends too.",
+                "the login",
+            ),
+            fixed(
+                "sessions of one user over HTTP",
+                count(http::SESSIONS_PER_USER),
+                "The same among his own.",
+                "the login",
+            ),
+            fixed(
+                "request to log in over HTTP",
+                bytes(http::LOGIN_SIZE_MAX),
+                "Longer ones are answered with 413. A wrong password is answered after a second and more.",
+                "",
+            ),
+            fixed(
                 "viewers of the tree of topics",
                 count(topics::VIEWERS_MAX),
                 "A further one is answered with 503. Each is told four times a second at most, up to 512 KiB; one that \

@@ -50,9 +50,10 @@ pub(crate) use crowd::CONNECTIONS_PER_ADDRESS;
 use crowd::Crowd;
 use guard::Guard;
 pub(crate) use history::MESSAGES_MAX;
+pub(crate) use login::LOGIN_SIZE_MAX;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
-pub(crate) use sessions::Session;
+pub(crate) use sessions::{SESSIONS_MAX, SESSIONS_PER_USER, Session};
 pub(crate) use visitors::{Reception, queue, receive};
 
 /// Connections of one listener at the same time; further ones wait to be accepted.

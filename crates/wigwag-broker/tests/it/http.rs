@@ -14,9 +14,13 @@ use tokio::time::timeout;
 use wigwag_broker::conf::{self, Disk};
 use wigwag_broker::{Broker, HttpListener, Listener, Transport};
 
+use wigwag_net::Stream;
 use wigwag_net::dial::{self, Options, Target};
 use wigwag_net::tls::ClientTls;
+use wigwag_proto::ReasonCode;
+use wigwag_proto::packet::Qos;
 
+use super::client::{Client, Login, Received};
 use super::foreign::free_port;
 use super::{ANY_PORT, addr, connect};
 
@@ -95,11 +99,75 @@ impl Authority {
 }
 
 async fn ask_over_tls(tls: &ClientTls, port: u16, request: &str) -> Option<String> {
+    let stream = dial_tls(tls, &format!("mqtts://127.0.0.1:{port}")).await?;
+    Some(ask(stream, request).await).filter(|answer| !answer.is_empty())
+}
+
+async fn dial_tls(tls: &ClientTls, url: &str) -> Option<Stream> {
     let mut options = Options::default();
     options.tls = Some(tls.build().expect("valid"));
-    let target = Target::parse(&format!("mqtts://127.0.0.1:{port}")).expect("valid");
-    let stream = dial::dial_with(&target, 4_096, &options).await.ok()?;
-    Some(ask(stream, request).await).filter(|answer| !answer.is_empty())
+    let target = Target::parse(url).expect("valid");
+    dial::dial_with(&target, 1_000_000, &options).await.ok()
+}
+
+#[tokio::test]
+async fn mqtt_and_sessions_come_over_tls_as_well() {
+    let folder = TempDir::new().expect("a folder");
+    let ca = Authority::new(folder.path());
+    ca.issue(folder.path(), "server", 2040);
+    let (certificate, key) = ca.issue(folder.path(), "ann", 2040);
+    let (port, strict) = (free_port(), free_port());
+    fs::write(folder.path().join("acl"), "user ann\ntopic hers\n").expect("writable");
+    let tls =
+        "protocol http_api\ncafile DIR/ca.crt\ncertfile DIR/server.crt\nkeyfile DIR/server.key\n";
+    let text = format!(
+        "per_listener_settings true\nlistener {port} 127.0.0.1\nallow_anonymous true\n{tls}\
+         listener {strict} 127.0.0.1\nrequire_certificate true\nuse_identity_as_username true\nacl_file DIR/acl\n{tls}"
+    );
+    let broker = start(&folder, &text);
+    let anybody = ClientTls::ca_pem(ca.0.pem());
+    let ann = anybody.clone().client_certificate_pem(certificate, key);
+
+    let stream = dial_tls(&anybody, &format!("mqtts://127.0.0.1:{port}")).await;
+    let body = r#"{"userName":"joe","password":"any"}"#;
+    let log_in = format!(
+        "POST /api/v1/session HTTP/1.1\r\nHost: test:{port}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange_over(stream.expect("trusted"), &log_in).await;
+    let cookie = format!("set-cookie: wigwag-session-{port}=");
+    assert!(answer.contains(&cookie), "{answer}");
+    assert!(answer.contains("; SameSite=Strict; Secure\r\n"), "{answer}");
+
+    let page = Login {
+        client_id: "page",
+        user_name: None,
+        password: None,
+    };
+    let stream = dial_tls(&anybody, &format!("wss://127.0.0.1:{port}/mqtt")).await;
+    let login = Client::try_connect_over(stream.expect("granted"), page).await;
+    let mut client = login.expect("let in");
+    client.subscribe("t", Qos::AtLeastOnce).await;
+    let large = vec![7; 100_000];
+    client.publish("t", &large, Qos::AtLeastOnce).await;
+    assert_eq!(client.message().await.payload, large);
+
+    let stream = dial_tls(&ann, &format!("wss://127.0.0.1:{strict}/mqtt")).await;
+    let hers = Login {
+        client_id: "hers",
+        ..page
+    };
+    let login = Client::try_connect_over(stream.expect("granted"), hers).await;
+    let mut certified = login.expect("the certificate names her");
+    certified.publish("hers", b"", Qos::AtLeastOnce).await;
+    certified.publish("his", b"", Qos::AtLeastOnce).await;
+    certified.ping().await;
+    let allowed = certified.reasons.iter().map(|reason| !reason.is_error());
+    assert_eq!(allowed.collect::<Vec<_>>(), [true, false]);
+    broker.shutdown().await;
+    let bye = Received::Disconnect(ReasonCode::ServerShuttingDown);
+    assert_eq!(client.next().await, bye);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wigwag_broker::conf::{self, Disk};
@@ -40,6 +41,7 @@ impl House {
         House {
             broker: Broker::builder()
                 .config(&config(&folder, ports), &[])
+                .web_ui(Router::new().fallback(async || "the page"))
                 .start()
                 .expect("started"),
             folder,
@@ -400,4 +402,62 @@ async fn a_page_of_another_origin_opens_nothing() {
     assert_eq!(status(&plain), "426", "{plain}");
     assert!(plain.contains("upgrade: websocket\r\n"), "{plain}");
     house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_page_is_for_everybody_and_what_it_shows_is_not() {
+    let house = House::start();
+    let get = async |path: &str, header: &str| {
+        let answer = ask_at(house.http(), &format!("GET {path} HTTP/1.1\r\n{header}")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (status(head).to_owned(), body.to_owned())
+    };
+    let nobody = "X-Nothing: 1";
+    let joe = format!("Cookie: {}", house.log_in("joe").await);
+    for path in [
+        "/",
+        "/devices/1",
+        "/explore/api/v1/x",
+        "/config.json",
+        "/mqtt/x",
+    ] {
+        let expect = ("200".to_owned(), "the page".to_owned());
+        assert_eq!(get(path, nobody).await, expect, "{path}");
+    }
+    for path in ["/metrics", "/api/v1/systree", "/api/v1/nothing", "/api/x"] {
+        assert_eq!(get(path, nobody).await.0, "401", "{path}");
+    }
+    assert_eq!(get("/api/v1/systree", &joe).await.0, "200");
+    let (status, body) = get("/api/v1/nothing", &joe).await;
+    assert_eq!(status, "404", "not the page: {body}");
+    assert!(body.starts_with("{\"error\":"), "{body}");
+    assert_eq!(get("/healthz", nobody).await.0, "200");
+    house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_operator_may_want_the_api_alone_or_a_page_of_his_own() {
+    let folder = TempDir::new().expect("a folder");
+    write(&folder, "index.html", "his own");
+    let (bare, own) = (free_port(), free_port());
+    let text = format!(
+        "allow_anonymous true\nlistener {bare} 127.0.0.1\nprotocol http_api\nweb_ui false\n\
+         listener {own} 127.0.0.1\nprotocol http_api\nhttp_dir {}\n",
+        folder.path().display()
+    );
+    write(&folder, "mosquitto.conf", &text);
+    let reading = conf::read(&folder.path().join("mosquitto.conf"), &Disk);
+    let broker = Broker::builder()
+        .config(&reading.expect("valid").config, &[])
+        .web_ui(Router::new().fallback(async || "the page"))
+        .start()
+        .expect("started");
+    let [bare, own] = [bare, own].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let front = "GET / HTTP/1.1";
+    assert_eq!(status(&ask_at(bare, front).await), "404");
+    assert_eq!(open(bare, &[]).await.err(), Some(404));
+    assert!(ask_at(own, front).await.ends_with("his own"));
+    let stream = open(own, &[]).await.expect("granted");
+    assert!(Client::try_connect_over(stream, NOBODY).await.is_ok());
+    broker.shutdown().await;
 }
