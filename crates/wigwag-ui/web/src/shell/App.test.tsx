@@ -80,7 +80,7 @@ describe('keys', () => {
   test('? shows them, and in the dialog no other works', async () => {
     open();
     await userEvent.keyboard('?');
-    const dialog = screen.getByRole('dialog', { name: 'Keys' });
+    const dialog = await screen.findByRole('dialog', { name: 'Keys' });
     expect(within(dialog).getByText('Go to Devices')).toBeTruthy();
     await userEvent.keyboard('gs');
     expect(address()).toBe('/devices');
@@ -136,7 +136,7 @@ describe('a broker that refuses', () => {
   test('is given what the user types, which is stored nowhere', async () => {
     open();
     await hear({ ...refusal });
-    const dialog = screen.getByRole('dialog', { name: 'Log in to the broker' });
+    const dialog = await screen.findByRole('dialog', { name: 'Log in to the broker' });
     expect(within(dialog).queryByText(/^The broker refused this/)).toBeNull();
     await userEvent.type(within(dialog).getByLabelText('User name'), 'ada');
     await userEvent.type(within(dialog).getByLabelText('Password'), 'secret{Enter}');
@@ -156,16 +156,16 @@ describe('a broker that refuses', () => {
   test('can be left alone, and asked again from the banner', async () => {
     open();
     await hear({ ...refusal });
-    await userEvent.click(screen.getByRole('button', { name: 'Not now' }));
+    await userEvent.click(await screen.findByRole('button', { name: 'Not now' }));
     expect(screen.queryByRole('dialog')).toBeNull();
     await userEvent.click(within(screen.getByTestId('banner')).getByRole('button', { name: 'Log in' }));
-    expect(screen.getByRole('dialog')).toBeTruthy();
+    expect(await screen.findByRole('dialog')).toBeTruthy();
   });
 
   test('and is a stranger comes with a warning', async () => {
     open('/devices', 'address');
     await hear({ ...refusal });
-    expect(screen.getByText(/^The address of this page names this broker/)).toBeTruthy();
+    expect(await screen.findByText(/^The address of this page names this broker/)).toBeTruthy();
     expect(screen.getByLabelText('Password').getAttribute('autocomplete')).toBe('off');
   });
 });
@@ -177,7 +177,7 @@ describe('the settings', () => {
     await userEvent.keyboard('gd');
     expect(address()).toBe('/settings');
     await userEvent.click(screen.getByRole('button', { name: 'Show the keys' }));
-    expect(screen.getByText(/^Single keys are turned off/)).toBeTruthy();
+    expect(await screen.findByText(/^Single keys are turned off/)).toBeTruthy();
   });
 
   test('take no address that a browser cannot connect to', async () => {
@@ -193,7 +193,7 @@ describe('the settings', () => {
     open('/settings');
     await screen.findByText('To the broker you are nobody in particular.');
     await userEvent.click(screen.getByRole('button', { name: 'Log in' }));
-    await userEvent.type(screen.getByLabelText('User name'), '<i>ada</i>{Enter}');
+    await userEvent.type(await screen.findByLabelText('User name'), '<i>ada</i>{Enter}');
     await hear({ phase: 'connected', since: Date.now(), refused: [] });
     expect(screen.getByTestId('user').textContent).toBe('To the broker you are <i>ada</i>.');
     await userEvent.click(screen.getByRole('button', { name: 'Log out' }));
@@ -204,6 +204,6 @@ describe('the settings', () => {
 test('Escape closes a dialog', async () => {
   open();
   await userEvent.keyboard('?');
-  fireEvent(screen.getByRole('dialog'), new Event('cancel', { cancelable: true }));
+  fireEvent(await screen.findByRole('dialog'), new Event('cancel', { cancelable: true }));
   expect(screen.queryByRole('dialog')).toBeNull();
 });

@@ -1,19 +1,46 @@
-/** The shell's dialogs, and what opens and closes them besides the user. */
-import { useEffect } from 'react';
+/**
+ * The shell's dialogs, and what opens and closes them besides the user. The code of most of them comes when they are
+ * opened; that of the palette is there, because people type on at once.
+ */
+import { lazy, Suspense, useEffect } from 'react';
 
 import { sessionOf } from '../session.ts';
 import { useStation } from '../station.ts';
+import { Dialog } from '../ui/Dialog.tsx';
 import { useStoreValue } from '../ui/frame-store.ts';
-import { BrokersDialog } from './BrokersDialog.tsx';
-import { KeysDialog } from './KeysDialog.tsx';
-import { LoginDialog } from './LoginDialog.tsx';
+import type { Overlay } from './overlay.ts';
 import { useOverlay } from './overlay.ts';
+import { Guard, Reload } from './PageFrame.tsx';
 import { PaletteDialog } from './palette/PaletteDialog.tsx';
+
+const BrokersDialog = lazy(async () => ({ default: (await import('./BrokersDialog.tsx')).BrokersDialog }));
+const KeysDialog = lazy(async () => ({ default: (await import('./KeysDialog.tsx')).KeysDialog }));
+const LoginDialog = lazy(async () => ({ default: (await import('./LoginDialog.tsx')).LoginDialog }));
 
 export function Overlays() {
   const { open, close } = useOverlay();
   useLoginPrompt();
-  switch (open) {
+  if (open === undefined) return null;
+  return (
+    <Guard
+      key={open}
+      broken={(problem) => (
+        <Dialog title="This dialog cannot be shown" onClose={close} className="md:max-w-md">
+          <div className="flex flex-col gap-4 p-5">
+            <Reload problem={problem} />
+          </div>
+        </Dialog>
+      )}
+    >
+      <Suspense>
+        <Opened overlay={open} close={close} />
+      </Suspense>
+    </Guard>
+  );
+}
+
+function Opened({ overlay, close }: { overlay: Overlay; close: () => void }) {
+  switch (overlay) {
     case 'palette':
       return <PaletteDialog onClose={close} />;
     case 'keys':
@@ -22,8 +49,6 @@ export function Overlays() {
       return <LoginDialog onClose={close} />;
     case 'brokers':
       return <BrokersDialog onClose={close} />;
-    case undefined:
-      return null;
   }
 }
 

@@ -11,10 +11,10 @@ import { PageHeader } from './PageHeader.tsx';
 
 export function PageFrame({ children }: { children: ReactNode }) {
   return (
-    <PageGuard>
+    <Guard broken={(problem) => <Broken problem={problem} />}>
       <Arrival />
       {children}
-    </PageGuard>
+    </Guard>
   );
 }
 
@@ -32,7 +32,14 @@ function Arrival() {
   return null;
 }
 
-class PageGuard extends Component<{ children: ReactNode }, { problem: string | undefined }> {
+interface GuardProps {
+  children: ReactNode;
+  /** What is shown in their place. */
+  broken: (problem: string) => ReactNode;
+}
+
+/** Holds what breaks, so that the rest goes on. */
+export class Guard extends Component<GuardProps, { problem: string | undefined }> {
   override state: { problem: string | undefined } = { problem: undefined };
 
   static getDerivedStateFromError(error: unknown): { problem: string } {
@@ -41,7 +48,7 @@ class PageGuard extends Component<{ children: ReactNode }, { problem: string | u
 
   override render(): ReactNode {
     const { problem } = this.state;
-    return problem === undefined ? this.props.children : <Broken problem={problem} />;
+    return problem === undefined ? this.props.children : this.props.broken(problem);
   }
 }
 
@@ -49,6 +56,14 @@ function Broken({ problem }: { problem: string }) {
   return (
     <>
       <PageHeader title="This page cannot be shown" />
+      <Reload problem={problem} />
+    </>
+  );
+}
+
+export function Reload({ problem }: { problem: string }) {
+  return (
+    <>
       <p role="alert" className="max-w-prose text-ink-soft">
         Either the server has a newer version, which a reload brings, or there is a mistake in this page:{' '}
         <code className="font-mono text-xs wrap-anywhere">{problem}</code>

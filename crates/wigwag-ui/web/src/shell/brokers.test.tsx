@@ -82,9 +82,9 @@ test('the list opens all brokers and shows how they are', async () => {
   expect(pill.textContent).toContain('hall');
   expect([...deliver.keys()]).toEqual(['ws://a']);
   await userEvent.click(pill);
+  const dialog = await screen.findByRole('dialog', { name: 'Brokers' });
   await hear('ws://a', CONNECTED);
   await hear('ws://b', { phase: 'waiting', retryAt: Date.now() + 4_000, attempt: 1, reason: 'nobody there' });
-  const dialog = screen.getByRole('dialog', { name: 'Brokers' });
   const [first, second] = within(dialog).getAllByRole('listitem');
   expect(first?.textContent).toContain('Connected');
   expect(second?.textContent).toMatch(/Reconnecting in \d s/);
@@ -95,7 +95,7 @@ test('the list opens all brokers and shows how they are', async () => {
 test('a choice leads to the same screen of the other broker, and the way back is kept', async () => {
   open('/devices/1?q=x');
   await userEvent.click(await screen.findByTestId('connection'));
-  await userEvent.click(screen.getByRole('button', { name: /yard/ }));
+  await userEvent.click(await screen.findByRole('button', { name: /yard/ }));
   expect(address()).toBe('/devices?broker=%3Cb%3Eyard%3C%2Fb%3E');
   expect((await screen.findByTestId('connection')).textContent).toContain('<b>yard</b>');
   expect(screen.queryByRole('dialog')).toBeNull();
