@@ -3,6 +3,7 @@ import type { ConnectionView } from '../mqtt/connection.ts';
 import { CopyLine } from '../ui/CopyLine.tsx';
 import { useNow } from '../ui/clock.ts';
 import { Icon } from '../ui/icons.tsx';
+import { DemoFleet } from './DemoFleet.tsx';
 import { REFRESH_MS } from './health.ts';
 
 export function EmptyState({ link }: { link: ConnectionView }) {
@@ -34,6 +35,7 @@ function NothingPublished({ url }: { url: string }) {
         hand:
       </p>
       <CopyLine text={publishLine(url)} label="Copy the command" />
+      <DemoFleet />
     </section>
   );
 }

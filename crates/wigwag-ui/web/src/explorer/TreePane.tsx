@@ -1,6 +1,7 @@
 /** The tree with all that goes with it: search, pause, what is wrong, what can be done with a branch. */
 import { useEffect, useState } from 'react';
 
+import { DemoFleet } from '../devices/DemoFleet.tsx';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { formatBytes, formatCount } from '../ui/format.ts';
@@ -138,13 +139,16 @@ function NoRows({ view }: { view: ExplorerView }) {
   const isSearching = view.stats.found !== undefined && view.stats.topics > 0;
   const isOwnTree = view.source === 'tree';
   return (
-    <p className="px-4 py-10 text-center text-ink-soft">
-      {isSearching
-        ? 'No topic fits the search.'
-        : isOwnTree
-          ? 'Nothing to see yet: the broker has retained nothing that you may read, and nobody has published.'
-          : 'Nothing has come yet: the broker has retained nothing for these filters, and nobody has published.'}
-    </p>
+    <div className="flex flex-col items-center gap-6 px-4 py-10 text-center text-ink-soft">
+      <p>
+        {isSearching
+          ? 'No topic fits the search.'
+          : isOwnTree
+            ? 'Nothing to see yet: the broker has retained nothing that you may read, and nobody has published.'
+            : 'Nothing has come yet: the broker has retained nothing for these filters, and nobody has published.'}
+      </p>
+      {!isSearching && <DemoFleet />}
+    </div>
   );
 }
 

@@ -9,6 +9,7 @@ import { PageHeader } from '../../shell/PageHeader.tsx';
 import { useStation } from '../../station.ts';
 import { useNow } from '../../ui/clock.ts';
 import { useStore } from '../../ui/frame-store.ts';
+import { DemoFleet } from '../DemoFleet.tsx';
 import { health, REFRESH_MS } from '../health.ts';
 import { HealthBadge } from '../HealthBadge.tsx';
 import type { Device } from '../model.ts';
@@ -108,11 +109,14 @@ function Unknown({ id }: { id: string }) {
     <Note>
       {isSettled ? (
         <>
-          No device called <strong className="font-semibold wrap-anywhere">{id}</strong> has published a
-          state, or it took its state back. This page fills as soon as one does.
+          <p>
+            No device called <strong className="font-semibold wrap-anywhere">{id}</strong> has published a
+            state, or it took its state back. This page fills as soon as one does.
+          </p>
+          <DemoFleet />
         </>
       ) : (
-        'The device appears here as soon as the broker is reached.'
+        <p>The device appears here as soon as the broker is reached.</p>
       )}
     </Note>
   );
@@ -120,9 +124,9 @@ function Unknown({ id }: { id: string }) {
 
 function Note({ children }: { children: ReactNode }) {
   return (
-    <p className="rounded-card border border-dashed border-line-strong px-6 py-16 text-center text-ink-soft">
+    <div className="flex flex-col items-center gap-6 rounded-card border border-dashed border-line-strong px-6 py-16 text-center text-ink-soft">
       {children}
-    </p>
+    </div>
   );
 }
 
