@@ -5,6 +5,7 @@
 //! | `device/{id}/state` | device | 0 | yes | [`State`] |
 //! | `device/{id}/command` | dashboard | 1 | no | [`Action`], as `{"action":…}` or `{"command":…}` |
 //! | `device/{id}/online` | device, or its Will | 1 | yes | `true` or `false` |
+//! | `device/{id}/tags` | who sorts devices; no device reads it | 1 | yes | a JSON array of words |
 //! | the command's Response Topic | device | 1 | no | [`Reply`] |
 
 use std::fmt;
