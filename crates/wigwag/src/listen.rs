@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::anyhow;
-use wigwag_broker::{Address, Broker, Listener, StartError, Transport};
+use wigwag_broker::{Address, Broker, Listener, Recording, StartError, Transport};
 
 use crate::logging::broker_log;
 use crate::output::say;
@@ -15,7 +15,7 @@ use crate::page;
 pub(crate) struct BrokerArgs {
     /// Port for MQTT over TCP; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 1883)]
-    mqtt_port: u16,
+    pub(crate) mqtt_port: u16,
 
     /// Port for MQTT over WebSocket; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 9001)]
@@ -41,21 +41,32 @@ impl AddressArgs {
     }
 }
 
-/// Starts a broker, or says which port and which option are in the way. With a port for HTTP, it serves the web UI.
+/// What a broker has beside MQTT.
+pub(crate) struct WebUi {
+    /// Its port.
+    pub(crate) port: u16,
+    /// What is recorded for it.
+    pub(crate) recording: Option<Recording>,
+}
+
+/// Starts a broker, or says which port and which option are in the way.
 pub(crate) fn start_broker(
     address: AddressArgs,
     args: &BrokerArgs,
-    http_port: Option<u16>,
+    web_ui: Option<WebUi>,
 ) -> anyhow::Result<Broker> {
     let listener = |kind, port| everywhere_if_unspecified(kind, (address.listen, port).into());
     let mut builder = Broker::builder()
         .log(broker_log())
         .listener(listener(Listener::tcp, args.mqtt_port))
         .listener(listener(Listener::websocket, args.ws_port));
-    if let Some(port) = http_port {
+    if let Some(WebUi { port, recording }) = web_ui {
         builder = builder
             .listener(listener(Listener::http, port))
             .web_ui(page::own()?);
+        if let Some(recording) = recording {
+            builder = builder.recording(recording);
+        }
     }
     builder.start().map_err(|error| match error {
         StartError::Listen {

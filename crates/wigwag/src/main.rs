@@ -9,6 +9,7 @@ mod descriptors;
 mod devices;
 mod exporter;
 mod health;
+mod history;
 mod links;
 mod listen;
 mod logging;

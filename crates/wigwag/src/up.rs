@@ -6,7 +6,8 @@ use wigwag_broker::Transport;
 use wigwag_devices::device::Device;
 
 use crate::dashboard::{HttpArgs, print_page};
-use crate::listen::{AddressArgs, BrokerArgs, port_of, print_broker, start_broker};
+use crate::history::HistoryArgs;
+use crate::listen::{AddressArgs, BrokerArgs, WebUi, port_of, print_broker, start_broker};
 use crate::output::say;
 use crate::shutdown::Shutdown;
 
@@ -22,13 +23,20 @@ pub(crate) struct Args {
     broker: BrokerArgs,
     #[command(flatten)]
     http: HttpArgs,
+    #[command(flatten)]
+    history: HistoryArgs,
 }
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
-    let http_port = Some(args.http.http_port);
-    let broker = start_broker(args.address, &args.broker, http_port)?;
+    let recording = args.history.recording(args.broker.mqtt_port);
+    let history = recording.as_ref().map(|it| it.path().to_owned());
+    let web_ui = WebUi {
+        port: args.http.http_port,
+        recording,
+    };
+    let broker = start_broker(args.address, &args.broker, Some(web_ui))?;
     let url = mqtt_url(args, &broker);
     let devices = (1..=args.devices)
         .map(|id| Device::start(&url, &id.to_string()))
@@ -37,6 +45,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = args.address.host();
     print_broker(&broker, &host);
     print_page(args.address, port_of(&broker, Transport::HttpApi));
+    if let Some(folder) = history {
+        say!("history   {}", folder.display());
+    }
     say!("devices   {}", args.devices);
     let mqtt_port = port_of(&broker, Transport::Tcp);
     say!("try       mosquitto_sub -h {host} -p {mqtt_port} -t 'device/+/state' -v");

@@ -61,6 +61,12 @@ impl Recording {
         }
     }
 
+    /// Records every topic but those that begin with `$`.
+    #[must_use]
+    pub fn everything(self) -> Recording {
+        self.topics(TopicFilter::new("#").map(TopicFilterBuf::from))
+    }
+
     /// Sets which topics are recorded. `#` does not mean those that begin with `$`.
     #[must_use]
     pub fn topics(mut self, filters: impl IntoIterator<Item = TopicFilterBuf>) -> Recording {

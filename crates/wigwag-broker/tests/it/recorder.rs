@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use wigwag_broker::conf::{self, Config, Disk};
 use wigwag_broker::{Broker, HttpListener, Listener, Recording};
 use wigwag_proto::packet::{Qos, Version};
-use wigwag_proto::{TopicFilter, TopicFilterBuf};
 
 use super::client::{Client, Login};
 use super::foreign::free_port;
@@ -365,16 +364,12 @@ async fn metric(http: SocketAddr, name: &str) -> u64 {
     line.expect(name).trim().parse().expect("a number")
 }
 
-fn everything() -> TopicFilterBuf {
-    TopicFilter::new("#").expect("valid").into()
-}
-
 #[tokio::test]
 async fn what_is_too_much_goes_the_oldest_first() {
     const SIZE_MAX: u64 = 4 * 1024 * 1024;
     let folder = TempDir::new().expect("a folder");
     let recording = Recording::folder(folder.path().join("history"));
-    let recording = recording.topics([everything()]).size_max(SIZE_MAX);
+    let recording = recording.everything().size_max(SIZE_MAX);
     let broker = Broker::builder()
         .listener(Listener::tcp(ANY_PORT))
         .http(HttpListener::api(ANY_PORT, None))

@@ -164,6 +164,51 @@ fn devices_of_up_publish_their_last_state_at_the_end() {
     await_payload("false");
 }
 
+/// The times of what is recorded of a topic, as they are told.
+fn recorded(http: u16, topic: &str) -> Vec<String> {
+    let (status, answer) = http_get(http, &format!("/api/v1/history?topic={topic}"));
+    let (_, messages) = answer.split_once("\"messages\":[").unwrap_or_default();
+    let times = messages.split("\"at\":").skip(1);
+    assert!(matches!(status, 200 | 503), "{answer}");
+    times
+        .map(|rest| rest.split(',').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn what_was_recorded_outlives_a_broker_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("history");
+    let folder = folder.to_str().unwrap();
+    let own = ["--history-dir", folder, "--devices", "0"];
+    let args = [&ANY_PORTS[..], &own].concat();
+    let (mut process, ports) = start_up(&args);
+    assert!(process.said().contains(folder), "{}", process.said());
+    let mut wire = Wire::connected(ports.of("mqtt://"), &Connect::clean(5));
+    let message = packet(0x30, &[&field(b"t")[..], b"\0hello"].concat());
+    let begin = Instant::now();
+    let before = loop {
+        wire.send(&message);
+        let before = recorded(ports.of("http://"), "t");
+        if before.len() >= 5 {
+            break before;
+        }
+        assert!(begin.elapsed() < BOUND, "still {before:?}");
+    };
+    process.signal("KILL");
+    process.await_exit();
+    let (_again, ports) = start_up(&args);
+    let begin = Instant::now();
+    let after = loop {
+        let after = recorded(ports.of("http://"), "t");
+        if !after.is_empty() {
+            break after;
+        }
+        assert!(begin.elapsed() < BOUND, "nothing is left");
+    };
+    assert!(after.starts_with(&before), "{before:?}, then {after:?}");
+}
+
 #[test]
 fn port_in_use_is_told_in_one_line_with_its_option() {
     for option in ["--mqtt-port", "--ws-port", "--http-port"] {
