@@ -14,7 +14,9 @@ export class TopicStore extends FrameStore<TopicView> {
   }
 
   handleChange({ keptFrom, added, total }: TopicChange): void {
-    const kept = this.#history.filter(({ seq }) => seq >= keptFrom);
+    // What is added may take the place of what is there.
+    const before = added[0]?.seq ?? Infinity;
+    const kept = this.#history.filter(({ seq }) => seq >= keptFrom && seq < before);
     this.#history = [...kept, ...added];
     this.#total = total;
     this.changed();

@@ -6,6 +6,7 @@ import type { FromTree, Stats } from '../protocol.ts';
 import { UNDO_MS } from './clearing.ts';
 import { Desk, TELL_EVERY_MS } from './desk.ts';
 import { FETCH_IDLE_MS } from './retained-fetch.ts';
+import { TopicStore } from '../topic-store.ts';
 import { message } from './testing.ts';
 
 let posted: FromTree[];
@@ -240,15 +241,9 @@ describe('with the tree of the broker', () => {
   };
   const kept = (): string[] => {
     vi.advanceTimersByTime(TELL_EVERY_MS);
-    const texts: string[] = [];
-    for (const value of posted) {
-      if (value.kind !== 'topic') continue;
-      const { keptFrom, added } = value.change;
-      const from = texts.findIndex((text) => Number(text.split(' ')[0]) >= keptFrom);
-      texts.splice(0, from < 0 ? texts.length : from);
-      texts.push(...added.map(({ seq, payload }) => `${seq} ${new TextDecoder().decode(payload)}`));
-    }
-    return texts.map((text) => text.split(' ')[1] ?? '');
+    const store = new TopicStore('a');
+    for (const value of posted) if (value.kind === 'topic') store.handleChange(value.change);
+    return store.snapshot().history.map(({ payload }) => new TextDecoder().decode(payload));
   };
 
   beforeEach(() => {

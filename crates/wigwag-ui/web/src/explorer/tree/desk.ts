@@ -156,8 +156,15 @@ export class Desk {
   }
 
   #apply(message: Message): void {
-    if (this.#source === 'filters') this.#touch(this.#trie.add(message));
-    else if (this.#watched.has(message.topic)) this.#touch(this.#trie.keep(message));
+    if (this.#source === 'filters') {
+      this.#touch(this.#trie.add(message));
+      return;
+    }
+    const watch = this.#watched.get(message.topic);
+    if (watch === undefined) return;
+    this.#touch(this.#trie.keep(message));
+    // It may have taken the place of one that the page has.
+    watch.told = Math.min(watch.told, message.seq - 1);
   }
 
   #update(update: Update): void {

@@ -144,28 +144,33 @@ export class Trie {
     return node;
   }
 
-  /** A message of an open topic, in the place of what the broker has told if it is the same. */
+  /**
+   * A message of an open topic, in the place of what the broker has told if it is the same: then it has the number of
+   * that.
+   */
   keep(message: Message): Node | undefined {
     const node = this.#nodeFor(message.topic);
     if (node === undefined) return undefined;
     const told = node.isTold ? node.latest : undefined;
     node.isTold = false;
-    message.seq = ++node.lastSeq;
     if (told === undefined) {
+      message.seq = ++node.lastSeq;
       this.#keep(node, message);
-    } else if (isBeginningOf(told, message)) {
-      this.#latestBytes -= costOf(told);
-      node.latest = undefined;
-      this.#keep(node, { ...message, at: told.at });
-    } else if (message.retain && node.isRetained && !told.retain) {
-      // What is retained is older than what has been told since.
-      this.#latestBytes -= costOf(told);
-      node.latest = undefined;
-      this.#keep(node, message);
-      this.#keep(node, { ...told, seq: ++node.lastSeq });
-    } else {
-      this.#keep(node, message);
+      return node;
     }
+    const isSame = isBeginningOf(told, message);
+    // What is retained is older than what has been told since.
+    const isOlder = message.retain && node.isRetained && !told.retain;
+    if (!isSame && !isOlder) {
+      message.seq = ++node.lastSeq;
+      this.#keep(node, message);
+      return node;
+    }
+    this.#latestBytes -= costOf(told);
+    node.latest = undefined;
+    message.seq = told.seq;
+    this.#keep(node, isSame ? { ...message, at: told.at } : message);
+    if (!isSame) this.#keep(node, { ...told, seq: ++node.lastSeq });
     return node;
   }
 
