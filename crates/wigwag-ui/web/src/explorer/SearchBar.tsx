@@ -1,5 +1,5 @@
 /** Search in the tree: what, how and where. The tree shows what fits while it is typed; the worker says what is wrong. */
-import { useEffect, useId, useRef } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 
 import { useStation } from '../station.ts';
 import { classNames } from '../ui/class-names.ts';
@@ -29,10 +29,14 @@ interface Props {
 
 export function SearchBar({ explorer, search, problem, stats }: Props) {
   const problemId = useId();
-  const current = search ?? NO_SEARCH;
+  // The store is seen once per frame, and what is typed must be in its field before the next key.
+  const [typed, setTyped] = useState<{ explorer: Explorer; search: Search }>();
+  const current = (typed?.explorer === explorer ? typed.search : search) ?? NO_SEARCH;
   useSpokenResult(current, stats);
   const change = (part: Partial<Search>): void => {
-    explorer.setSearch({ ...current, ...part });
+    const changed = { ...current, ...part };
+    setTyped({ explorer, search: changed });
+    explorer.setSearch(changed);
   };
   return (
     <div role="search" className="contents">

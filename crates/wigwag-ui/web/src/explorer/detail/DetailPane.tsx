@@ -6,7 +6,7 @@ import { useStore, useStoreValue } from '../../ui/frame-store.ts';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { draftOf } from './draft.ts';
 import { useDraft } from './draft-store.ts';
-import { visible } from '../../ui/visible.ts';
+import { visibleStart } from '../../ui/visible.ts';
 import { pins, usePublisher } from './detail-state.ts';
 import { PublishPanel } from './PublishPanel.tsx';
 import { TopicDetail } from './TopicDetail.tsx';
@@ -14,6 +14,9 @@ import type { View } from './useView.ts';
 import { useView } from './useView.ts';
 
 const PinnedCharts = lazy(() => import('./PinnedCharts.tsx'));
+
+/** A name of 65,535 bytes would be all there is to see. */
+const TOPIC_CHARS_MAX = 400;
 
 /** `topic` is absent while none is open. */
 export function DetailPane({ topic }: { topic: string | undefined }) {
@@ -40,11 +43,8 @@ export function DetailPane({ topic }: { topic: string | undefined }) {
         className="min-w-0 rounded-card border border-line bg-surface shadow-card"
       >
         {topic !== undefined && (
-          <h2
-            data-testid="topic"
-            className="max-h-32 overflow-y-auto px-4 pt-3 pb-1 font-mono text-sm font-medium wrap-anywhere"
-          >
-            <bdi>{visible(topic)}</bdi>
+          <h2 data-testid="topic" className="px-4 pt-3 pb-1 font-mono text-sm font-medium wrap-anywhere">
+            <bdi>{visibleStart(topic, TOPIC_CHARS_MAX)}</bdi>
           </h2>
         )}
         <Tabs label="Views of the topic" value={view} tabs={tabs()} onChange={setView}>
