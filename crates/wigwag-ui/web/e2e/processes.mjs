@@ -47,11 +47,16 @@ export function startDashboardOf(brokers, httpPort) {
 }
 
 /** Devices of the dashboard, a state of each in so many seconds. */
-export async function startSimulation({ mqttPort, count, everySecs }) {
+export function startSimulation({ mqttPort, count, everySecs }) {
+  const fleet = ['kind = "dashboard"', `count = ${count}`, 'id = "{n}"', `every = "${everySecs}s"`];
+  return startFleets({ mqttPort, fleets: [fleet] });
+}
+
+/** Devices as `wigwag simulate` has them, from the lines of each fleet. */
+export async function startFleets({ mqttPort, fleets }) {
   const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
   const scenario = join(folder, 'scenario.toml');
-  const fleet = ['kind = "dashboard"', `count = ${count}`, 'id = "{n}"', `every = "${everySecs}s"`];
-  writeFileSync(scenario, ['[[fleet]]', ...fleet].join('\n'));
+  writeFileSync(scenario, fleets.flatMap((lines) => ['[[fleet]]', ...lines]).join('\n'));
   const broker = `mqtt://127.0.0.1:${mqttPort}`;
   const args = ['simulate', scenario, '--broker', broker, '--report', '1s'];
   const program = await Program.start(wigwag, args, { readyLine: /online/ });
@@ -95,6 +100,27 @@ export function startPlainBroker(program, mqttPort) {
   return program === 'mosquitto'
     ? startConfigured('mosquitto', ['-v', '-c'], lines)
     : startConfigured(wigwag, ['broker', '-c'], lines);
+}
+
+/** Our broker with the web UI, MQTT and its interface at one address, for these users and nobody else. */
+export function startBrokerWithPage({ mqttPort, httpPort, users }) {
+  const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
+  const passwords = join(folder, 'passwords');
+  users.forEach(({ name, password }, index) => {
+    execFileSync(wigwag, ['passwd', ...(index === 0 ? ['-c'] : []), '-b', passwords, name, password]);
+  });
+  // The broker gives up the rights of root, and with them this folder.
+  chmodSync(folder, 0o755);
+  chmodSync(passwords, 0o644);
+  const lines = [
+    `listener ${mqttPort} 127.0.0.1`,
+    `listener ${httpPort} 127.0.0.1`,
+    'protocol http_api',
+    'persistence false',
+    'allow_anonymous false',
+    `password_file ${passwords}`,
+  ];
+  return startConfigured(wigwag, ['broker', '-c'], lines, folder);
 }
 
 /** Lets one user in, and nobody else. */
