@@ -5,7 +5,6 @@ import { Button } from '../../ui/Button.tsx';
 import { SelectField } from '../../ui/SelectField.tsx';
 import { TextField } from '../../ui/TextField.tsx';
 import type { OnCommand } from '../Controls.tsx';
-import { textWithUnit } from '../field-text.ts';
 import type { Control, Device, FieldValue } from '../model.ts';
 import { fieldOf } from '../model.ts';
 
@@ -55,7 +54,7 @@ function ValueControl({ control, device, isFree, onSend }: ValueControlProps) {
   };
   return (
     <form
-      className="flex flex-wrap items-end gap-2"
+      className="flex items-start gap-2"
       data-control={control.key}
       onSubmit={(event) => {
         event.preventDefault();
@@ -71,7 +70,7 @@ function ValueControl({ control, device, isFree, onSend }: ValueControlProps) {
             name: option,
           }))}
           onChange={setTyped}
-          className="grow"
+          className="min-w-0 grow"
         />
       ) : (
         <TextField
@@ -80,12 +79,17 @@ function ValueControl({ control, device, isFree, onSend }: ValueControlProps) {
           autoComplete="off"
           inputMode={control.kind === 'number' ? 'decimal' : undefined}
           problem={problem}
-          {...(field === undefined ? {} : { hint: `Now ${textWithUnit(field)}` })}
+          placeholder={present === '' ? 'Not known' : undefined}
           onChange={setTyped}
-          className="grow"
+          className="min-w-0 grow"
         />
       )}
-      <Button type="submit" disabled={!isFree || !('value' in value)} label={`Set ${control.label}`}>
+      <Button
+        type="submit"
+        disabled={!isFree || !('value' in value)}
+        label={`Set ${control.label}`}
+        className="mt-6.5"
+      >
         Set
       </Button>
     </form>

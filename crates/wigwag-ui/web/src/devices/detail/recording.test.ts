@@ -27,6 +27,11 @@ test('messages are read as they would have been heard', () => {
   });
 });
 
+test('where payloads are no text, their bytes are there', () => {
+  const page = readPage({ messages: [{ at: 1, payloadBase64: '/w==' }] }, 'spBv1.0/g/DDATA/n/d');
+  expect(page.messages[0]?.payload).toEqual(new Uint8Array([255]));
+});
+
 test('what is no message is left out, and what is no list is an error', () => {
   const messages = [null, 7, {}, { at: 'x', payload: '' }, { at: 1 }, { at: 1, payloadBase64: '!' }];
   expect(readPage({ messages }, 't')).toEqual({

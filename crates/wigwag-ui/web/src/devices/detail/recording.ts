@@ -1,7 +1,7 @@
 /** What the broker has recorded of a topic, a page at a time. Pure but for the question itself. */
 import { ask, isRecord } from '../../api.ts';
 import type { Incoming } from '../../mqtt/protocol.ts';
-import { TEXT_BYTES_MAX } from '../../mqtt/protocol.ts';
+import { isBinary, TEXT_BYTES_MAX } from '../../mqtt/protocol.ts';
 
 export interface RecordedPage {
   messages: readonly Incoming[];
@@ -57,6 +57,7 @@ function readMessage(said: unknown, topic: string): Incoming | undefined {
     retain: said.retain === true,
     qos,
     at,
+    ...(isBinary(topic) ? { payload } : {}),
   };
 }
 

@@ -48,16 +48,27 @@ describe('values from before', () => {
     const series = seriesOf([10_000, 1], [12_000, 2], [20_000, 5]);
     const { version } = series;
     // The second is the one that we heard, by another clock; the fourth is another one of the same value.
-    series.addPast([8_000, 10_300, 14_000, 16_000, 18_000, 18_000, 19_000], [9, 1, 3, 3, NaN, 4, 5]);
+    series.addPast([8_000, 10_300, 14_000, 16_000, 18_000, 18_000, 18_400], [9, 1, 3, 3, NaN, 4, 5]);
     expect(valuesOf(series)).toEqual([9, 1, 2, 3, 3, 4, 5, 5]);
     expect(series.version).not.toBe(version);
     series.addPast([8_000, 14_000], [9, 3]);
     expect(valuesOf(series)).toHaveLength(8);
   });
 
+  test('have the better time, and are not heard again', () => {
+    const series = seriesOf([10_000, 7]);
+    series.addPast([10_600, 10_900], [9, 7]);
+    expect(valuesOf(series)).toEqual([9, 7]);
+    series.add(10_000, 7);
+    const early = seriesOf([10_950, 7]);
+    early.addPast([10_900], [7]);
+    early.add(10_950, 7);
+    expect(valuesOf(early)).toEqual([7]);
+  });
+
   test('have no place when it is full', () => {
     const series = new Series(3);
-    series.add(10, 1);
+    series.add(10_000, 1);
     series.addPast([1, 2, 3, 4], [1, 2, 3, 4]);
     expect([valuesOf(series), series.isFull]).toEqual([[3, 4, 1], true]);
   });

@@ -22,14 +22,16 @@ export interface Summary {
 
 /** A state every two seconds for more than a day. */
 export const POINTS_MAX = 50_000;
-/** The same value from two sources, whose clocks and ways are not the same. */
-const SAME_WITHIN_MS = 1_000;
+/** The same value from two sources, whose clocks and ways are not the same; that of a device may know whole seconds only. */
+const SAME_WITHIN_MS = 1_500;
 /** More would fall on the same pixels. */
 export const DRAWN_MAX = 2_000;
 
 export class Series {
   #times: number[] = [];
   #values: number[] = [];
+  /** The time of the latest that was heard, which may stand at another time by now. */
+  #heardAt = -Infinity;
   #version = 0;
   #capacity: number;
 
@@ -39,7 +41,9 @@ export class Series {
 
   /** Values come in order of time: what is not newer than the last one is there already. */
   add(at: number, value: number): void {
-    if (!Number.isFinite(value) || at <= (this.#times.at(-1) ?? -Infinity)) return;
+    if (!Number.isFinite(value) || at <= this.#heardAt) return;
+    this.#heardAt = at;
+    if (at <= (this.#times.at(-1) ?? -Infinity)) return;
     this.#times.push(at);
     this.#values.push(value);
     this.#version += 1;
@@ -47,24 +51,28 @@ export class Series {
     if (this.#times.length >= 2 * this.#capacity) this.#cut();
   }
 
-  /** Puts values in between, in order of time. What was heard already is not added again. */
+  /**
+   * Puts values in between, in order of time. Of one that was heard as well, the recorded time holds: that of a retained
+   * message may be a guess.
+   */
   addPast(times: readonly number[], values: readonly number[]): void {
-    const before = { times: this.#times, values: this.#values };
+    const heard = this.#withoutThose(times, values);
     const after: { times: number[]; values: number[] } = { times: [], values: [] };
-    let next = 0;
     const take = (at: number, value: number): void => {
+      if (!Number.isFinite(value) || at <= (after.times.at(-1) ?? -Infinity)) return;
       after.times.push(at);
       after.values.push(value);
     };
+    let next = 0;
     for (const [index, at] of times.entries()) {
-      const value = values[index];
-      if (value === undefined || !Number.isFinite(value)) continue;
-      for (; next < before.times.length && (before.times[next] ?? 0) < at; next++) {
-        take(before.times[next] ?? 0, before.values[next] ?? 0);
+      for (; next < heard.length && (this.#times[heard[next] ?? 0] ?? 0) < at; next++) {
+        take(this.#times[heard[next] ?? 0] ?? 0, this.#values[heard[next] ?? 0] ?? 0);
       }
-      if (!this.#isKnown(next, at, value) && at > (after.times.at(-1) ?? -Infinity)) take(at, value);
+      take(at, values[index] ?? NaN);
     }
-    for (; next < before.times.length; next++) take(before.times[next] ?? 0, before.values[next] ?? 0);
+    for (; next < heard.length; next++) {
+      take(this.#times[heard[next] ?? 0] ?? 0, this.#values[heard[next] ?? 0] ?? 0);
+    }
     this.#times = after.times;
     this.#values = after.values;
     this.#version += 1;
@@ -142,11 +150,17 @@ export class Series {
     }
   }
 
-  /** Is there such a value around the place, among those that are there already? */
-  #isKnown(place: number, at: number, value: number): boolean {
-    const isSame = (index: number): boolean =>
-      this.#values[index] === value && Math.abs((this.#times[index] ?? Infinity) - at) < SAME_WITHIN_MS;
-    return isSame(place - 1) || isSame(place) || this.#times[place] === at;
+  /** The places of the values that are not among these. */
+  #withoutThose(times: readonly number[], values: readonly number[]): number[] {
+    const same = new Set<number>();
+    for (const [index, at] of times.entries()) {
+      let place = this.#indexFrom(at - SAME_WITHIN_MS);
+      for (; place < this.#times.length && (this.#times[place] ?? 0) <= at + SAME_WITHIN_MS; place++) {
+        if (this.#values[place] === values[index]) same.add(place);
+      }
+    }
+    const places = Array.from(this.#times.keys());
+    return same.size === 0 ? places : places.filter((place) => !same.has(place));
   }
 
   get #firstIndex(): number {
