@@ -70,14 +70,13 @@ function Press({ device, control, connected, command, onCommand }: PressProps) {
       {...shared}
       {...iconOf(pending === control.key ? 'spinner' : undefined)}
       key={name}
-      look={value === !next ? 'solid' : 'outline'}
       label={labelOf(device, `Turn ${name} ${control.label} of`)}
       onClick={() => {
         onCommand(device, control, next);
       }}
     >
       <span className="truncate">
-        {control.label}: turn {name}
+        Turn {name} {control.label}
       </span>
     </Button>
   );

@@ -125,7 +125,9 @@ function Invalid({ count }: { count: number }) {
 
 function MainValue({ device, muted }: { device: Device; muted: boolean }) {
   const field = mainField(device);
-  if (field?.value === undefined) return <p className="text-base text-ink-faint">Waiting for a state</p>;
+  if (field?.value === undefined) {
+    return <p className="text-base text-ink-faint">{device.problems[0] ?? 'Waiting for a state'}</p>;
+  }
   const text = textOf(field);
   return (
     <p
@@ -140,6 +142,9 @@ function MainValue({ device, muted }: { device: Device; muted: boolean }) {
       <span className="nums">{text}</span>
       {field.unit !== undefined && (
         <span className="ml-1 text-lg font-medium text-ink-faint">{field.unit}</span>
+      )}
+      {device.source !== 'contract' && (
+        <span className="ml-2 text-sm font-medium tracking-normal text-ink-soft">{field.label}</span>
       )}
     </p>
   );
