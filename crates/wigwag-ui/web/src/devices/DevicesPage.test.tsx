@@ -1,7 +1,7 @@
 import { act, render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { MemoryRouter, useLocation } from 'react-router';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { FromWorker, ToWorker } from '../mqtt/protocol.ts';
 import { Station, StationProvider } from '../station.ts';
@@ -109,3 +109,85 @@ test('names are text', () => {
   expect(rows()).toEqual(['<img src=x>']);
   expect(document.querySelector('img')).toBeNull();
 });
+
+describe('selected together', () => {
+  const box = (name: string) => screen.getByRole<HTMLInputElement>('checkbox', { name });
+  const published = () => sent.filter((message) => message.kind === 'publish');
+  const frame = () => {
+    act(() => {
+      vi.advanceTimersByTime(300);
+    });
+  };
+
+  async function dialog(name: string): Promise<void> {
+    await user.click(screen.getByRole('button', { name }));
+    await screen.findByRole('dialog');
+  }
+
+  test('one, a range with Shift, and all that a search has found', async () => {
+    open('?view=table');
+    receive(...['a1', 'a2', 'a3', 'b1'].map((id): [string, string, number] => [id, 'idle', 1]));
+    await user.click(box('Select Device a1'));
+    await user.keyboard('{Shift>}');
+    await user.click(box('Select Device a3'));
+    await user.keyboard('{/Shift}');
+    expect(screen.getByTestId('selected').textContent).toBe('3 selected');
+    await user.type(screen.getByRole('searchbox', { name: 'Search' }), 'b');
+    expect(screen.getByTestId('selected').textContent).toBe('3 selected, 3 of them not in this list');
+    await user.click(screen.getAllByRole('checkbox', { name: 'Select all 1' })[0] ?? fail());
+    expect(screen.getByTestId('selected').textContent).toBe('4 selected, 3 of them not in this list');
+    await user.click(screen.getByRole('button', { name: 'Select none' }));
+    expect(screen.getByTestId('selected').textContent).toBe('Select all 1');
+  });
+
+  test('a command shows what each would get, and sends just that', async () => {
+    open('?view=table');
+    receive(['1', 'idle', 1], ['2', 'idle', 1]);
+    await user.click(screen.getAllByRole('checkbox', { name: 'Select all 2' })[0] ?? fail());
+    await dialog('Command…');
+    const plan = await screen.findByTestId('plan');
+    expect(plan.textContent).toContain('2 messages');
+    expect(plan.textContent).toContain('device/2/command{"action":"start"}');
+    expect(published()).toEqual([]);
+    await user.click(screen.getByRole('button', { name: 'Send to 2 devices' }));
+    frame();
+    expect(published()).toMatchObject([
+      { topic: 'device/1/command', payload: '{"action":"start"}', qos: 1 },
+      { topic: 'device/2/command', payload: '{"action":"start"}', qos: 1 },
+    ]);
+    expect(screen.getByTestId('run').textContent).toContain('all 2 sent');
+  });
+
+  test('more than a hundred are sent only when the number is typed', async () => {
+    open('?view=table');
+    receive(...Array.from({ length: 101 }, (_, index): [string, string, number] => [`d${index}`, 'idle', 1]));
+    frame();
+    await user.click(screen.getAllByRole('checkbox', { name: 'Select all 101' })[0] ?? fail());
+    await dialog('Command…');
+    const send = await screen.findByRole('button', { name: 'Send to 101 devices' });
+    expect(send.getAttribute('aria-disabled')).toBe('true');
+    await user.type(screen.getByLabelText('Type 101 to confirm'), '100{Enter}');
+    expect(screen.getByRole('dialog')).toBeTruthy();
+    await user.type(screen.getByLabelText('Type 101 to confirm'), '{Backspace}1{Enter}');
+    frame();
+    expect(screen.queryByRole('dialog')).toBeNull();
+    expect(published().length).toBeGreaterThan(0);
+  });
+
+  test('tags are retained at the topic of each', async () => {
+    open('?view=table');
+    receive(['1', 'idle', 1], ['2', 'idle', 1]);
+    await user.click(box('Select Device 2'));
+    await dialog('Tags…');
+    await user.type(screen.getByLabelText('Add'), 'hall, north');
+    await user.click(screen.getByRole('button', { name: 'Send to 1 device' }));
+    frame();
+    expect(published()).toMatchObject([
+      { topic: 'device/2/tags', payload: '["hall","north"]', retain: true },
+    ]);
+  });
+});
+
+function fail(): never {
+  throw new Error('it is not there');
+}
