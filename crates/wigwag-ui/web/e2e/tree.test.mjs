@@ -52,7 +52,7 @@ test('shows the tree of the broker without being told what to subscribe to', asy
   await isConnected(page);
   await row('plant').waitFor();
   await row('$SYS').waitFor();
-  await page.getByText('All topics, counted by the broker').waitFor();
+  await page.getByText('The broker’s own tree').waitFor();
   assert.equal(new URL(page.url()).search, '');
   assert.equal(await page.locator('b').count(), 0);
 });

@@ -25,7 +25,7 @@ export function FilterBar({ explorer, source, filters }: Props) {
 function OwnTree({ explorer }: { explorer: Explorer }) {
   return (
     <div className="flex flex-wrap items-center gap-2">
-      <span className="text-ink-soft">All topics, counted by the broker</span>
+      <span className="text-ink-soft">The broker’s own tree</span>
       <Button
         look="ghost"
         onClick={() => {
