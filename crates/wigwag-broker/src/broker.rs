@@ -333,7 +333,7 @@ impl Builder {
             observer: Arc::clone(&observer),
             about: Arc::clone(&broker.standing.http_keeper.about),
             access: access.clone(),
-            sessions: Arc::default(),
+            sessions: Arc::new(http::Sessions::new(&mailboxes)),
             page: self.page,
             turn,
             log: self.log.clone(),

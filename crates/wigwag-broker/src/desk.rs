@@ -26,6 +26,8 @@ pub(crate) enum Order {
     Verdict(ConnectionKey, Verdict),
     /// Disconnect clients, in all shards.
     Kick(Kick),
+    /// Close the connections of who has logged out.
+    LoggedOut,
     /// Publish a message of the broker's own.
     Publish(Arc<Message>),
     /// Behave by these settings.

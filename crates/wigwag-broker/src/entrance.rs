@@ -294,6 +294,11 @@ impl Guest {
         }
     }
 
+    /// Whether the session over HTTP has ended that it came with.
+    pub(crate) fn is_logged_out(&self) -> bool {
+        (self.session.as_deref()).is_some_and(Session::is_over)
+    }
+
     /// Whether its listener has been closed since it came.
     pub(crate) fn is_too_late(&self) -> bool {
         self.place.0.is_closed.load(Ordering::Acquire)

@@ -230,6 +230,7 @@ impl Worker {
         match order {
             Order::Verdict(connection, verdict) => shard.handle_verdict(now, connection, verdict),
             Order::Kick(kick) => shard.handle_kick(now, &kick),
+            Order::LoggedOut => self.close_logged_out(),
             Order::Publish(message) => shard.handle_injected(now, message.view()),
             Order::Settings(settings) => shard.handle_settings(*settings),
             Order::Policy => {
@@ -253,6 +254,15 @@ impl Worker {
                 _ = answer.send(Box::new(shard.handle_save(&clock, question)));
             }
             Order::End => self.is_saved.set(true),
+        }
+    }
+
+    /// Closes the connections whose session over HTTP has ended, those among them that have not sent a CONNECT yet.
+    fn close_logged_out(&self) {
+        let links = self.links.borrow();
+        for link in links.values().filter(|link| link.guest.is_logged_out()) {
+            link.state.set(LinkState::Broken);
+            link.task.borrow().wake_by_ref();
         }
     }
 

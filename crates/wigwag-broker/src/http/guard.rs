@@ -59,6 +59,11 @@ impl Guard {
         Guard::Embedder { gate, is_open }
     }
 
+    /// Whether everybody comes in.
+    pub(super) const fn asks_nobody(&self) -> bool {
+        matches!(self, Guard::Embedder { gate: None, .. })
+    }
+
     /// Of what other origins pages may do more than read.
     pub(super) fn welcome(&self) -> Arc<[String]> {
         match self {

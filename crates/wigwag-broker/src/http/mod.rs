@@ -53,7 +53,7 @@ pub(crate) use history::MESSAGES_MAX;
 pub(crate) use login::LOGIN_SIZE_MAX;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
-pub(crate) use sessions::{SESSIONS_MAX, SESSIONS_PER_USER, Session};
+pub(crate) use sessions::{SESSIONS_MAX, SESSIONS_PER_USER, Session, Sessions};
 pub(crate) use visitors::{Reception, queue, receive};
 
 /// Connections of one listener at the same time; further ones wait to be accepted.
@@ -240,11 +240,7 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
             guard.welcome(),
             same_origin::refuse_foreign,
         ))
-        .layer(map_response(async |mut response: Response| {
-            // Pages of other origins have no business here: nobody is asked for a password.
-            response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
-            response
-        }))
+        .layer(map_response(stay_at_home))
         .layer(map_response(protect))
 }
 
@@ -281,7 +277,11 @@ fn router(
     about: Arc<About>,
     extras: Extras,
 ) -> Router {
-    let guarded = to_read(serves, extras.page.is_some());
+    let has_page = extras.page.is_some();
+    let mut guarded = to_read(serves, has_page);
+    if has_page && guard.asks_nobody() {
+        guarded = guarded.layer(map_response(stay_at_home));
+    }
     let state = pages::Source { observer, about };
     let welcome = guard.welcome();
     let login = match serves {
@@ -300,6 +300,12 @@ fn router(
         .merge(extras.page.unwrap_or_default())
         .layer(from_fn_with_state(welcome, same_origin::refuse_foreign))
         .layer(map_response(leave_types_alone))
+}
+
+/// Pages of other origins have no business where nobody is asked for a password.
+async fn stay_at_home(mut response: Response) -> Response {
+    response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+    response
 }
 
 /// Nothing that is made here is a page.

@@ -166,8 +166,7 @@ async fn listeners(State(source): State<Source>) -> Response {
 /// An alarm tells what was in a message, to those who may read it.
 async fn alarms(State(source): State<Source>, Extension(viewer): Extension<Viewer>) -> Response {
     let may_read = |topic: &str| TopicName::new(topic).is_ok_and(|topic| viewer.may_read(topic));
-    let text = source.observer.alarms().to_json(may_read).to_string();
-    shown_to_all("application/json", text)
+    told(StatusCode::OK, &source.observer.alarms().to_json(may_read))
 }
 
 async fn version() -> Response {
@@ -198,13 +197,18 @@ pub(super) async fn nothing() -> Response {
     refusal(StatusCode::NOT_FOUND, "the API does not have this")
 }
 
-/// Why there is no answer, for the pages of this origin.
+/// Why there is no answer.
 pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
+    told(status, &json!({ "error": why }))
+}
+
+/// For pages of this origin and nobody else.
+fn told(status: StatusCode, answer: &Value) -> Response {
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (CACHE_CONTROL, "no-store"),
     ];
-    (status, headers, json!({ "error": why }).to_string()).into_response()
+    (status, headers, answer.to_string()).into_response()
 }
 
 /// Pages of any origin may read this, as with Mosquitto.

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::access::Login;
+use crate::desk::Order;
+use crate::mailbox::Mailbox;
 
 /// Sessions at the same time; the one that was not used for longest gives way to one more.
 pub(crate) const SESSIONS_MAX: usize = 1_024;
@@ -27,6 +29,8 @@ type Key = [u8; 32];
 pub(crate) struct Sessions {
     begun: Instant,
     by_key: Mutex<HashMap<Key, Arc<Session>>>,
+    /// Who may have connections that were opened with one.
+    workers: Arc<[Mailbox]>,
 }
 
 /// A session. Whoever holds one uses it.
@@ -38,16 +42,15 @@ pub(crate) struct Session {
     is_over: AtomicBool,
 }
 
-impl Default for Sessions {
-    fn default() -> Sessions {
+impl Sessions {
+    pub(crate) fn new(workers: &Arc<[Mailbox]>) -> Sessions {
         Sessions {
             begun: Instant::now(),
             by_key: Mutex::default(),
+            workers: Arc::clone(workers),
         }
     }
-}
 
-impl Sessions {
     /// Begins a session; answers with its number in hexadecimal digits.
     pub(super) fn begin(&self, login: Login) -> String {
         let mut key = Key::default();
@@ -68,7 +71,31 @@ impl Sessions {
     /// Ends a session, for everybody who holds it too.
     pub(super) fn end(&self, number: &str) {
         if let Some(key) = key(number) {
-            end(&mut self.lock(), &key);
+            self.end_in(&mut self.lock(), &key);
+        }
+    }
+
+    fn end_in(&self, by_key: &mut HashMap<Key, Arc<Session>>, key: &Key) {
+        let Some(session) = by_key.remove(key) else {
+            return;
+        };
+        session.is_over.store(true, Ordering::Release);
+        if Arc::strong_count(&session) > 1 {
+            let workers = self.workers.iter();
+            workers.for_each(|worker| worker.send_order(Order::LoggedOut));
+        }
+    }
+
+    /// Ends the session that was not used for longest, of those that are meant.
+    fn end_oldest(
+        &self,
+        by_key: &mut HashMap<Key, Arc<Session>>,
+        is_meant: impl Fn(&Session) -> bool,
+    ) {
+        let meant = by_key.iter().filter(|(_, session)| is_meant(session));
+        let oldest = meant.min_by_key(|(_, session)| session.used_at());
+        if let Some(key) = oldest.map(|(key, _)| *key) {
+            self.end_in(by_key, &key);
         }
     }
 
@@ -79,9 +106,9 @@ impl Sessions {
         let is_his = |session: &Session| session.login.identity.user_name.as_deref() == user_name;
         let his = by_key.values().filter(|session| is_his(session)).count();
         if his >= SESSIONS_PER_USER {
-            end_oldest(&mut by_key, is_his);
+            self.end_oldest(&mut by_key, is_his);
         } else if by_key.len() >= SESSIONS_MAX {
-            end_oldest(&mut by_key, |_| true);
+            self.end_oldest(&mut by_key, |_| true);
         }
         let session = Session {
             login,
@@ -95,7 +122,7 @@ impl Sessions {
         let mut by_key = self.lock();
         let session = by_key.get(&key)?;
         if session.is_forgotten(now) {
-            end(&mut by_key, &key);
+            self.end_in(&mut by_key, &key);
             return None;
         }
         session.used_at.store(now.as_secs(), Ordering::Relaxed);
@@ -109,7 +136,7 @@ impl Sessions {
 
 impl Session {
     /// Whether it has been ended.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
 
@@ -127,21 +154,6 @@ impl Forgotten for Arc<Session> {
     fn is_forgotten(&self, now: Duration) -> bool {
         let is_held = Arc::strong_count(self) > 1;
         !is_held && now.saturating_sub(self.used_at()) > UNUSED_MAX
-    }
-}
-
-fn end(by_key: &mut HashMap<Key, Arc<Session>>, key: &Key) {
-    if let Some(session) = by_key.remove(key) {
-        session.is_over.store(true, Ordering::Release);
-    }
-}
-
-/// Ends the session that was not used for longest, of those that are meant.
-fn end_oldest(by_key: &mut HashMap<Key, Arc<Session>>, is_meant: impl Fn(&Session) -> bool) {
-    let meant = by_key.iter().filter(|(_, session)| is_meant(session));
-    let oldest = meant.min_by_key(|(_, session)| session.used_at());
-    if let Some(key) = oldest.map(|(key, _)| *key) {
-        end(by_key, &key);
     }
 }
 
@@ -166,7 +178,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     fn sessions(count: usize, user_name: impl Fn(usize) -> String) -> Sessions {
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(&Arc::default());
         for number in 0..count {
             let at = Duration::from_secs(number as u64);
             sessions.begin_as(named(number), Login::of_tests(&user_name(number)), at);
@@ -182,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_number_is_drawn_shown_and_known_again() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(&Arc::default());
         let (joe, ann) = ["joe", "ann"].map(Login::of_tests).into();
         let (joe, ann) = (sessions.begin(joe), sessions.begin(ann));
         assert_ne!(joe, ann);

@@ -8,7 +8,7 @@ use axum::Router;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wigwag_broker::conf::{self, Disk};
-use wigwag_broker::{Broker, Transport};
+use wigwag_broker::{Broker, Listener, Transport};
 use wigwag_net::Stream;
 use wigwag_net::dial::{self, DialError, Options, Target};
 use wigwag_proto::ReasonCode;
@@ -359,6 +359,30 @@ async fn who_has_logged_in_is_that_user_over_mqtt_too() {
     house.broker.shutdown().await;
 }
 
+#[tokio::test]
+async fn who_logs_out_is_logged_out_everywhere() {
+    let house = House::start();
+    let http = house.http();
+    let (joe, other) = (house.log_in("joe").await, house.log_in("joe").await);
+    let connect = async |cookie: &str, client_id| {
+        let stream = open(http, &[("Cookie", &at(http, cookie))]).await;
+        let login = Login {
+            client_id,
+            ..NOBODY
+        };
+        let client = Client::try_connect_over(stream.expect("granted"), login).await;
+        client.expect("let in")
+    };
+    let (mut here, mut there) = (connect(&joe, "here").await, connect(&joe, "there").await);
+    let mut apart = connect(&other, "apart").await;
+    let request = format!("DELETE /api/v1/session HTTP/1.1\r\nCookie: {joe}");
+    assert_eq!(status(&ask_at(http, &request).await), "200");
+    assert_eq!(here.next().await, Received::Closed);
+    assert_eq!(there.next().await, Received::Closed);
+    apart.ping().await;
+    house.broker.shutdown().await;
+}
+
 /// joe and his password.
 const JOE_BASIC: &str = "am9lOmpvZSdz";
 
@@ -433,6 +457,24 @@ async fn the_page_is_for_everybody_and_what_it_shows_is_not() {
     assert!(body.starts_with("{\"error\":"), "{body}");
     assert_eq!(get("/healthz", nobody).await.0, "200");
     house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn where_everybody_comes_in_pages_of_others_read_nothing() {
+    let broker = Broker::builder()
+        .listener(Listener::http(crate::ANY_PORT))
+        .web_ui(Router::new().fallback(async || "the page"))
+        .start()
+        .expect("port 0 is free");
+    let here = broker.http_listeners()[0];
+    for path in ["/api/v1/version", "/api/v1/systree", "/api/v1/alarms"] {
+        let answer = ask_at(here, &format!("GET {path} HTTP/1.1")).await;
+        assert_eq!(status(&answer), "200");
+        assert!(!answer.contains("access-control-"), "{answer}");
+    }
+    let stream = open(here, &[]).await.expect("granted");
+    assert!(Client::try_connect_over(stream, NOBODY).await.is_ok());
+    broker.shutdown().await;
 }
 
 #[tokio::test]
