@@ -256,9 +256,16 @@ describe('with a broker that remembers', () => {
   test('charts and messages begin before the page did', async () => {
     const messages = [stateAt(NOW - 120_000, 20), stateAt(NOW - 60_000, 30)];
     const asked = serve({
-      '/api/v1/history': {
+      '/api/v1/history?topic=device/1/state': {
         body: { topic: 'device/1/state', recordedSince: NOW - 240_000, messages, next: null },
       },
+      '/api/v1/history?topic=device/1/command': {
+        body: {
+          recordedSince: NOW - 240_000,
+          messages: [{ at: NOW - 90_000, qos: 1, retain: false, payload: '{"action":"start"}' }],
+        },
+      },
+      '/api/v1/history': { body: { recordedSince: NOW - 240_000, recorded: false, messages: [] } },
     });
     open('/devices/1', BROKER);
     receiveState('1', { temperature: 25 });
@@ -267,7 +274,15 @@ describe('with a broker that remembers', () => {
     expect(screen.getByRole('img').getAttribute('aria-label')).toContain(
       'Lowest 20 °C · mean 25 °C · highest 30 °C',
     );
-    expect(within(screen.getByTestId('log')).getAllByRole('option')).toHaveLength(3);
+    const rows = within(screen.getByTestId('log')).getAllByRole('option');
+    expect(rows.map((row) => /(state|command|online)/.exec(row.textContent)?.[0])).toEqual([
+      'state',
+      'state',
+      'command',
+      'state',
+    ]);
+    // What is not recorded is not asked for again.
+    expect(asked.filter((path) => path.startsWith('/api/v1/history?topic=device/1/online'))).toHaveLength(1);
     expect(screen.getByText(/Recorded by the broker since/)).toBeTruthy();
   });
 

@@ -54,7 +54,8 @@ export function useReading(
   }, [past, connectedSince]);
 }
 
-/** Recordings are asked for by topic, not by filter. */
+/** Those with values first: the others are for the messages. Recordings are asked for by topic, not by filter. */
 function recordedTopics(device: Device): string[] {
-  return [...new Set(filtersOf(device, 'state'))].filter((filter) => !/[+#]/.test(filter));
+  const filters = [...filtersOf(device, 'state'), ...filtersOf(device, 'availability', 'command')];
+  return [...new Set(filters)].filter((filter) => !/[+#]/.test(filter));
 }

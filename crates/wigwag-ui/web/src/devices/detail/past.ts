@@ -25,7 +25,7 @@ export interface PastView {
 }
 
 export interface PastTools {
-  /** Of which the device tells its values. */
+  /** Those of the device, the most telling first. */
   topics: readonly string[];
   record: DeviceRecord;
   readPage: ReadPage;
@@ -71,6 +71,7 @@ export class Past extends FrameStore<PastView> {
   /** After a failure; a refusal may be another by now, too. */
   tryAgain(): void {
     if (this.#phase !== 'failed' && this.#phase !== 'refused') return;
+    this.#unrecorded.clear();
     this.#setPhase('idle');
     void this.#read();
   }
@@ -126,7 +127,10 @@ export class Past extends FrameStore<PastView> {
 
   async #readSpan(span: Span, stopped: AbortSignal): Promise<number> {
     let messages: Incoming[] = [];
-    for (const topic of this.#topics) messages = messages.concat(await this.#readTopic(topic, span, stopped));
+    for (const topic of this.#topics) {
+      if (this.#unrecorded.has(topic)) continue;
+      messages = messages.concat(await this.#readTopic(topic, span, stopped));
+    }
     if (this.#topics.length > 1) messages.sort((a, b) => a.at - b.at);
     this.#take(messages);
     this.#known = joined([...this.#known, span]);
@@ -150,8 +154,8 @@ export class Past extends FrameStore<PastView> {
       stopped.throwIfAborted();
       all.push(...page.messages);
       if (page.recordedSince !== undefined) this.#recordedSince = page.recordedSince;
-      if (page.isRecorded) this.#unrecorded.delete(topic);
-      else this.#unrecorded.add(topic);
+      // What was recorded once may still be there.
+      if (!page.isRecorded && page.messages.length === 0) this.#unrecorded.add(topic);
       // A server that does not get on is not asked for ever.
       next = page.next !== undefined && page.next > begin ? page.next : undefined;
     }
