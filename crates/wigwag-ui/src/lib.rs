@@ -49,7 +49,8 @@ pub async fn serve(listener: TcpListener, config: serde_json::Value) -> io::Resu
 /// each `{"name":"local","mqtt":{"url":"ws://host:9001"}}`. In the place of `url`, `"port":9001` is a port on the host
 /// that served the page, and `"path":"mqtt"` a WebSocket beside the page. Optionally, `"metrics":"metrics"` is where it
 /// finds metrics of that broker for Prometheus beside itself; without it, it shows what the broker says below `$SYS`.
-/// `"api":"api/v1"` is where the broker's own interface is.
+/// `"api":"api/v1"` is where the broker's own interface is. `"address":"mqtt://host"` is where people find a broker that
+/// the browser reaches by another way.
 ///
 /// Answers GET and HEAD; other methods get 405. A path without a file extension is a page of the application and gets
 /// its `index.html`, as is any below a first level other than `assets`; an unknown file gets 404. The router works at the root of a host and behind a proxy that strips a

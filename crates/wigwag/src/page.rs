@@ -15,6 +15,9 @@ pub(crate) struct PageConfig {
 pub(crate) struct PageBroker {
     name: String,
     mqtt: Way,
+    /// Where people find it, if that is not where the browser goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     /// Paths are seen from the page's base: a proxy may have put us below a prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'static str>,
@@ -44,8 +47,17 @@ impl PageBroker {
         PageBroker {
             name: name.into(),
             mqtt,
+            address: None,
             metrics: None,
             api: None,
+        }
+    }
+
+    /// The same, through the server of the page.
+    pub(crate) fn behind(name: impl Into<String>, path: String, address: &str) -> PageBroker {
+        PageBroker {
+            address: Some(address.to_owned()),
+            ..PageBroker::elsewhere(name, Way::Path(path))
         }
     }
 

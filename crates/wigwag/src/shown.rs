@@ -114,8 +114,8 @@ pub(crate) fn plan(shown: &[Shown], tls: &TlsArgs) -> anyhow::Result<(Vec<PageBr
     let (mut brokers, mut openers) = (Vec::new(), Vec::new());
     for (index, broker) in shown.iter().enumerate() {
         let number = index + 1;
-        let way = if broker.is_for_browsers() {
-            Way::Url(broker.url.clone())
+        brokers.push(if broker.is_for_browsers() {
+            PageBroker::elsewhere(&broker.name, Way::Url(broker.url.clone()))
         } else {
             let mut builder = Client::builder(&broker.url);
             if tls.cafile.is_some() || tls.insecure {
@@ -126,9 +126,8 @@ pub(crate) fn plan(shown: &[Shown], tls: &TlsArgs) -> anyhow::Result<(Vec<PageBr
                 number,
                 opener.with_context(|| format!("--broker {}", broker.url))?,
             ));
-            Way::Path(relay::path(number))
-        };
-        brokers.push(PageBroker::elsewhere(&broker.name, way));
+            PageBroker::behind(&broker.name, relay::path(number), &broker.url)
+        });
     }
     Ok((brokers, relay::router(openers)))
 }
@@ -183,8 +182,8 @@ mod tests {
         let told = serde_json::to_value(&brokers).expect("plain data");
         let expected = serde_json::json!([
             { "name": "a:9001", "mqtt": { "url": "ws://a:9001" } },
-            { "name": "b", "mqtt": { "path": "mqtt/2" } },
-            { "name": "c", "mqtt": { "path": "mqtt/3" } },
+            { "name": "b", "mqtt": { "path": "mqtt/2" }, "address": "mqtt://b" },
+            { "name": "c", "mqtt": { "path": "mqtt/3" }, "address": "unix:///run/m.sock" },
         ]);
         assert_eq!(told, expected);
     }

@@ -37,8 +37,9 @@ describe('config.json', () => {
 
   test('says what the server shows of a broker', () => {
     const more = { metrics: 'metrics', api: 'api/v1' };
-    const [broker] = resolveConfig({ brokers: [named('a', { port: 1 }, more)] }, BASE).brokers;
-    expect(broker).toMatchObject(more);
+    const served = { brokers: [named('a', { port: 1 }, { ...more, address: 'mqtt://lab' })] };
+    const [broker] = resolveConfig(served, BASE).brokers;
+    expect(broker).toMatchObject({ ...more, place: 'mqtt://lab' });
     const wrong = { brokers: [named('a', { port: 1 }, { metrics: true, api: 7 })] };
     const [bare] = resolveConfig(wrong, BASE).brokers;
     expect(bare).toEqual({ name: 'a', address: { url: 'ws://lab.example:1' }, from: 'server' });

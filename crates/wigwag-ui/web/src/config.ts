@@ -13,12 +13,19 @@ export interface Broker {
   /** Unlike that of any other. */
   name: string;
   address: Address;
+  /** Where people find it, if that is not where the browser goes. */
+  place?: string;
   /** Who says that it exists: the server, this browser's user, or the page's address, which anybody can make. */
   from: 'server' | 'browser' | 'address';
   /** Where the server shows metrics of this broker, seen from the page's base; absent when it shows none. */
   metrics?: string;
   /** Where the server has this broker's own interface, seen from the page's base; absent with a broker of others. */
   api?: string;
+}
+
+/** What to show and to write into lines for a terminal. */
+export function placeOf({ place, address }: Broker): string {
+  return place ?? ('url' in address ? address.url : 'no usable address');
 }
 
 export type Address = { url: string } | { problem: string };
@@ -66,6 +73,7 @@ function readBroker(said: unknown, base: string): Broker | undefined {
     name: said.name,
     address,
     from: 'server',
+    ...(typeof said.address === 'string' ? { place: said.address } : {}),
     ...(typeof said.metrics === 'string' ? { metrics: said.metrics } : {}),
     ...(typeof said.api === 'string' ? { api: said.api } : {}),
   };

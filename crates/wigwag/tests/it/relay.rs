@@ -41,7 +41,7 @@ fn messages_pass_by_tcp_tls_and_unix_sockets(kind: Kind) {
     let (_, config) = http_get(port, "/config.json");
     for (number, name) in ["tcp", "tls", "socket"].iter().enumerate() {
         let told = format!(
-            r#"{{"mqtt":{{"path":"mqtt/{}"}},"name":"{name}"}}"#,
+            r#""mqtt":{{"path":"mqtt/{}"}},"name":"{name}"}}"#,
             number + 1
         );
         assert!(config.contains(&told), "{config}");

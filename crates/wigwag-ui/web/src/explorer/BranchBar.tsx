@@ -1,6 +1,7 @@
 /** What can be done with the branch under the cursor, or with the whole tree: copy as a line, export, clear. */
 import { useState } from 'react';
 
+import { placeOf } from '../config.ts';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { CopyLine } from '../ui/CopyLine.tsx';
@@ -92,10 +93,11 @@ export function BranchBar({ explorer, path, isRecording, onRecord, onClear }: Pr
 }
 
 function Commands({ path }: { path: string }) {
-  const { url, userName } = useStore(useStation().connection);
+  const { broker, connection } = useStation();
+  const { userName } = useStore(connection);
   return (
     <ul className="flex max-h-60 flex-col gap-2 overflow-y-auto">
-      {subscribeCommands(url, userName, `${path}/#`).map(({ name, line, note }) => (
+      {subscribeCommands(placeOf(broker), userName, `${path}/#`).map(({ name, line, note }) => (
         <li key={name} className="flex flex-col gap-1">
           <CopyLine key={line} label={`Copy the line of ${name}`} text={line} />
           {note !== undefined && <p className="px-2 text-xs text-ink-soft">{note}</p>}

@@ -22,6 +22,18 @@ test('with TLS and a user, whose password is in no line', () => {
   ]);
 });
 
+test.each([
+  ['mqtt://lab.local', '-h lab.local -p 1883'],
+  ['tcp://[::1]:1884', '-h ::1 -p 1884'],
+  ['mqtts://lab.local', '-h lab.local -p 8883 --tls-use-os-certs'],
+  ["unix:///run/it's.sock", `--unix '/run/it'\\''s.sock'`],
+])('to %s they go as its server does', (address, way) => {
+  expect(lines(address)).toEqual([
+    `wigwag sub ${way} -v -t 'plant/#'`,
+    `mosquitto_sub ${way} -v -t 'plant/#'`,
+  ]);
+});
+
 test('an address of IPv6 has no brackets, and a path that the tools cannot ask for no line', () => {
   expect(lines('ws://[::1]:9001')[0]).toContain('-h ::1 --ws');
   expect(lines('ws://lab.local:3000/mqtt/2')).toHaveLength(1);

@@ -13,9 +13,16 @@ export interface Command {
 
 /** The shell takes nothing that is between the quotes for more than a text. */
 export function subscribeCommands(url: string, userName: string | undefined, filter: string): Command[] {
-  const broker = brokerOf(url);
   const who = userName === undefined ? [] : ['-u', quoted(userName), '-P', '"$MQTT_PASSWORD"'];
   const what = [...who, '-v', '-t', quoted(filter)];
+  const direct = directWay(url);
+  if (direct !== undefined) {
+    return ['wigwag sub', 'mosquitto_sub'].map((name) => ({
+      name,
+      line: [name, ...direct, ...what].join(' '),
+    }));
+  }
+  const broker = brokerOf(url);
   const host = ['-h', quoted(broker.host)];
   const tls = broker.isSecure ? ['--tls-use-os-certs'] : [];
   const port = broker.isSecure ? 8883 : 1883;
@@ -33,6 +40,19 @@ export function subscribeCommands(url: string, userName: string | undefined, fil
     { name: 'wigwag sub', line: ['wigwag sub', ...host, ...webSocket, ...what].join(' ') },
     ...commands,
   ];
+}
+
+const UNIX = 'unix://';
+
+/** To a broker that the server of the page reaches for us: as the tools do, without WebSocket. */
+function directWay(address: string): string[] | undefined {
+  if (address.startsWith(UNIX)) return ['--unix', quoted(address.slice(UNIX.length))];
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isSecure = url !== undefined && ['mqtts:', 'ssl:', 'tls:'].includes(url.protocol);
+  if (url === undefined || !(isSecure || ['mqtt:', 'tcp:'].includes(url.protocol))) return undefined;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = url.port === '' ? (isSecure ? '8883' : '1883') : url.port;
+  return ['-h', quoted(host), '-p', port, ...(isSecure ? ['--tls-use-os-certs'] : [])];
 }
 
 interface Address {

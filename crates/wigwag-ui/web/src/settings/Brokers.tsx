@@ -3,6 +3,7 @@ import type { SubmitEvent } from 'react';
 import { useState } from 'react';
 
 import type { Broker } from '../config.ts';
+import { placeOf } from '../config.ts';
 import { useKeptBrokers, whyNotKept } from '../shell/kept-brokers.ts';
 import { useGoToBroker } from '../shell/useGoToBroker.ts';
 import { useStation } from '../station.ts';
@@ -57,8 +58,8 @@ function Known({ broker, first, taken }: KnownProps) {
           {broker.name}
           {isShown && <span className="ml-2 text-xs font-normal text-ink-soft">shown</span>}
         </p>
-        {'url' in broker.address && broker.address.url !== broker.name && (
-          <p className="font-mono text-xs wrap-anywhere text-ink-soft">{broker.address.url}</p>
+        {placeOf(broker) !== broker.name && (
+          <p className="font-mono text-xs wrap-anywhere text-ink-soft">{placeOf(broker)}</p>
         )}
         <p className="text-xs text-ink-soft">{FROM[broker.from]}</p>
       </div>

@@ -2,6 +2,7 @@
 import { useEffect } from 'react';
 import { Link, useLocation } from 'react-router';
 
+import { placeOf } from '../config.ts';
 import { useStation } from '../station.ts';
 import type { Listed } from '../stations.ts';
 import { useStations } from '../stations.ts';
@@ -67,9 +68,7 @@ function Choice({ listed: { broker, status }, isShown, onChoose }: ChoiceProps) 
     >
       <span className="min-w-0 grow basis-48">
         <span className="block font-medium wrap-anywhere">{broker.name}</span>
-        <span className="block font-mono text-xs wrap-anywhere text-ink-soft">
-          {'url' in broker.address ? broker.address.url : 'no usable address'}
-        </span>
+        <span className="block font-mono text-xs wrap-anywhere text-ink-soft">{placeOf(broker)}</span>
         {status !== undefined && 'reason' in status && (
           <span className="block text-xs wrap-anywhere text-ink-soft">{status.reason}</span>
         )}

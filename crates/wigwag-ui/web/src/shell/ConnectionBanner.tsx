@@ -1,6 +1,7 @@
 /** What is wrong with the connection, since when, and what can be done. Absent while all is well. */
 import type { ReactNode } from 'react';
 
+import { placeOf } from '../config.ts';
 import type { ConnectionView } from '../mqtt/connection.ts';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
@@ -14,7 +15,7 @@ import { secondsUntil } from './ConnectionPill.tsx';
 import { useOverlay } from './overlay.ts';
 
 export function ConnectionBanner() {
-  const { connection } = useStation();
+  const { broker, connection } = useStation();
   const show = useOverlay((overlay) => overlay.show);
   const view = useStore(connection);
   const { status } = view;
@@ -35,7 +36,7 @@ export function ConnectionBanner() {
         <Banner
           tone="warn"
           icon="key"
-          title={`${view.url} asks for a user name and a password`}
+          title={`${placeOf(broker)} asks for a user name and a password`}
           action={
             <Button
               icon="key"
@@ -73,7 +74,8 @@ export function ConnectionBanner() {
 
 function Retrying({ view, onRetry }: { view: ConnectionView; onRetry: (() => void) | undefined }) {
   const now = useNow();
-  const { status, url, downSince } = view;
+  const { status, downSince } = view;
+  const url = placeOf(useStation().broker);
   const lost = downSince !== undefined;
   return (
     <Banner

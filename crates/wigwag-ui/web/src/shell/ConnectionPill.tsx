@@ -1,6 +1,7 @@
 /**
  * Which broker is shown, how its connection is in a word or two, and how much comes and goes. Opens the list of brokers.
  */
+import { placeOf } from '../config.ts';
 import type { LinkStatus } from '../mqtt/protocol.ts';
 import { useStation } from '../station.ts';
 import { classNames } from '../ui/class-names.ts';
@@ -21,7 +22,6 @@ const LOOKS: Record<LinkStatus['phase'], { icon: IconName; className: string }> 
 
 export function ConnectionPill() {
   const { broker, connection } = useStation();
-  const url = useStoreValue(connection, (view) => view.url);
   const phase = useStoreValue(connection, (view) => view.status.phase);
   const show = useOverlay((overlay) => overlay.show);
   return (
@@ -30,7 +30,7 @@ export function ConnectionPill() {
       data-testid="connection"
       data-phase={phase}
       aria-haspopup="dialog"
-      title={url}
+      title={placeOf(broker)}
       onClick={() => {
         show('brokers');
       }}

@@ -6,6 +6,7 @@
 import type { SubmitEvent } from 'react';
 import { useState } from 'react';
 
+import { placeOf } from '../config.ts';
 import type { LinkStatus } from '../mqtt/protocol.ts';
 import { sessionOf } from '../session.ts';
 import { useStation } from '../station.ts';
@@ -56,7 +57,8 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Log in to the broker" onClose={onClose} className="md:max-w-md">
       <form onSubmit={submit} className="flex flex-col gap-4 p-5">
         <p className="text-ink-soft">
-          <span className="font-mono text-xs wrap-anywhere text-ink">{url}</span> wants to know who you are.{' '}
+          <span className="font-mono text-xs wrap-anywhere text-ink">{placeOf(station.broker)}</span> wants to
+          know who you are.{' '}
           {session === undefined
             ? 'User name and password are kept in memory until this page is closed or reloaded.'
             : 'The password is kept nowhere: you stay logged in until you log out, or for a day without use.'}

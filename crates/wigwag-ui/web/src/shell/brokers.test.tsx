@@ -1,4 +1,4 @@
-import { act, render, screen, within } from '@testing-library/react';
+import { act, configure, render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { MemoryRouter, useLocation } from 'react-router';
 import { beforeEach, expect, test } from 'vitest';
@@ -10,6 +10,9 @@ import { App } from './App.tsx';
 import { useKeptBrokers } from './kept-brokers.ts';
 import { useOverlay } from './overlay.ts';
 import { ShownStation } from './ShownStation.tsx';
+
+// The code of a screen comes when it is opened, on a busy machine late.
+configure({ asyncUtilTimeout: 10_000 });
 
 let deliver: Map<string, (message: FromWorker) => void>;
 
