@@ -3,6 +3,9 @@
  * page. Told what to use as `dashboard.test.mjs` is; Mosquitto is one of the two whatever E2E_BROKER says.
  */
 import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 
 import { isAccessible, isConnected, launchBrowser, openPage, shootAll } from './browser.mjs';
@@ -18,6 +21,7 @@ let httpPort;
 const mqttPorts = {};
 const programs = [];
 let mosquitto;
+let oldBroker;
 
 before(async () => {
   let ports;
@@ -25,6 +29,7 @@ before(async () => {
   [mqttPorts.mosquitto, mqttPorts.ours] = ports;
   mosquitto = await startPlainBroker('mosquitto', mqttPorts.mosquitto);
   programs.push(await startPlainBroker('wigwag', mqttPorts.ours));
+  mqttPorts.old = await startOldBroker();
   programs.push(await startDashboardOf(mqttPorts, httpPort));
   programs.unshift(await startDevice({ mqttPort: mqttPorts.mosquitto, id: 'press' }));
   programs.unshift(await startDevice({ mqttPort: mqttPorts.ours, id: 'oven' }));
@@ -35,6 +40,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   for (const program of [...programs, mosquitto]) await program?.stop();
+  oldBroker?.close();
 });
 
 test('a broker without WebSocket is shown, and takes commands', async () => {
@@ -53,6 +59,7 @@ test('the list shows how each is, and leads to the other, with the keyboard alon
   const dialog = page.getByRole('dialog', { name: 'Brokers' });
   await dialog.getByRole('listitem').filter({ hasText: 'ours' }).getByText('Connected').waitFor();
   await dialog.getByRole('listitem').filter({ hasText: 'mosquitto' }).getByText('Connected').waitFor();
+  await dialog.getByText(`mqtt://127.0.0.1:${mqttPorts.ours}`, { exact: true }).waitFor();
   await isAccessible(page, 'brokers');
   await shootAll(page, 'brokers');
   await page.locator(':focus').and(dialog.getByRole('button').first()).waitFor();
@@ -71,6 +78,7 @@ test('each keeps what it has seen while the other is shown, and Back leads back'
   await page.goForward();
   await page.locator('article[data-device="oven"]').waitFor();
   await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').waitFor();
   await page.keyboard.type('mosquitto');
   await page.getByRole('option', { selected: true }).filter({ hasText: 'Show this broker' }).waitFor();
   await page.keyboard.press('Enter');
@@ -114,6 +122,14 @@ test('a broker that goes is told, with the reason that the server knows, and com
   await isConnected(page);
 });
 
+test('a broker that knows MQTT 3.1.1 alone is spoken to in it', async () => {
+  await page.goto(url('/devices?broker=old'));
+  await isConnected(page);
+  await page.getByTestId('connection').click();
+  const old = page.getByRole('dialog').getByRole('listitem').filter({ hasText: 'old' });
+  await old.getByText('It knows MQTT 3.1.1 and not 5.').waitFor();
+});
+
 test('a broker that is added is kept, and its address may hold no password', async () => {
   await page.goto(url('/settings'));
   await isConnected(page);
@@ -136,6 +152,40 @@ test('a broker that is added is kept, and its address may hold no password', asy
 test('the browser had nothing to complain about', () => {
   assert.deepEqual(complaints, []);
 });
+
+/** Says to MQTT 5 that it does not know it, and to MQTT 3.1.1 that everything is well; to every packet of its own. */
+async function startOldBroker() {
+  oldBroker = createServer((socket) => {
+    let bytes = Buffer.alloc(0);
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      // All packets of a page that only subscribes are short.
+      while (bytes.length >= 2 && bytes.length >= 2 + bytes[1]) {
+        answer(socket, bytes.subarray(0, 2 + bytes[1]));
+        bytes = bytes.subarray(2 + bytes[1]);
+      }
+    });
+  });
+  oldBroker.listen(0, '127.0.0.1');
+  await once(oldBroker, 'listening');
+  return oldBroker.address().port;
+}
+
+function answer(socket, packet) {
+  switch (packet[0] >> 4) {
+    case 1: // CONNECT, with the level of the protocol behind its name
+      if (packet[8] === 4) socket.write(Buffer.from([0x20, 2, 0, 0]));
+      else socket.end(Buffer.from([0x20, 2, 0, 1]));
+      break;
+    case 8: // SUBSCRIBE, of one filter each
+      socket.write(Buffer.from([0x90, 3, packet[2], packet[3], 0]));
+      break;
+    case 12: // PINGREQ
+      socket.write(Buffer.from([0xd0, 0]));
+      break;
+  }
+}
 
 function url(path) {
   return `http://127.0.0.1:${httpPort}${path}`;
