@@ -537,13 +537,13 @@ static SECTIONS: &[Section] = &[
                 "messages that wait to be recorded, bytes",
                 bytes(recorder::QUEUE_BYTES_MAX),
                 "Further ones are not recorded; nobody waits.",
-                "`wigwag_recorder_messages_lost_total`",
+                "`wigwag_recorder_messages_lost`",
             ),
             fixed(
                 "payload of a recorded message",
                 bytes(recorder::PAYLOAD_MAX),
                 "Of a longer one, the beginning is recorded.",
-                "`wigwag_recorder_messages_cut_total`; `length`",
+                "`wigwag_recorder_messages_cut`; `length`",
             ),
             fixed(
                 "recorded messages in one answer over HTTP",

@@ -426,16 +426,28 @@ impl Default for Persistence {
     }
 }
 
-/// What is recorded of messages. Where nothing is said, it depends on the rest or stands in `recorder`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is recorded of messages. Where nothing is said, it depends on the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields bear the names of their options")]
 pub struct Recorder {
     pub recorder: Option<bool>,
     pub recorder_topics: Vec<TopicFilterBuf>,
     pub recorder_location: Option<PathBuf>,
     /// In bytes.
-    pub recorder_size_limit: Option<u64>,
-    pub recorder_age_limit: Option<Duration>,
+    pub recorder_size_limit: u64,
+    pub recorder_age_limit: Duration,
+}
+
+impl Default for Recorder {
+    fn default() -> Recorder {
+        Recorder {
+            recorder: None,
+            recorder_topics: Vec::new(),
+            recorder_location: None,
+            recorder_size_limit: 256 * 1024 * 1024,
+            recorder_age_limit: Duration::from_secs(24 * 3_600),
+        }
+    }
 }
 
 /// What is logged, where and in what form.

@@ -543,8 +543,8 @@ pub(super) const ROWS: &[Row] = &[
         kind: Int(
             Range::new(16, 1_048_576),
             Set::Global(|to, n| {
-                to.config.recorder.recorder_size_limit =
-                    u64::try_from(n).ok().map(|n| n * 1024 * 1024);
+                let mib = positive(n).map(u64::from).unwrap_or_default();
+                to.config.recorder.recorder_size_limit = mib * 1024 * 1024;
             }),
         ),
         default: "256",
@@ -561,7 +561,8 @@ pub(super) const ROWS: &[Row] = &[
         kind: Int(
             Range::new(1, 8_760),
             Set::Global(|to, n| {
-                to.config.recorder.recorder_age_limit = seconds(n).map(|hours| hours * 3_600);
+                let hours = seconds(n).unwrap_or_default();
+                to.config.recorder.recorder_age_limit = hours * 3_600;
             }),
         ),
         default: "24",

@@ -13,6 +13,7 @@ use super::config::{
 };
 use super::table::{Effect, Kind, ROWS, Section};
 use super::*;
+use crate::Recording;
 
 /// Files in memory.
 struct Pretended(BTreeMap<PathBuf, Vec<u8>>);
@@ -557,6 +558,37 @@ fn http_is_served_wherever_and_however_mqtt_can_be() {
     let listeners = config(text).listeners;
     assert_eq!(listeners[0].protocol, Protocol::HttpApi);
     assert!(listeners[0].tls.is_some() && listeners[1].proxy.is_some());
+}
+
+#[test]
+fn the_recorder_is_on_where_it_can_be_read_and_has_a_place() {
+    let recording = |text: &str| Recording::from_config(&config(text));
+    let api = "listener 3000 localhost\nprotocol http_api\n";
+    for nothing in ["", "persistence true\n", api, "recorder_location /x\n"] {
+        assert_eq!(recording(nothing), None, "{nothing}");
+    }
+    let off = format!("{api}persistence true\nrecorder false\n");
+    assert_eq!(recording(&off), None);
+    let kept = format!("persistence true\npersistence_location /var/lib/m/\n{api}");
+    let beside = Recording::folder("/var/lib/m/history.wigwag");
+    assert_eq!(recording(&kept), Some(beside));
+    let alone = Recording::folder("history.wigwag").everything();
+    assert_eq!(recording("recorder true\nrecorder_topic #\n"), Some(alone));
+    let said = format!(
+        "{api}recorder_location /x\nrecorder_size_limit 16\nrecorder_age_limit 2\nrecorder_topic #\n"
+    );
+    let expect = Recording::folder("/x").everything();
+    let expect = expect.size_max(16 * 1024 * 1024);
+    let expect = expect.age_max(Duration::from_secs(7_200));
+    assert_eq!(recording(&said), Some(expect));
+    assert_eq!(
+        problems("recorder_topic a/#/b\nrecorder_topic $share/g/a\nrecorder_size_limit 1\n"),
+        [
+            "1: Invalid 'recorder_topic' value (a/#/b): '#' must be the last level of a Topic Filter and stand alone in it.",
+            "2: Invalid 'recorder_topic' value ($share/g/a): it must not be shared.",
+            "3: Invalid 'recorder_size_limit' value (1). Allowed: 16 to 1048576.",
+        ]
+    );
 }
 
 #[test]

@@ -108,8 +108,8 @@ impl Recording {
         if !said.recorder_topics.is_empty() {
             recording.topics.clone_from(&said.recorder_topics);
         }
-        recording.size_max = said.recorder_size_limit.unwrap_or(SIZE_MAX);
-        recording.age_max = said.recorder_age_limit.unwrap_or(AGE_MAX);
+        recording.size_max = said.recorder_size_limit;
+        recording.age_max = said.recorder_age_limit;
         Some(recording)
     }
 
