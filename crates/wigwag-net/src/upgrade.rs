@@ -117,6 +117,7 @@ pub fn grant_websocket(
 }
 
 /// Makes a WebSocket of a connection whose request has been granted. `early` is what has been read behind the request.
+/// Dropping the future closes the connection.
 pub async fn websocket_over(stream: impl Into<Stream>, early: Vec<u8>, rules: &Rules) -> Stream {
     let config = Some(websocket::config(rules.frame_size_max));
     let stream = Early::bounded(stream.into(), rules.first_message_size_max + FRAMING);
