@@ -7,7 +7,7 @@ const TEXT_CHARS_MAX = 160;
 
 /** Without the unit. */
 export function textOf({ value, unit, words }: Pick<Field, 'value' | 'unit' | 'words'>): string {
-  if (value === undefined) return '–';
+  if (value === undefined || value === null) return '–';
   if (typeof value === 'number') return numberText(value, unit);
   if (typeof value === 'boolean' && words !== undefined) return value ? words.on : words.off;
   const text = String(value);
@@ -16,7 +16,7 @@ export function textOf({ value, unit, words }: Pick<Field, 'value' | 'unit' | 'w
 
 /** In a line of its own: “21.5 °C”. */
 export function textWithUnit(field: Pick<Field, 'value' | 'unit' | 'words'>): string {
-  return field.unit === undefined || field.value === undefined
+  return field.unit === undefined || field.value === undefined || field.value === null
     ? textOf(field)
     : `${textOf(field)} ${field.unit}`;
 }
