@@ -213,6 +213,9 @@ async fn nobody_waits_for_a_viewer_that_does_not_read() {
     let mut subscriber = connect(&broker, "subscriber").await;
     subscriber.subscribe("flood/#", Qos::AtMostOnce).await;
     let mut reader = Viewer::open(http).await;
+    // What is heard before that was retained.
+    publisher.publish_retained("begin", b"now").await;
+    reader.until(|it| it.topics.contains_key("begin")).await;
     let idle = Viewer::open(http).await;
     // More than the buffers of a connection hold.
     let payload = "\u{1}".repeat(4_000);
