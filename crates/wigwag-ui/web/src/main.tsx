@@ -5,6 +5,7 @@ import { BrowserRouter } from 'react-router';
 
 import './app.css';
 import { loadConfig } from './config.ts';
+import { FURTHER_WAYS } from './devices/sources/further.ts';
 import { openWorker } from './mqtt/connection.ts';
 import { App } from './shell/App.tsx';
 import { useKeptBrokers } from './shell/kept-brokers.ts';
@@ -22,12 +23,8 @@ document.querySelector('base')?.setAttribute('href', base.href);
 // The prefix under which a proxy may have put us.
 const basename = base.pathname;
 const { brokers, version } = await loadConfig(base.href);
-// What the contract's devices say is enough for the first picture.
-const further = import('./devices/sources/further.ts');
 const stations = new Stations(openWorker, brokers, (station) => {
-  void further.then(({ furtherSources }) => {
-    station.listenTo(furtherSources);
-  });
+  for (const way of FURTHER_WAYS) station.listenTo(way);
 });
 stations.keep(useKeptBrokers.getState().kept);
 useKeptBrokers.subscribe(({ kept }) => {

@@ -1,6 +1,10 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { HomeAssistantSource } from './devices/sources/home-assistant/home-assistant-source.ts';
+import { CONFIG_FILTERS } from './devices/sources/home-assistant/config-topics.ts';
+import type { Way } from './devices/sources/further.ts';
+import { WAITING_BYTES_MAX, WAITING_MAX } from './devices/sources/late.ts';
+import type { SourceTools } from './devices/sources/source.ts';
 import type { FromWorker, Incoming, ToWorker } from './mqtt/protocol.ts';
 import { Station } from './station.ts';
 import { brokerAt } from './testing.ts';
@@ -152,27 +156,67 @@ test('what is watched goes to those who watch, and not into the log', () => {
   expect(sent.slice(2)).toEqual([{ kind: 'unsubscribe', filter: '$SYS/#' }]);
 });
 
-test('devices that speak otherwise are listened to as well, and a topic may be of both', () => {
-  station.listenTo((tools) => [new HomeAssistantSource(tools)]);
-  expect(sent.slice(1).map((message) => 'filter' in message && message.filter)).toEqual([
-    'homeassistant/+/+/config',
-    'homeassistant/+/+/+/config',
-  ]);
-  const config = {
+describe('devices that speak otherwise', () => {
+  const CONFIG = {
     name: 'Hall',
     state_topic: 'device/1/state',
     value_template: '{{ value_json.temperature }}',
   };
-  receive('homeassistant/sensor/hall/config', config, { retain: true });
-  expect(sent.at(-1)).toEqual({ kind: 'subscribe', filter: 'device/1/state' });
-  receive('device/1/state', state());
-  const { devices, log } = view();
-  expect(devices.map(({ id, fields }) => [id, fields[0]?.value])).toEqual([
-    ['1', 36.6],
-    ['ha/sensor/hall', 36.6],
-  ]);
-  expect(log.entries.map(({ topic }) => topic)).toEqual([
-    'homeassistant/sensor/hall/config',
-    'device/1/state',
-  ]);
+  let load: ReturnType<typeof vi.fn<Way['load']>>;
+
+  beforeEach(() => {
+    load = vi.fn(() => Promise.resolve((tools: SourceTools) => new HomeAssistantSource(tools)));
+    station.listenTo({ filters: CONFIG_FILTERS, root: 'homeassistant/', load });
+  });
+
+  test('are subscribed to, and what reads them is loaded when there is one', async () => {
+    expect(sent.slice(1)).toEqual(CONFIG_FILTERS.map((filter) => ({ kind: 'subscribe', filter })));
+    receive('device/1/state', state());
+    expect(load).not.toHaveBeenCalled();
+    receive('homeassistant/sensor/hall/config', CONFIG, { retain: true });
+    receive('homeassistant/sensor/hall/config', { ...CONFIG, name: 'Corridor' }, { retain: true });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(load).toHaveBeenCalledOnce();
+    expect(view().devices.map(({ id, name }) => [id, name])).toEqual([
+      ['1', '1'],
+      ['ha/sensor/hall', 'Corridor'],
+    ]);
+  });
+
+  test('have their messages in the log in order, and a topic may be of both', async () => {
+    receive('homeassistant/sensor/hall/config', CONFIG, { retain: true });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sent.at(-1)).toEqual({ kind: 'subscribe', filter: 'device/1/state' });
+    receive('device/1/state', state());
+    const { devices, log } = view();
+    expect(devices.map(({ id, fields }) => [id, fields[0]?.value])).toEqual([
+      ['1', 36.6],
+      ['ha/sensor/hall', 36.6],
+    ]);
+    expect(log.entries.map(({ topic }) => topic)).toEqual([
+      'homeassistant/sensor/hall/config',
+      'device/1/state',
+    ]);
+  });
+
+  test('are in the log with the reason when it cannot be loaded, and the next one has it tried again', async () => {
+    load.mockRejectedValueOnce(new Error('gone'));
+    receive('homeassistant/sensor/hall/config', CONFIG, { retain: true });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(view().log.entries.map(({ problem }) => problem)).toEqual([
+      'the part of the page that reads it cannot be loaded, reload the page: gone',
+    ]);
+    receive('homeassistant/sensor/hall/config', CONFIG);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(view().devices.map(({ id }) => id)).toEqual(['ha/sensor/hall']);
+  });
+
+  test('cannot fill the memory while it is loaded', async () => {
+    for (let index = 0; index < WAITING_MAX + 3; index++) receive('homeassistant/sensor/hall/config', CONFIG);
+    receive('homeassistant/sensor/big/config', CONFIG, { bytes: WAITING_BYTES_MAX });
+    await vi.advanceTimersByTimeAsync(0);
+    const { devices, log } = view();
+    expect(devices.map(({ id }) => id)).toEqual(['ha/sensor/hall']);
+    expect(log.total).toBe(WAITING_MAX + 4);
+  });
 });

@@ -14,6 +14,8 @@ import { RecordShelf } from './devices/detail/device-record.ts';
 import { DeviceStore } from './devices/device-store.ts';
 import { filtersOf, titleOf } from './devices/model.ts';
 import { ContractSource } from './devices/sources/contract-source.ts';
+import type { Way } from './devices/sources/further.ts';
+import { LateSource } from './devices/sources/late.ts';
 import type { Heard, Source, SourceTools } from './devices/sources/source.ts';
 import type { LogEntry } from './log/message-log.ts';
 import { MessageLog } from './log/message-log.ts';
@@ -41,8 +43,9 @@ export class Station {
       for (const stop of stops) stop();
     };
   });
-  /** The ways in which devices speak. */
+  /** The ways in which devices speak, as far as this page has learnt them. */
   readonly sources: Source[];
+  readonly #late = new Set<LateSource>();
   readonly announcer = new Announcer();
   readonly broker: Broker;
   readonly #replyTopic: string;
@@ -85,12 +88,23 @@ export class Station {
     }
   }
 
-  /** From now on, also to devices that speak in these ways. */
-  listenTo(make: (tools: SourceTools) => readonly Source[]): void {
-    for (const source of make(this.#tools())) {
-      this.sources.push(source);
-      for (const filter of source.filters) this.connection.subscribeTo(filter);
-    }
+  /** From now on, also to devices that speak in this way. */
+  listenTo(way: Way): void {
+    const late = new LateSource(way, this.#tools(), {
+      handleLoaded: (source, missed, lost) => {
+        this.#late.delete(late);
+        this.sources.push(source);
+        for (const message of missed) this.#note(message, this.#hear(message, [source]));
+        this.log.addSkipped(lost);
+      },
+      handleFailed: (missed, lost, reason) => {
+        const problem = `the part of the page that reads it cannot be loaded, reload the page: ${reason}`;
+        for (const message of missed) this.#note(message, { ids: [], problem });
+        this.log.addSkipped(lost);
+      },
+    });
+    this.#late.add(late);
+    for (const filter of way.filters) this.connection.subscribeTo(filter);
   }
 
   /**
@@ -142,7 +156,15 @@ export class Station {
     for (const watcher of this.#watchers) {
       if (matches(watcher.filter, message.topic)) watcher.handle(message);
     }
-    const heard = message.topic === this.#replyTopic ? this.#handleReply(message) : this.#hear(message);
+    for (const late of this.#late) late.handle(message);
+    this.#note(
+      message,
+      message.topic === this.#replyTopic ? this.#handleReply(message) : this.#hear(message, this.sources),
+    );
+  }
+
+  /** In the logs, unless it was none of our business. */
+  #note(message: Incoming, heard: Understood | undefined): void {
     if (heard === undefined) return;
     const { problem, latencyMs, text = message.text } = heard;
     const entry = { ...entryOf(message), text, problem, latencyMs };
@@ -160,9 +182,9 @@ export class Station {
   }
 
   /** More than one source may know the topic. */
-  #hear(message: Incoming): Understood | undefined {
+  #hear(message: Incoming, sources: readonly Source[]): Understood | undefined {
     let all: Understood | undefined;
-    for (const source of this.sources) {
+    for (const source of sources) {
       const heard = source.handle(message);
       if (heard !== undefined)
         all = all === undefined ? heard : { ...heard, ids: [...all.ids, ...heard.ids] };

@@ -1,8 +1,32 @@
-/** The sources that the first picture of the page does not wait for: they are loaded after it. */
-import { HomeAssistantSource } from './home-assistant/home-assistant-source.ts';
-import { SparkplugSource } from './sparkplug/sparkplug-source.ts';
+/** The ways of speaking that a page learns when it hears one: their code is no part of a first visit. */
+import { CONFIG_FILTERS, ROOT } from './home-assistant/config-topics.ts';
 import type { Source, SourceTools } from './source.ts';
+import { MEMBER_FILTERS, NAMESPACE } from './sparkplug/topics.ts';
 
-export function furtherSources(tools: SourceTools): readonly Source[] {
-  return [new HomeAssistantSource(tools), new SparkplugSource(tools)];
+export interface Way {
+  /** What it subscribes to from the beginning. */
+  filters: readonly string[];
+  /** How the topics of all of them begin. */
+  root: string;
+  /** Loads what reads it. */
+  load: () => Promise<(tools: SourceTools) => Source>;
 }
+
+export const FURTHER_WAYS: readonly Way[] = [
+  {
+    filters: CONFIG_FILTERS,
+    root: `${ROOT}/`,
+    load: async () => {
+      const { HomeAssistantSource } = await import('./home-assistant/home-assistant-source.ts');
+      return (tools) => new HomeAssistantSource(tools);
+    },
+  },
+  {
+    filters: MEMBER_FILTERS,
+    root: `${NAMESPACE}/`,
+    load: async () => {
+      const { SparkplugSource } = await import('./sparkplug/sparkplug-source.ts');
+      return (tools) => new SparkplugSource(tools);
+    },
+  },
+];

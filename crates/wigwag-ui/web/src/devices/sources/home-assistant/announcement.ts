@@ -6,12 +6,9 @@ import { TEXT_BYTES_MAX } from '../../../mqtt/protocol.ts';
 import type { About } from '../../model.ts';
 import type { Config } from './abbreviations.ts';
 import { configOf, deviceOf } from './abbreviations.ts';
+import type { ConfigTopic } from './config-topics.ts';
 import type { Entity } from './entity.ts';
 import { entityOf } from './entity.ts';
-
-/** Where Home Assistant looks unless it is told otherwise. */
-export const PREFIX = 'homeassistant';
-export const CONFIG_FILTERS = [`${PREFIX}/+/+/config`, `${PREFIX}/+/+/+/config`];
 
 /** Of one device. */
 export const ENTITIES_MAX = 64;
@@ -27,20 +24,6 @@ export interface Announcement {
   entities: readonly Entity[];
   /** Entities beyond {@link ENTITIES_MAX}. */
   beyond: number;
-}
-
-export interface ConfigTopic {
-  component: string;
-  nodeId: string | undefined;
-  objectId: string;
-}
-
-export function parseConfigTopic(topic: string): ConfigTopic | undefined {
-  const levels = topic.split('/');
-  if (levels[0] !== PREFIX || levels.at(-1) !== 'config') return undefined;
-  const [, component = '', one = '', other = ''] = levels;
-  if (levels.length === 4) return { component, nodeId: undefined, objectId: one };
-  return levels.length === 5 ? { component, nodeId: one, objectId: other } : undefined;
 }
 
 export function announcementOf(

@@ -12,6 +12,7 @@ import { Samples } from '../../samples.ts';
 import type { Heard, Source, SourceTools } from '../source.ts';
 import type { MetricSpec } from './metrics.ts';
 import { aboutOf, controlOf, fieldValueOf, REBIRTH, rebirthControl, specOf } from './metrics.ts';
+import { MEMBER_FILTERS, NAMESPACE } from './topics.ts';
 
 /** Shown of one device. */
 export const FIELDS_MAX = 64;
@@ -19,7 +20,6 @@ export const FIELDS_MAX = 64;
 const SAMPLED_MAX = 4;
 const CONTROLS_MAX = 64;
 const ID_PREFIX = 'spb/';
-const NAMESPACE = 'spBv1.0';
 const TOPIC =
   /^spBv1\.0\/([^/]+)\/(?:(N)(BIRTH|DEATH|DATA)\/([^/]+)|(D)(BIRTH|DEATH|DATA)\/([^/]+)\/([^/]+))$/;
 
@@ -59,9 +59,7 @@ interface Place {
 
 export class SparkplugSource implements Source {
   readonly kind = 'sparkplug';
-  readonly filters = ['NBIRTH/+', 'NDATA/+', 'NDEATH/+', 'DBIRTH/+/+', 'DDATA/+/+', 'DDEATH/+/+'].map(
-    (rest) => `${NAMESPACE}/+/${rest}`,
-  );
+  readonly filters = MEMBER_FILTERS;
   readonly #tools: SourceTools;
   readonly #nodes = new Map<string, Node>();
   readonly #known = new Map<string, Known>();
