@@ -28,6 +28,8 @@ const config: UserConfig & { test: object } = {
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/test-setup.ts'],
     restoreMocks: true,
+    // A bound for what hangs; a busy machine takes its time.
+    testTimeout: 60_000,
   },
 };
 

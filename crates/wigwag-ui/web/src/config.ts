@@ -98,6 +98,12 @@ export function chooseBroker(brokers: readonly Broker[], wanted: string): Broker
 /** Is it an address that a browser can speak MQTT with? `where` begins the sentence about one that is not. */
 export function checkUrl(text: string, where: string): Address {
   const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && (url.username !== '' || url.password !== '')) {
+    return {
+      problem:
+        'Leave user name and password out of the address: the page asks for them, and keeps them in memory only.',
+    };
+  }
   if (url?.protocol === 'ws:' || url?.protocol === 'wss:') return { url: text };
   return { problem: `${where} is “${text}”; it must begin with ws:// or wss://, as in ws://localhost:9001.` };
 }

@@ -46,10 +46,15 @@ interface KnownProps {
 function Known({ broker, first, taken }: KnownProps) {
   const isShown = useStation().broker === broker;
   const goTo = useGoToBroker();
-  const { add, remove } = useKeptBrokers();
+  const { kept, add, remove } = useKeptBrokers();
+  const [problem, setProblem] = useState<string>();
   const keep = (url: string): void => {
     const host = hostOf(url);
-    add({ name: taken.includes(host) ? url : host, url });
+    const others = taken.filter((name) => name !== broker.name);
+    const wanted = { name: others.includes(host) ? url : host, url };
+    const why = whyNotKept(wanted, others, kept.length);
+    setProblem(why);
+    if (why === undefined) add(wanted);
   };
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-2 py-3" data-testid="known-broker">
@@ -94,6 +99,11 @@ function Known({ broker, first, taken }: KnownProps) {
         >
           Remove
         </Button>
+      )}
+      {problem !== undefined && (
+        <p role="alert" className="basis-full text-bad">
+          {problem}
+        </p>
       )}
     </li>
   );

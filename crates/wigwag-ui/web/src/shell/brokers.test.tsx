@@ -1,4 +1,4 @@
-import { act, configure, render, screen, within } from '@testing-library/react';
+import { act, configure, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { MemoryRouter, useLocation } from 'react-router';
 import { beforeEach, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import type { FromWorker, LinkStatus, ToWorker } from '../mqtt/protocol.ts';
 import { Stations, StationsProvider } from '../stations.ts';
 import { brokerAt } from '../testing.ts';
 import { App } from './App.tsx';
-import { useKeptBrokers } from './kept-brokers.ts';
+import { KEPT_MAX, useKeptBrokers } from './kept-brokers.ts';
 import { useOverlay } from './overlay.ts';
 import { ShownStation } from './ShownStation.tsx';
 
@@ -88,6 +88,7 @@ test('the list opens all brokers and shows how they are', async () => {
   const dialog = await screen.findByRole('dialog', { name: 'Brokers' });
   await hear('ws://a', CONNECTED);
   await hear('ws://b', { phase: 'waiting', retryAt: Date.now() + 4_000, attempt: 1, reason: 'nobody there' });
+  await within(dialog).findByText('nobody there');
   const [first, second] = within(dialog).getAllByRole('listitem');
   expect(first?.textContent).toContain('Connected');
   expect(second?.textContent).toMatch(/Reconnecting in \d s/);
@@ -103,7 +104,9 @@ test('a choice leads to the same screen of the other broker, and the way back is
   expect((await screen.findByTestId('connection')).textContent).toContain('<b>yard</b>');
   expect(screen.queryByRole('dialog')).toBeNull();
   await hear('ws://b', CONNECTED);
-  expect(screen.getByTestId('connection').dataset.phase).toBe('connected');
+  await waitFor(() => {
+    expect(screen.getByTestId('connection').dataset.phase).toBe('connected');
+  });
 });
 
 test('the palette finds the other brokers', async () => {
@@ -121,21 +124,38 @@ test('a broker is added by its address, shown, and removed', async () => {
   expect(screen.getByText(/^Leave user name and password out/)).toBeTruthy();
   await userEvent.clear(field);
   await userEvent.type(field, 'wss://x.example/mqtt{Enter}');
-  await frame();
-  await userEvent.click(screen.getByRole('button', { name: 'Show x.example' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Show x.example' }));
   expect(address()).toBe('/settings?broker=x.example');
   expect(deliver.has('wss://x.example/mqtt')).toBe(true);
   await userEvent.click(await screen.findByRole('button', { name: 'Remove x.example' }));
-  await frame();
+  await waitFor(() => {
+    expect(screen.queryByText('wss://x.example/mqtt')).toBeNull();
+  });
   expect(address()).toBe('/settings');
-  expect(screen.queryByText('wss://x.example/mqtt')).toBeNull();
+});
+
+test('of what the address names, no password is kept or shown again', async () => {
+  open('/settings?broker=ws%3A%2F%2Fme%3Asecret%40x');
+  const banner = await screen.findByTestId('banner');
+  expect(banner.textContent).toMatch(/user name and password out of the address/);
+  expect(banner.textContent).not.toContain('secret');
+  expect(screen.queryByRole('button', { name: /^Keep/ })).toBeNull();
+  expect(deliver.size).toBe(0);
+});
+
+test('no more is kept of what addresses name than there is room for', async () => {
+  const kept = Array.from({ length: KEPT_MAX }, (_, at) => ({ name: String(at), url: `ws://host${at}` }));
+  useKeptBrokers.setState({ kept });
+  open('/settings?broker=ws%3A%2F%2Fx%3A9');
+  await userEvent.click(await screen.findByRole('button', { name: 'Keep ws://x:9' }));
+  await screen.findByText(/^This browser keeps 32 brokers/);
+  expect(useKeptBrokers.getState().kept).toHaveLength(KEPT_MAX);
 });
 
 test('what the address names can be kept', async () => {
   open('/settings?broker=ws%3A%2F%2Fx%3A9');
   expect(await screen.findByText('From the address of this page')).toBeTruthy();
   await userEvent.click(screen.getByRole('button', { name: 'Keep ws://x:9' }));
-  await frame();
-  expect(screen.getByText('Kept in this browser')).toBeTruthy();
+  expect(await screen.findByText('Kept in this browser')).toBeTruthy();
   expect(useKeptBrokers.getState().kept).toEqual([{ name: 'x:9', url: 'ws://x:9' }]);
 });

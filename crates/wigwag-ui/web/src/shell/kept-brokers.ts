@@ -43,10 +43,6 @@ export const useKeptBrokers = create<KeptBrokers>()(
 export function whyNotKept({ name, url }: Kept, taken: readonly string[], count: number): string | undefined {
   const address = checkUrl(url, 'The address');
   if ('problem' in address) return address.problem;
-  const { username, password } = new URL(url);
-  if (username !== '' || password !== '') {
-    return 'Leave user name and password out of the address: the page asks for them, and keeps them in memory only.';
-  }
   if (url.length > URL_LENGTH_MAX) return `The address has more than ${URL_LENGTH_MAX} characters.`;
   if (name === '') return 'A name is needed.';
   if (name.length > NAME_LENGTH_MAX) return `The name has more than ${NAME_LENGTH_MAX} characters.`;
