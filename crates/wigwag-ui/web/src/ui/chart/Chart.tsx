@@ -10,6 +10,7 @@ import { formatTime } from '../format.ts';
 import './chart.css';
 import type { Palette } from './colours.ts';
 import { lineDash, paletteOf, useThemeName } from './colours.ts';
+import { lonely } from './lonely.ts';
 
 export interface Line {
   name: string;
@@ -134,12 +135,21 @@ function span(low: number | null, high: number | null, isFromZero: boolean): [nu
 }
 
 function stroke(name: string, index: number, palette: Palette): uPlot.Series {
+  const colour = palette.lines[index % palette.lines.length] ?? palette.text;
   return {
     label: name,
-    stroke: palette.lines[index % palette.lines.length] ?? palette.text,
+    stroke: colour,
     width: 1.5,
     dash: [...lineDash(index)],
-    points: { show: false },
+    points: {
+      show: false,
+      size: 5,
+      fill: colour,
+      filter: (drawn, series) => {
+        const [first, last] = drawn.series[0]?.idxs ?? [0, -1];
+        return lonely(drawn.data[series] ?? [], first, last);
+      },
+    },
   };
 }
 
