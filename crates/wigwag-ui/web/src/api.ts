@@ -11,6 +11,13 @@ export class Refusal extends Error {
   }
 }
 
+/** A question to one broker's interface, as {@link ask} has it. */
+export type Ask = (
+  path: string,
+  query: Record<string, string | number>,
+  stopped: AbortSignal,
+) => Promise<unknown>;
+
 /** `path` is below `api`, which is relative to the page. Throws a {@link Refusal}, or an error that says what happened. */
 export async function ask(
   api: string,

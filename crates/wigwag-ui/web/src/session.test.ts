@@ -2,9 +2,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { Connection } from './mqtt/connection.ts';
 import type { ToWorker } from './mqtt/protocol.ts';
-import { isOnOrigin, Session } from './session.ts';
+import { askerOf, isOnOrigin, Session, sessionOf } from './session.ts';
+import { Station } from './station.ts';
+import { brokerAt } from './testing.ts';
 
 const ADA = { userName: 'ada', password: 'secret' };
+
+const neverStopped = new AbortController().signal;
 
 let asked: { url: string; method: string; body: unknown }[];
 let answer: () => Promise<Response>;
@@ -87,17 +91,35 @@ test('nobody in particular is nobody', async () => {
   expect(connection.snapshot().userName).toBeUndefined();
 });
 
-test('what cannot be had without a login asks for one', async () => {
-  vi.useFakeTimers();
-  answers(401, { error: 'log in' });
-  expect((await session.fetch('history?topic=a')).status).toBe(401);
-  expect(asked[0]?.url).toBe('http://lab/w/api/v1/history?topic=a');
-  vi.advanceTimersToNextFrame();
-  expect(session.snapshot().isNeeded).toBe(true);
-  answers(200, { user: 'ada', required: true });
-  await session.login(ADA);
-  vi.advanceTimersToNextFrame();
-  expect(session.snapshot().isNeeded).toBe(false);
+describe('what cannot be had without a login', () => {
+  test('asks for one, until there is one', async () => {
+    vi.useFakeTimers();
+    const origin = new URL(document.baseURI);
+    const broker = brokerAt(`ws://${origin.host}/mqtt`, { api: 'api/v1' });
+    const station = new Station({ post: () => undefined, listen: () => undefined }, broker);
+    const askBroker = askerOf(station);
+    const own = sessionOf(station);
+    if (askBroker === undefined || own === undefined) throw new Error('no interface');
+    const isNeeded = () => {
+      vi.advanceTimersToNextFrame();
+      return own.snapshot().isNeeded;
+    };
+    answers(403, { error: 'not yours' });
+    await expect(askBroker('history', { topic: 'a' }, neverStopped)).rejects.toThrow('not yours');
+    expect(isNeeded()).toBe(false);
+    answers(401, { error: 'log in' });
+    await expect(askBroker('history', { topic: 'a' }, neverStopped)).rejects.toThrow('log in');
+    expect(asked.at(-1)?.url).toBe(`${origin.origin}/api/v1/history?topic=a`);
+    expect(isNeeded()).toBe(true);
+    answers(200, { user: 'ada', required: true });
+    await own.login(ADA);
+    expect(isNeeded()).toBe(false);
+  });
+
+  test('is not asked of a broker without an interface', () => {
+    const station = new Station({ post: () => undefined, listen: () => undefined }, brokerAt('ws://b'));
+    expect(askerOf(station)).toBeUndefined();
+  });
 });
 
 test.each([

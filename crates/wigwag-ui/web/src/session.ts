@@ -2,6 +2,8 @@
  * Who we are to the server of the page, where that is the broker too: a cookie that only the server reads stands for the
  * password, which is kept nowhere. The connection over MQTT is the same user's, because it goes to the same origin.
  */
+import type { Ask } from './api.ts';
+import { ask, isRecord, Refusal } from './api.ts';
 import type { Connection } from './mqtt/connection.ts';
 import type { Credentials } from './mqtt/protocol.ts';
 import type { Station } from './station.ts';
@@ -55,11 +57,9 @@ export class Session extends FrameStore<SessionView> {
     this.#connection.login(undefined);
   }
 
-  /** Asks the broker's interface for something; when that needs a login, the page asks for one. */
-  async fetch(path: string, init?: RequestInit): Promise<Response> {
-    const response = await fetch(new URL(path, this.#api), init);
-    if (response.status === 401) this.#setNeeded(true);
-    return response;
+  /** Something was refused to who has no session, or whose session is over: the page asks for a login. */
+  handleRefused(): void {
+    this.#setNeeded(true);
   }
 
   protected override view(): SessionView {
@@ -101,6 +101,20 @@ export function sessionOf(station: Station): Session | undefined {
   return session;
 }
 
+/** Questions to the broker's own interface, if it has one. What wants a login first has the page ask for it. */
+export function askerOf(station: Station): Ask | undefined {
+  const { api } = station.broker;
+  if (api === undefined) return undefined;
+  return async (path, query, stopped) => {
+    try {
+      return await ask(api, path, query, stopped);
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) sessionOf(station)?.handleRefused();
+      throw error;
+    }
+  };
+}
+
 /** Whether a connection there is made with the cookies of the page: by its host and port, TLS or not. */
 export function isOnOrigin(url: string, api: string): boolean {
   if (!URL.canParse(url)) return false;
@@ -124,8 +138,4 @@ function readTold(said: unknown): Told {
 
 function readError(said: unknown): string | undefined {
   return isRecord(said) && typeof said.error === 'string' ? said.error : undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

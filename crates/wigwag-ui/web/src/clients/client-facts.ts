@@ -1,5 +1,6 @@
 /** What a broker tells of the sessions of its clients, read from its answer. Pure but for the question itself. */
-import { ask, isRecord } from '../api.ts';
+import type { Ask } from '../api.ts';
+import { isRecord } from '../api.ts';
 
 export interface ClientFacts {
   id: string;
@@ -38,8 +39,8 @@ export type FindClients = (
   stopped: AbortSignal,
 ) => Promise<FoundClients>;
 
-export function clientsOf(api: string): FindClients {
-  return async (by, stopped) => readClients(await ask(api, 'clients', by, stopped));
+export function clientsOf(ask: Ask): FindClients {
+  return async (by, stopped) => readClients(await ask('clients', by, stopped));
 }
 
 export function readClients(answer: unknown): FoundClients {

@@ -2,10 +2,12 @@
 import type { ReactNode } from 'react';
 import { useEffect, useMemo } from 'react';
 
+import type { Ask } from '../../api.ts';
 import type { ClientFacts } from '../../clients/client-facts.ts';
 import { clientsOf } from '../../clients/client-facts.ts';
 import type { WatchView } from '../../clients/client-watch.ts';
 import { ClientWatch } from '../../clients/client-watch.ts';
+import { askerOf } from '../../session.ts';
 import { useStation } from '../../station.ts';
 import { useNow } from '../../ui/clock.ts';
 import { formatAge, formatAgo, formatBytes, formatCount, formatTime } from '../../ui/format.ts';
@@ -20,15 +22,16 @@ const SECOND_MS = 1_000;
 
 /** Nothing with a broker that does not tell, or for a device that leaves no Will. */
 export function SessionPanel({ device }: { device: Device }) {
-  const { api } = useStation().broker;
+  const station = useStation();
+  const ask = useMemo(() => askerOf(station), [station]);
   const topics = filtersOf(device, 'availability').filter((filter) => !/[+#]/.test(filter));
-  if (api === undefined || topics.length === 0) return null;
-  return <Watched key={topics.join('\n')} api={api} topics={topics.join('\n')} />;
+  if (ask === undefined || topics.length === 0) return null;
+  return <Watched key={topics.join('\n')} ask={ask} topics={topics.join('\n')} />;
 }
 
-function Watched({ api, topics }: { api: string; topics: string }) {
+function Watched({ ask, topics }: { ask: Ask; topics: string }) {
   const station = useStation();
-  const watch = useMemo(() => new ClientWatch(topics.split('\n'), clientsOf(api)), [api, topics]);
+  const watch = useMemo(() => new ClientWatch(topics.split('\n'), clientsOf(ask)), [ask, topics]);
   const view = useStore(watch);
   const isConnected = useStoreValue(station.connection, ({ status }) => status.phase === 'connected');
   useEffect(() => (isConnected ? watch.watch() : undefined), [watch, isConnected]);

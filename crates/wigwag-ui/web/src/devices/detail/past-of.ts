@@ -1,6 +1,7 @@
 /** The recordings of the broker for the devices whose pages were opened, as long as their records are kept. */
 import { useEffect } from 'react';
 
+import { askerOf } from '../../session.ts';
 import type { Station } from '../../station.ts';
 import { useStoreValue } from '../../ui/frame-store.ts';
 import type { Device } from '../model.ts';
@@ -14,8 +15,8 @@ const pasts = new WeakMap<DeviceRecord, Past>();
 
 /** Nothing with a broker that has no interface of its own. */
 export function pastOf(station: Station, { id, source }: Device, record: DeviceRecord): Past | undefined {
-  const { api } = station.broker;
-  if (api === undefined) return undefined;
+  const ask = askerOf(station);
+  if (ask === undefined) return undefined;
   const known = pasts.get(record);
   if (known !== undefined) return known;
   const device = station.devices.device(id);
@@ -23,7 +24,7 @@ export function pastOf(station: Station, { id, source }: Device, record: DeviceR
   const past = new Past({
     topics: device === undefined ? [] : recordedTopics(device),
     record,
-    readPage: pagesOf(api),
+    readPage: pagesOf(ask),
     numbersIn: (message) => {
       const now = station.devices.device(id);
       return now === undefined || reader === undefined ? [] : reader.numbersIn(now, message);

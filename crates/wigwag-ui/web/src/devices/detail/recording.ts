@@ -1,5 +1,6 @@
 /** What the broker has recorded of a topic, a page at a time. Pure but for the question itself. */
-import { ask, isRecord } from '../../api.ts';
+import type { Ask } from '../../api.ts';
+import { isRecord } from '../../api.ts';
 import type { Incoming } from '../../mqtt/protocol.ts';
 import { isBinary, TEXT_BYTES_MAX } from '../../mqtt/protocol.ts';
 
@@ -23,9 +24,9 @@ export type ReadPage = (topic: string, span: Span, stopped: AbortSignal) => Prom
 /** Messages in one answer. */
 const LIMIT = 2_000;
 
-export function pagesOf(api: string): ReadPage {
+export function pagesOf(ask: Ask): ReadPage {
   return async (topic, { from, to }, stopped) =>
-    readPage(await ask(api, 'history', { topic, from, to, limit: LIMIT }, stopped), topic);
+    readPage(await ask('history', { topic, from, to, limit: LIMIT }, stopped), topic);
 }
 
 export function readPage(answer: unknown, topic: string): RecordedPage {
