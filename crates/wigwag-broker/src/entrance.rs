@@ -294,9 +294,9 @@ impl Guest {
         }
     }
 
-    /// Whether the session over HTTP has ended that it came with.
+    /// Whether it has come with a session over HTTP that holds no more.
     pub(crate) fn is_logged_out(&self) -> bool {
-        (self.session.as_deref()).is_some_and(Session::is_over)
+        (self.session.as_deref()).is_some_and(|session| !session.holds())
     }
 
     /// Whether its listener has been closed since it came.

@@ -410,7 +410,7 @@ impl Worker {
 
     /// Gives a connection to the engine and starts its task.
     fn open(self: &Rc<Worker>, at: Instant, stream: Stream, peer: Peer, guest: Guest) {
-        if self.stopping.get() || guest.is_too_late() {
+        if self.stopping.get() || guest.is_too_late() || guest.is_logged_out() {
             return;
         }
         let address = peer.address;
@@ -455,6 +455,8 @@ impl Worker {
             match ending {
                 Some(Ending::Drop) => return Poll::Ready(()),
                 Some(Ending::Close) => ready!(self.poll_close(cx, key, link)),
+                // Its CONNECT may be among what comes next, and does not have to show a password.
+                None if link.guest.is_logged_out() => return Poll::Ready(()),
                 None if self.is_held_back(cx) => return Poll::Pending,
                 None if !self.shard.borrow().is_reading(key) => {
                     link.state.set(LinkState::Waiting);

@@ -12,6 +12,7 @@ use wigwag_engine::proto::TopicName;
 use wigwag_engine::{Certificate, ListenerSettings, Peer};
 
 use super::desk::{AccessDesk, keeps_standing};
+use super::policy::Shared;
 use super::tables::Judgement;
 use crate::http::Credentials;
 
@@ -24,6 +25,16 @@ pub(crate) struct Login {
     pub(crate) identity: Identity,
     is_certified: bool,
     judgement: Judgement,
+    /// What holds at any moment.
+    shared: Arc<Shared>,
+}
+
+impl Login {
+    /// Whether it would still be let in with what it has shown.
+    pub(crate) fn still_holds(&self) -> bool {
+        let judgement = self.shared.judge(&self.identity, self.is_certified, true);
+        keeps_standing(&self.judgement, &judgement)
+    }
 }
 
 impl AccessDesk {
@@ -54,6 +65,7 @@ impl AccessDesk {
             identity: identity.clone(),
             is_certified,
             judgement: judgement.clone(),
+            shared: Arc::clone(&self.shared),
         };
         let (sender, verdict) = oneshot::channel();
         // Who has gone meanwhile needs no answer.
@@ -63,12 +75,6 @@ impl AccessDesk {
             Ok(Verdict::Allow { .. }) => Some(login),
             _ => None,
         }
-    }
-
-    /// Whether somebody would still be let in with what it has shown.
-    pub(crate) fn still_lets_in(&self, login: &Login) -> bool {
-        let judgement = self.shared.judge(&login.identity, login.is_certified, true);
-        keeps_standing(&login.judgement, &judgement)
     }
 
     /// Whether somebody may be shown a message of this topic, by the rules of this moment. A listener with a mount
@@ -85,13 +91,22 @@ impl AccessDesk {
 }
 
 #[cfg(test)]
+use {
+    super::settings::AccessSettings, super::tables::Tables, crate::logging::Log,
+    wigwag_access::dynsec::Rights,
+};
+
+#[cfg(test)]
 impl Login {
     /// Somebody of this name, let in by nothing.
     pub(crate) fn of_tests(user_name: &str) -> Login {
+        let tables = Tables::read(&AccessSettings::default(), &Log::default());
+        let tables = tables.expect("there are no files");
         Login {
             identity: Identity::new(CLIENT_ID, Some(user_name)),
             is_certified: false,
             judgement: Judgement::Admit,
+            shared: Arc::new(Shared::new(tables, Rights::default(), None)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, UPGRADE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -146,8 +146,7 @@ impl Entry {
         if session.login.identity.listener.number != self.rules.settings.number {
             return None;
         }
-        let standing = Standing::Session(Arc::clone(&session));
-        if !standing.holds(&self.desk) {
+        if !session.holds() {
             self.sessions.end(number);
             return None;
         }
@@ -194,7 +193,9 @@ pub(super) async fn pass(State(guard): State<Guard>, mut request: Request, next:
 /// better one.
 fn is_of_script(headers: &HeaderMap) -> bool {
     let mode = headers.get("sec-fetch-mode");
-    mode.is_some_and(|mode| mode != "navigate") || headers.contains_key("x-requested-with")
+    mode.is_some_and(|mode| mode != "navigate")
+        || headers.contains_key("x-requested-with")
+        || headers.contains_key(UPGRADE)
 }
 
 /// What a Basic Authorization header says. One that cannot be read says nothing.

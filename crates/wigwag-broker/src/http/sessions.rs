@@ -1,6 +1,6 @@
 //! Who has logged in over HTTP: a random number for each, which its browser shows from then on.
 //!
-//! Sessions live in memory only and end with the process. Whether a password still holds is not known here.
+//! Sessions live in memory only and end with the process.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -135,9 +135,9 @@ impl Sessions {
 }
 
 impl Session {
-    /// Whether it has been ended.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+    /// Whether it has not been ended, and what it was begun with would still do.
+    pub(crate) fn holds(&self) -> bool {
+        !self.is_over.load(Ordering::Acquire) && self.login.still_holds()
     }
 
     fn used_at(&self) -> Duration {
@@ -201,7 +201,7 @@ mod tests {
         let session = sessions.find(&joe).expect("it has begun");
         assert_eq!(session.login.identity.user_name.as_deref(), Some("joe"));
         sessions.end(&joe);
-        assert!(session.is_over() && sessions.find(&joe).is_none());
+        assert!(!session.holds() && sessions.find(&joe).is_none());
         assert!(sessions.find(&ann).is_some());
         for wrong in [
             "",

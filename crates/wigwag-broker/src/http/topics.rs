@@ -103,7 +103,8 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// Tells of topics until the other side goes, or does not take what it is told, or its listener is closed.
+/// Tells of topics until the other side goes, or does not take what it is told, or may not come in any more, or its
+/// listener is closed.
 async fn show(upgraded: Upgraded, mut viewing: Viewing, viewer: &Viewer, guest: Option<&Guest>) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(INCOMING_MAX))
@@ -119,7 +120,7 @@ async fn show(upgraded: Upgraded, mut viewing: Viewing, viewer: &Viewer, guest: 
     let mut ping = interval(PING_EVERY);
     let mut heard_at = Instant::now();
     let mut last = Missing::default();
-    while !guest.is_some_and(Guest::is_too_late) {
+    while viewer.may_stay() && !guest.is_some_and(Guest::is_too_late) {
         let message = tokio::select! {
             _ = tick.tick() => match frame(&mut viewing, viewer, &mut last) {
                 Some(text) => Message::text(text),

@@ -38,9 +38,11 @@ impl Standing {
     }
 
     /// Whether it would still be let in.
-    pub(super) fn holds(&self, desk: &AccessDesk) -> bool {
-        let is_over = matches!(self, Standing::Session(session) if session.is_over());
-        !is_over && desk.still_lets_in(self.login())
+    pub(super) fn holds(&self) -> bool {
+        match self {
+            Standing::Login(login) => login.still_holds(),
+            Standing::Session(session) => session.holds(),
+        }
     }
 }
 
@@ -65,9 +67,17 @@ impl Viewer {
         match &self.0 {
             Sight::All => true,
             Sight::Of(desk, standing) => {
-                standing.holds(desk) && desk.may_read(&standing.login().identity, topic)
+                standing.holds() && desk.may_read(&standing.login().identity, topic)
             }
             Sight::None => false,
+        }
+    }
+
+    /// Whether it would still be let in. To be asked from time to time by who lets it stay for longer than a request.
+    pub(crate) fn may_stay(&self) -> bool {
+        match &self.0 {
+            Sight::All | Sight::None => true,
+            Sight::Of(_, standing) => standing.holds(),
         }
     }
 

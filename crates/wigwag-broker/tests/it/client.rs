@@ -86,14 +86,14 @@ impl Client {
         Client::start(&format!("ws://{addr}/mqtt"), Version::V5, client_id, 0).await
     }
 
-    /// A connection on which nothing has been sent.
     async fn dial(url: &str, version: Version) -> Client {
         let target = Target::parse(url).expect("a URL");
         let stream = dial(&target, 1_000_000).await.expect("connected");
         Client::over(stream, version)
     }
 
-    fn over(stream: Stream, version: Version) -> Client {
+    /// A connection on which nothing has been sent.
+    pub(crate) fn over(stream: Stream, version: Version) -> Client {
         Client {
             pump: Pump::new(stream),
             version,
@@ -184,21 +184,24 @@ impl Client {
         Client::over(stream, Version::V5).log_in(login).await
     }
 
+    pub(crate) async fn send_connect(&mut self, login: Login<'_>) {
+        self.send(&Packet::Connect(Connect {
+            version: self.version,
+            is_bridge: false,
+            client_id: login.client_id,
+            clean_start: true,
+            keep_alive_secs: 60,
+            properties: Properties::EMPTY,
+            will: None,
+            user_name: login.user_name,
+            password: login.password.map(str::as_bytes),
+        }))
+        .await;
+    }
+
     async fn log_in(self, login: Login<'_>) -> Result<Client, ReasonCode> {
         let mut client = self;
-        client
-            .send(&Packet::Connect(Connect {
-                version: client.version,
-                is_bridge: false,
-                client_id: login.client_id,
-                clean_start: true,
-                keep_alive_secs: 60,
-                properties: Properties::EMPTY,
-                will: None,
-                user_name: login.user_name,
-                password: login.password.map(str::as_bytes),
-            }))
-            .await;
+        client.send_connect(login).await;
         match client.next().await {
             Received::ConnAck {
                 reason: ReasonCode::Success,

@@ -270,6 +270,7 @@ async fn a_pages_script_is_not_interrupted_by_its_browser() {
     for (header, expect) in [
         ("Sec-Fetch-Mode: cors", false),
         ("X-Requested-With: wigwag", false),
+        ("Upgrade: websocket", false),
         ("Sec-Fetch-Mode: navigate", true),
         ("Accept: */*", true),
     ] {
@@ -356,6 +357,25 @@ async fn who_has_logged_in_is_that_user_over_mqtt_too() {
     let stream = open(http, &[("Cookie", &joe)]).await.expect("granted");
     let login = Client::try_connect_over(stream, NOBODY).await;
     assert_eq!(login.err(), Some(refused), "and so is his session");
+    house.broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_is_gone_before_its_connect_does_not_come_in() {
+    let mut house = House::start();
+    let http = house.http();
+    let (joe, ann) = (house.log_in("joe").await, house.log_in("ann").await);
+    let way = async |cookie: &str| {
+        let stream = open(http, &[("Cookie", &at(http, cookie))]).await;
+        Client::over(stream.expect("granted"), Version::V5)
+    };
+    let (mut gone, mut stays) = (way(&joe).await, way(&ann).await);
+    house.set_users(ANN);
+    gone.send_connect(NOBODY).await;
+    assert_eq!(gone.next().await, Received::Closed, "he is gone");
+    stays.send_connect(NOBODY).await;
+    let next = stays.next().await;
+    assert!(matches!(next, Received::ConnAck { .. }), "{next:?}");
     house.broker.shutdown().await;
 }
 
@@ -501,5 +521,61 @@ async fn an_operator_may_want_the_api_alone_or_a_page_of_his_own() {
     assert!(ask_at(own, front).await.ends_with("his own"));
     let stream = open(own, &[]).await.expect("granted");
     assert!(Client::try_connect_over(stream, NOBODY).await.is_ok());
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn mqtt_beside_the_api_has_the_rules_of_that_listener() {
+    let folder = TempDir::new().expect("a folder");
+    let dir = folder.path().display();
+    write(&folder, "passwords", JOE);
+    write(&folder, "acl", "user joe\ntopic readwrite open\n");
+    let [mqtt, users, nobodys, few] = [(); 4].map(|()| free_port());
+    let text = format!(
+        "per_listener_settings true\n\
+         listener {mqtt} 127.0.0.1\nallow_anonymous true\n\
+         listener {users} 127.0.0.1\nprotocol http_api\npassword_file {dir}/passwords\nacl_file {dir}/acl\n\
+         listener {nobodys} 127.0.0.1\nprotocol http_api\n\
+         listener {few} 127.0.0.1\nprotocol http_api\nallow_anonymous true\nmax_connections 1\nmax_qos 0\n"
+    );
+    write(&folder, "mosquitto.conf", &text);
+    let reading = conf::read(&folder.path().join("mosquitto.conf"), &Disk);
+    let broker = Broker::builder()
+        .config(&reading.expect("valid").config, &[])
+        .start()
+        .expect("started");
+    let come = async |port: u16, user_name, password| {
+        let stream = open(([127, 0, 0, 1], port).into(), &[]).await;
+        let login = Login {
+            user_name,
+            password,
+            ..NOBODY
+        };
+        Client::try_connect_over(stream.expect("granted"), login).await
+    };
+    let refused = Some(ReasonCode::NotAuthorized);
+    assert_eq!(come(users, None, None).await.err(), refused);
+    assert_eq!(come(users, Some("joe"), None).await.err(), refused);
+    assert_eq!(come(users, Some("joe"), Some("ann's")).await.err(), refused);
+    assert_eq!(come(nobodys, None, None).await.err(), refused);
+    assert_eq!(
+        come(nobodys, Some("joe"), Some("joe's")).await.err(),
+        refused
+    );
+    let mut joe = (come(users, Some("joe"), Some("joe's")).await).expect("let in");
+    joe.subscribe("#", Qos::AtMostOnce).await;
+    joe.publish("shut", b"1", Qos::AtLeastOnce).await;
+    joe.publish("open", b"2", Qos::AtMostOnce).await;
+    assert_eq!(joe.message().await.topic, "open");
+    joe.ping().await;
+    assert!(joe.reasons.contains(&ReasonCode::NotAuthorized));
+
+    let mut only = come(few, None, None).await.expect("let in");
+    only.subscribe("a", Qos::AtLeastOnce).await;
+    only.ping().await;
+    assert_eq!(only.reasons, [ReasonCode::Success], "max_qos");
+    let few = SocketAddr::from(([127, 0, 0, 1], few));
+    let answer = crate::http::exchange(few, "GET /healthz HTTP/1.1\r\n\r\n").await;
+    assert_eq!(answer, "", "there is no room");
     broker.shutdown().await;
 }

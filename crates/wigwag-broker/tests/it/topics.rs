@@ -343,3 +343,22 @@ async fn a_viewer_is_told_what_it_may_read_at_that_moment() {
     house.become_(own, false);
     while viewer.frame().await.is_some() {}
 }
+
+#[tokio::test]
+async fn a_viewer_whose_user_is_gone_is_let_go() {
+    let acl = "pattern readwrite room/%u\n";
+    let mut house = House::start(acl);
+    let viewer = Viewer::try_open(house.http(), &[AS_JOE]).await;
+    let mut viewer = viewer.expect("open");
+    assert!(
+        viewer.frame().await.is_some(),
+        "the first one says which tree it is"
+    );
+    fs::write(house.folder.path().join("passwords"), ANN).expect("writable");
+    house.become_(acl, true);
+    while viewer.frame().await.is_some() {}
+    assert_eq!(
+        Viewer::try_open(house.http(), &[AS_JOE]).await.err(),
+        Some(401)
+    );
+}
