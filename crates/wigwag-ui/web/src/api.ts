@@ -1,4 +1,6 @@
 /** Questions to a broker's own HTTP interface, below the `api` of its configuration. An answer is JSON, or says why not. */
+import { pageFetch } from './page-fetch.ts';
+
 const ANSWER_WITHIN_MS = 15_000;
 
 /** The server has answered, and not with what was asked for. */
@@ -29,8 +31,7 @@ export async function ask(
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
   let response: Response;
   try {
-    response = await fetch(url, {
-      cache: 'no-store',
+    response = await pageFetch(url, {
       headers: { accept: 'application/json' },
       signal: AbortSignal.any([stopped, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
     });

@@ -7,6 +7,7 @@ import { ask, isRecord, Refusal } from './api.ts';
 import type { Connection } from './mqtt/connection.ts';
 import type { Credentials } from './mqtt/protocol.ts';
 import type { Station } from './station.ts';
+import { pageFetch } from './page-fetch.ts';
 import { FrameStore } from './ui/frame-store.ts';
 
 export interface SessionView {
@@ -76,8 +77,8 @@ export class Session extends FrameStore<SessionView> {
   async #ask(method: 'GET' | 'POST' | 'DELETE', body?: Credentials): Promise<Response | undefined> {
     const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
     try {
-      const init = { method, cache: 'no-store', ...(body !== undefined && json) } as const;
-      return await fetch(new URL('session', this.#api), init);
+      const init = { method, ...(body !== undefined && json) } as const;
+      return await pageFetch(new URL('session', this.#api), init);
     } catch {
       return undefined;
     }

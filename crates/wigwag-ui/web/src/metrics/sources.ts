@@ -3,6 +3,7 @@
  * page is connected to. Both hand over all that is known at a moment, until they are stopped.
  */
 import type { Incoming } from '../mqtt/protocol.ts';
+import { pageFetch } from '../page-fetch.ts';
 import type { Exposition } from './exposition.ts';
 import { readExposition } from './exposition.ts';
 import { familyOfTopic, readNumber, SYS_FILTER } from './sys-tree.ts';
@@ -40,8 +41,7 @@ export function scrape(url: string, listener: Listener): Stop {
 }
 
 async function fetchExposition(url: string, stopped: AbortSignal): Promise<Exposition> {
-  const response = await fetch(url, {
-    cache: 'no-store',
+  const response = await pageFetch(url, {
     headers: { accept: 'text/plain' },
     signal: AbortSignal.any([stopped, AbortSignal.timeout(SCRAPE_WITHIN_MS)]),
   });

@@ -4,6 +4,7 @@
  */
 import type { Message } from '../../message/message.ts';
 import { backoffMs } from '../../mqtt/backoff.ts';
+import { pageFetch } from '../../page-fetch.ts';
 import type { TreeStatus } from '../protocol.ts';
 
 /** What the broker says of a topic. */
@@ -234,7 +235,7 @@ export const browserNetwork: Network = {
   },
   ask: async (url) => {
     try {
-      const response = await fetch(url, { cache: 'no-store' });
+      const response = await pageFetch(url);
       if (response.status === 401) return 'the broker wants to know who you are';
       const body: unknown = response.headers.get('content-type')?.startsWith('application/json')
         ? await response.json()

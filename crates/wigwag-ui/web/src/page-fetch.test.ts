@@ -1,0 +1,31 @@
+import { afterEach, expect, test, vi } from 'vitest';
+
+import { ask } from './api.ts';
+import { browserNetwork } from './explorer/tree/topics-source.ts';
+import { scrape } from './metrics/sources.ts';
+import { Connection } from './mqtt/connection.ts';
+import { Session } from './session.ts';
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+const nobody = { handleMessages: () => undefined, handleStatus: () => undefined };
+const listener = { handleMoment: () => undefined, handleFailure: () => undefined };
+const connection = new Connection({ post: () => undefined, listen: () => undefined }, nobody);
+
+test.each<[string, () => unknown]>([
+  ['the interface', () => ask('http://b/api/v1', 'history', {}, new AbortController().signal)],
+  ['the session', () => new Session('http://b/api/v1', connection).find()],
+  ['the metrics', () => scrape('http://b/metrics', listener)],
+  ['the reason for no tree', () => browserNetwork.ask('http://b/api/v1/topics')],
+])('no window of the browser asks for a password: %s', async (_what, begin) => {
+  const fetched = vi.fn<typeof fetch>(() => Promise.resolve(new Response('{}', { status: 401 })));
+  vi.stubGlobal('fetch', fetched);
+  void Promise.resolve(begin()).catch(() => undefined);
+  await vi.waitFor(() => {
+    expect(fetched).toHaveBeenCalled();
+  });
+  const headers = new Headers(fetched.mock.calls[0]?.[1]?.headers);
+  expect(headers.get('x-requested-with')).toBe('wigwag');
+});
