@@ -1,17 +1,20 @@
 import { beforeEach, expect, test } from 'vitest';
 
-import type { ExplorerView } from './explorer.ts';
+import { message } from './tree/testing.ts';
+import type { ExplorerView, Home } from './explorer.ts';
 import { Explorer } from './explorer.ts';
 import type { FromTree, ToTree } from './protocol.ts';
 
 let posted: ToTree[];
 let tell: (message: FromTree) => void;
 
+const NOBODY = { subscribe: () => () => undefined };
+
 beforeEach(() => {
   posted = [];
 });
 
-function explorer(api?: string): Explorer {
+function explorer(api?: string, home: Pick<Home, 'subscribe' | 'logins'> = NOBODY): Explorer {
   const port = {
     post: (message: ToTree) => posted.push(message),
     listen: (listener: (message: FromTree) => void) => {
@@ -23,11 +26,7 @@ function explorer(api?: string): Explorer {
     status: { phase: 'connecting' as const, attempt: 1 },
     downSince: undefined,
   });
-  return new Explorer(
-    () => port,
-    { subscribe: () => () => undefined, snapshot, credentials: undefined },
-    api,
-  );
+  return new Explorer(() => port, Object.assign(home, { snapshot, credentials: undefined }), api);
 }
 
 async function view(of: Explorer): Promise<ExplorerView> {
@@ -81,4 +80,30 @@ test('the tree is stale while what it comes from is away, whichever that is', as
   const own = await view(one);
   expect(own.tree).toBeUndefined();
   expect(own.downSince).toBeDefined();
+});
+
+test('nothing that one user has seen is left for the next one', async () => {
+  let follow = (): void => undefined;
+  const home = {
+    subscribe: (listener: () => void) => {
+      follow = listener;
+      return () => undefined;
+    },
+    logins: 0,
+  };
+  const one = explorer('http://host/api/v1', home);
+  one.showTree();
+  one.watch('a');
+  const added = [message('a', 'secret', { seq: 1 })];
+  tell({ kind: 'tree', status: { phase: 'live', since: 1 } });
+  tell({ kind: 'topic', change: { topic: 'a', keptFrom: 1, added, total: 1 } });
+  const seen = { messages: 1, topics: 1, rate: 0, keptBytes: 9, beyond: 0, lost: 0, unsearched: 0 };
+  const rows = { first: 0, total: 1, rows: [], cursor: undefined };
+  tell({ kind: 'rows', rows, stats: { ...seen, found: undefined, pause: undefined } });
+  expect((await view(one)).rows.total).toBe(1);
+  home.logins = 1;
+  follow();
+  expect(posted.at(-1)).toEqual({ kind: 'login', credentials: undefined });
+  expect(await view(one)).toMatchObject({ source: 'tree', tree: undefined, rows: { total: 0 } });
+  expect(one.topic('a').snapshot().history).toEqual([]);
 });

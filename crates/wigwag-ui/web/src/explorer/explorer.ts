@@ -252,9 +252,15 @@ export class Explorer extends FrameStore<ExplorerView> {
   }
 
   #setSource(source: Source): void {
-    this.#set({ source, filters: [], tree: undefined, downSince: undefined, rows: NO_ROWS, stats: NO_STATS });
+    this.#set({ source, filters: [] });
     this.#port?.post({ kind: 'filters', filters: [] });
     this.#port?.post({ kind: 'source', source });
+    this.#begin();
+  }
+
+  /** What the worker does on its side by itself. */
+  #begin(): void {
+    this.#set({ tree: undefined, downSince: undefined, rows: NO_ROWS, stats: NO_STATS, survey: undefined });
     for (const { store } of this.#topics.values()) store.forget();
   }
 
@@ -294,6 +300,7 @@ export class Explorer extends FrameStore<ExplorerView> {
       this.#port?.post({ kind: 'connect', url, clientId, credentials, api: this.#api });
     } else if (logins !== before.logins) {
       this.#port?.post({ kind: 'login', credentials });
+      this.#begin();
     }
   }
 

@@ -17,6 +17,7 @@ export type ToTree =
   /** Where the tree comes from; another one begins with nothing. */
   | { kind: 'source'; source: Source }
   | { kind: 'retry' }
+  /** Begins anew, with nothing: somebody else may read other topics. */
   | { kind: 'login'; credentials: Credentials | undefined }
   /** All of them, in the place of those before. */
   | { kind: 'filters'; filters: string[] }

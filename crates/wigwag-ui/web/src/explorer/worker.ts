@@ -72,7 +72,11 @@ function connect(message: Extract<ToTree, { kind: 'connect' }>): void {
 function handle(message: ToTree): void {
   if (message.kind === 'connect') {
     connect(message);
-  } else if (message.kind === 'login' || message.kind === 'retry') {
+  } else if (message.kind === 'login') {
+    link.handle(message);
+    topics.stop();
+    setSource(source);
+  } else if (message.kind === 'retry') {
     link.handle(message);
     topics.retryNow();
   } else if (message.kind === 'filters') {
