@@ -43,7 +43,7 @@ export function ClearDialog({ path, survey, onConfirm, onClose }: Props) {
         </p>
         {count !== 0 && (
           <p className="text-ink-soft">
-            Only those that the filters of this tree take. For 30 seconds they can be published again.
+            Only those that are in this tree. For 30 seconds they can be published again.
             {survey !== undefined && survey.cut > 0 && (
               <strong className="font-medium text-warn">
                 {' '}

@@ -29,13 +29,15 @@ export class ClearJob {
     this.#isCancelled = true;
   }
 
-  async clear(messages: readonly Message[], now: () => number): Promise<void> {
-    const sum = await this.#all('clearing', messages, async (message) => {
+  /** `withheld` more are left alone, because they could not be fetched and so could not come back. */
+  async clear(messages: readonly Message[], now: () => number, withheld = 0): Promise<void> {
+    const clear = async (message: Message): Promise<PublishOutcome> => {
       const outcome = await this.#publish({ topic: message.topic, payload: '', qos: 1, retain: true });
       // An answer that was lost may have been a yes: it can be undone as well.
       if (outcome.kind !== 'refused') this.#cleared.push(message);
       return outcome;
-    });
+    };
+    const sum = await this.#all('clearing', messages, clear, withheld);
     const restorable = this.#cleared.filter(isWhole).length;
     this.#report({ ...sum, phase: 'cleared', undoUntil: now() + UNDO_MS, restorable });
   }
@@ -51,13 +53,14 @@ export class ClearJob {
     phase: 'clearing' | 'restoring',
     items: readonly Item[],
     act: (item: Item) => Promise<PublishOutcome>,
+    withheld = 0,
   ): Promise<Omit<Clearing, 'phase'>> {
     const sum: Omit<Clearing, 'phase'> = {
       path: this.#path,
-      done: 0,
-      total: items.length,
-      failed: 0,
-      reason: undefined,
+      done: withheld,
+      total: items.length + withheld,
+      failed: withheld,
+      reason: withheld > 0 ? 'the broker did not send it, so that it could not come back' : undefined,
     };
     const waiting = items.values();
     const work = async (): Promise<void> => {

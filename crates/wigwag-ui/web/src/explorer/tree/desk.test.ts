@@ -338,10 +338,14 @@ describe('with the tree of the broker', () => {
     ]);
   });
 
-  test('what cannot be fetched is cleared, and not restored', async () => {
+  test('what cannot be fetched is not cleared, because it could not come back', async () => {
     tell('a/b', 1, { retain: true });
+    tell('a/c', 1, { retain: true });
     desk.handle({ kind: 'clear', path: 'a' });
+    desk.add(message('a/c', 'retained', { retain: true }));
     await vi.advanceTimersByTimeAsync(FETCH_IDLE_MS);
-    expect(last('clearing')?.clearing).toMatchObject({ phase: 'cleared', done: 1, restorable: 0 });
+    expect(published.map(({ topic }) => topic)).toEqual(['a/c']);
+    const clearing = { phase: 'cleared', total: 2, done: 2, failed: 1, restorable: 1 };
+    expect(last('clearing')?.clearing).toMatchObject(clearing);
   });
 });

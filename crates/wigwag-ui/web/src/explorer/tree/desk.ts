@@ -335,8 +335,7 @@ export class Desk {
     const messages = await fetched;
     stop();
     this.#fetch = undefined;
-    const cleared = topics.map((node) => messages.get(node.path) ?? unknownMessage(node.path));
-    await job.clear(cleared, Date.now);
+    await job.clear([...messages.values()], Date.now, topics.length - messages.size);
   }
 
   async #publish(message: Outgoing): Promise<PublishOutcome> {
@@ -383,10 +382,4 @@ export class Desk {
       from === undefined ? [] : [...this.#outline.topics(from)].flatMap(({ latest }) => latest ?? []);
     this.#post({ kind: 'exported', id, text: exported(messages, format), topics: messages.length });
   }
-}
-
-/** One that there is, and that could not be fetched. It can be cleared, and not be published again. */
-function unknownMessage(topic: string): Message {
-  const payload = new Uint8Array();
-  return { seq: 0, topic, payload, bytes: Infinity, retain: true, qos: 0, at: 0, properties: {} };
 }
