@@ -549,7 +549,7 @@ static SECTIONS: &[Section] = &[
                 "recorded messages in one answer over HTTP",
                 count(http::MESSAGES_MAX),
                 "The answer tells with `next` where it goes on; so does one of 4 MiB. Four are read from the disk at the \
-                 same time.",
+                 same time; one that takes nothing for 10 s is cut off.",
                 "`next`",
             ),
             fixed(

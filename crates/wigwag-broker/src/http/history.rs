@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
@@ -14,7 +15,9 @@ use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 use wigwag_engine::proto::TopicName;
 
 use super::pages::Source;
@@ -35,6 +38,9 @@ const PIECES_MAX: usize = 4;
 
 /// Answers that are read from the disk at the same time; others wait.
 const READERS_MAX: usize = 4;
+
+/// How long whoever asked may take for a piece: others wait for its place.
+const TAKES_MAX: Duration = Duration::from_secs(10);
 
 static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
 
@@ -161,7 +167,7 @@ fn write(history: &History, wanted: &Wanted, is_recorded: bool, pieces: &mpsc::S
                     "],\"next\":null,\"error\":{}}}",
                     Value::from(error.to_string())
                 );
-                _ = pieces.blocking_send(text.into());
+                send(pieces, text, TAKES_MAX);
                 return;
             }
         };
@@ -176,18 +182,20 @@ fn write(history: &History, wanted: &Wanted, is_recorded: bool, pieces: &mpsc::S
         push(&mut text, &entry);
         count += 1;
         bytes += text.len() - before;
-        if text.len() >= PIECE
-            && pieces
-                .blocking_send(std::mem::take(&mut text).into())
-                .is_err()
-        {
+        if text.len() >= PIECE && !send(pieces, std::mem::take(&mut text), TAKES_MAX) {
             return;
         }
     }
     let next = next.map_or_else(|| "null".to_owned(), millis);
     _ = write!(text, "],\"next\":{next}}}");
     // Whoever has gone misses nothing.
-    _ = pieces.blocking_send(text.into());
+    send(pieces, text, TAKES_MAX);
+}
+
+/// Waits until there is room for a piece, on a thread that may wait. False if there is none in time, or nobody wants it.
+fn send(pieces: &mpsc::Sender<Bytes>, text: String, within: Duration) -> bool {
+    let sent = async { timeout(within, pieces.send(text.into())).await };
+    matches!(Handle::current().block_on(sent), Ok(Ok(())))
 }
 
 fn push(text: &mut String, entry: &Entry) {
@@ -235,6 +243,17 @@ mod tests {
         for at in [0, 5, 1_000, 1_763_904_000_123_450] {
             assert_eq!(micros(&millis(at)), Some(at));
         }
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_not_waited_for() {
+        let (pieces, mut receiver) = mpsc::channel(1);
+        let sending = tokio::task::spawn_blocking(move || {
+            ["first", "second"].map(|text| send(&pieces, text.to_owned(), Duration::from_millis(1)))
+        });
+        assert_eq!(sending.await.expect("no panic"), [true, false]);
+        assert_eq!(receiver.recv().await.as_deref(), Some(&b"first"[..]));
+        assert_eq!(receiver.recv().await, None);
     }
 
     #[test]
