@@ -28,7 +28,11 @@ export function SelectionBar(props: Props) {
   const isNothing = count === 0;
   const isDisabled = isNothing || isBlocked;
   return (
-    <div role="group" aria-label="Selection" className="-ml-1.5 flex flex-wrap items-center gap-x-1 gap-y-1 md:-ml-2">
+    <div
+      role="group"
+      aria-label="Selection"
+      className="-ml-1.5 flex flex-wrap items-center gap-x-1 gap-y-1 md:-ml-2"
+    >
       <SelectAll selection={selection} shown={shown} onSelectAll={onSelectAll} />
       <span data-testid="selected" className="nums min-w-48 text-ink-soft">
         {isNothing ? `Select all ${formatCount(shown.length)}` : told(selection, shown)}

@@ -57,6 +57,13 @@ describe('the list', () => {
     expect(devices).toHaveLength(DEVICES_MAX);
     expect(overflow).toBe(3);
   });
+
+  test('no longer counts as left out what has found room', () => {
+    for (let index = 0; index < DEVICES_MAX + 2; index++) put(`d${index}`);
+    store.remove('d0');
+    put(`d${DEVICES_MAX}`);
+    expect(store.snapshot().overflow).toBe(1);
+  });
 });
 
 describe('React', () => {

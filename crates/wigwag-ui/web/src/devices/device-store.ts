@@ -42,6 +42,7 @@ export class DeviceStore extends FrameStore<DevicesView> {
       if (before !== undefined && before.name !== device.name) this.#leave(id);
       if (before?.name !== device.name) this.#newcomers.add(id);
       this.#devices.set(id, device);
+      this.#overflow.delete(id);
     }
     this.changed();
   }

@@ -34,7 +34,12 @@ export function RunBar() {
         <span className="text-ink-soft"> · {summary(run)}</span>
       </p>
       {!isOver && (
-        <progress aria-label="Progress" max={total} value={total - open} className="h-2 w-32 grow accent-accent" />
+        <progress
+          aria-label="Progress"
+          max={total}
+          value={total - open}
+          className="h-2 w-32 grow accent-accent"
+        />
       )}
       <div className="flex flex-wrap gap-2">
         {run.phase === 'sending' && (

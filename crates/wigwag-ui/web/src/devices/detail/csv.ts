@@ -1,4 +1,5 @@
 /** Recorded values as a table for other programs: RFC 4180, a line per time, a column per field. Pure. */
+import { csvLine } from '../../ui/csv.ts';
 import type { Series, Window } from './series.ts';
 
 export function csvOf(series: ReadonlyMap<string, Series>, window: Window): string {
@@ -13,12 +14,6 @@ export function csvOf(series: ReadonlyMap<string, Series>, window: Window): stri
   }
   const lines = [...rows]
     .sort(([a], [b]) => a - b)
-    .map(([at, values]) => [new Date(at).toISOString(), ...values.map((value) => value ?? '')].join(','));
-  return [['time', ...names].map(quoted).join(','), ...lines, ''].join('\r\n');
-}
-
-/** Names are a stranger's: a spreadsheet would take some for formulas. */
-function quoted(name: string): string {
-  const harmless = /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
-  return /^[\w.[\] ]+$/.test(harmless) ? harmless : `"${harmless.replaceAll('"', '""')}"`;
+    .map(([at, values]) => [new Date(at).toISOString(), ...values.map((value) => value ?? '')]);
+  return [['time', ...names], ...lines].map(csvLine).join('');
 }

@@ -308,7 +308,10 @@ class Maker {
     this.entity.fields.push({ ...spec, rank: this.#rank(spec.rank) });
   }
 
-  /** Adds a control, if it has a topic and what to publish there is plain. */
+  /**
+   * Adds a control, if it has a topic and what to publish there is plain. Whoever presses it may have rights that the
+   * device has not, such as to manage the broker.
+   */
   #control(
     kind: Kind,
     encoding: Partial<Omit<TextEncoding, 'as'>> | null = {},
@@ -317,6 +320,12 @@ class Maker {
   ): void {
     const topic = this.#topic(topicName);
     if (topic === undefined) return;
+    if (topic.startsWith('$')) {
+      this.#problems.push(
+        `${named.label}: commands to the broker itself are not sent for a device: ${topic.slice(0, 80)}`,
+      );
+      return;
+    }
     const around =
       topicName === 'command_topic' ? this.#around('command_template') : { before: '', after: '' };
     if (around === null || encoding === null) {

@@ -7,7 +7,7 @@ import { textWithUnit } from '../../field-text.ts';
 import type { Device, FieldValue } from '../../model.ts';
 import { incoming } from '../../testing.ts';
 import { ENTITIES_MAX } from './announcement.ts';
-import { FIELDS_MAX, HomeAssistantSource } from './home-assistant-source.ts';
+import { ANNOUNCEMENTS_MAX, FIELDS_MAX, HomeAssistantSource } from './home-assistant-source.ts';
 import { TOPICS_MAX } from './topics.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -427,4 +427,26 @@ describe('bounds', () => {
     receive('homeassistant/sensor/more/config', { stat_t: 'more', dev: { ids: 'more' } });
     expect(device('more').problems).toEqual([]);
   });
+});
+
+test('no button of a stranger tells the broker what to do in the name of who presses it', () => {
+  receive('homeassistant/button/trap/config', {
+    name: 'Ring',
+    command_topic: '$CONTROL/dynamic-security/v1',
+    payload_press: '{"commands":[{"command":"deleteClient","username":"ann"}]}',
+  });
+  expect(device('button/trap').controls).toEqual([]);
+  expect(device('button/trap').problems).toEqual([
+    'Ring: commands to the broker itself are not sent for a device: $CONTROL/dynamic-security/v1',
+  ]);
+});
+
+test('a device has so many configurations, and says of more that they are not kept', () => {
+  const config = (index: number) => ({ name: `v${index}`, state_topic: 'all', dev: { ids: ['one'] } });
+  for (let index = 0; index < ANNOUNCEMENTS_MAX; index++) {
+    expect(receive(`homeassistant/sensor/v${index}/config`, config(index))).toEqual({ ids: ['ha/one'] });
+  }
+  expect(receive('homeassistant/sensor/more/config', config(0))?.problem).toMatch(/not kept$/);
+  receive('homeassistant/sensor/v0/config', '');
+  expect(receive('homeassistant/sensor/more/config', config(0))?.problem).toBeUndefined();
 });

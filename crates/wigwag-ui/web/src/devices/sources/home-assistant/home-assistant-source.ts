@@ -20,6 +20,10 @@ export const FIELDS_MAX = 64;
 const SAMPLED_MAX = 4;
 /** Configurations of all devices together. */
 export const CONFIGS_MAX = 20_000;
+/** Of one device: each of them makes it anew of all of them. */
+export const ANNOUNCEMENTS_MAX = 256;
+/** Told of one device; what is not among them is shown all the same. */
+const DEVICE_TOPICS_MAX = 512;
 const PROBLEMS_MAX = 10;
 
 /** What is known of one device: its configurations by topic, and what was heard since. */
@@ -80,6 +84,10 @@ export class HomeAssistantSource implements Source {
     const announcement = announcementOf(parsed, message.text, message.bytes);
     if ('problem' in announcement) return { ids: before === undefined ? [] : [before.id], ...announcement };
     const known = this.#knownBy(announcement);
+    if (before !== known && known.announcements.size >= ANNOUNCEMENTS_MAX) {
+      const problem = `its device has ${ANNOUNCEMENTS_MAX} configurations already, more are not kept`;
+      return { ids: [known.id], problem };
+    }
     if (before !== undefined && before !== known) this.#forget(before, topic);
     if (!this.#configs.has(topic) && this.#configs.size >= CONFIGS_MAX) {
       return { ids: [], problem: `${CONFIGS_MAX} configurations are known already, more are not kept` };
@@ -297,12 +305,13 @@ function keyOf({ topic, reading, yes, no }: AvailabilitySpec): string {
 function topicsOf(known: Known, entities: readonly Entity[]): Device['topics'] {
   const each = (role: Device['topics'][number]['role'], topics: readonly string[]) =>
     [...new Set(topics)].map((filter) => ({ filter, role }));
-  return [
+  const all = [
     ...each('state', known.specs.map(({ topic }) => topic)), // prettier-ignore
     ...each('availability', entities.flatMap(({ availability }) => availability.map(({ topic }) => topic))), // prettier-ignore
     ...each('config', [...known.announcements.keys()]),
     ...each('command', entities.flatMap(({ controls }) => controls.map(({ topic }) => topic))), // prettier-ignore
   ];
+  return all.slice(0, DEVICE_TOPICS_MAX);
 }
 
 function unique<One extends { key: string }>(all: readonly One[]): One[] {

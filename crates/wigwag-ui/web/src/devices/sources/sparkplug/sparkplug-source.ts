@@ -220,12 +220,11 @@ export class SparkplugSource implements Source {
   }
 
   /** On the node's own record. */
-  #tellGaps(node: Node): void {
-    for (const member of node.members) {
-      const device = this.#tools.store.device(member.id);
-      if (device !== undefined && isNode(member)) {
-        this.#tools.store.put({ ...device, problems: problemsOf(member) });
-      }
+  #tellGaps({ group, name }: Node): void {
+    const known = this.#known.get(idOf({ group, node: name, device: undefined }));
+    const device = known === undefined ? undefined : this.#tools.store.device(known.id);
+    if (known !== undefined && device !== undefined) {
+      this.#tools.store.put({ ...device, problems: problemsOf(known) });
     }
   }
 
@@ -275,16 +274,16 @@ function placeOf(topic: string): Place | undefined {
     : undefined;
 }
 
-function memberOf({ node, device }: Place): string {
+function memberOf({ node, device }: Omit<Place, 'kind'>): string {
   return device === undefined ? node : `${node}/${device}`;
 }
 
-function idOf(place: Place): string {
+function idOf(place: Omit<Place, 'kind'>): string {
   return `${ID_PREFIX}${place.group}/${memberOf(place)}`;
 }
 
 function isNode({ id, node }: Known): boolean {
-  return id === `${ID_PREFIX}${node.group}/${node.name}`;
+  return id === idOf({ group: node.group, node: node.name, device: undefined });
 }
 
 function nodeCommands({ group, name }: Node): string {
