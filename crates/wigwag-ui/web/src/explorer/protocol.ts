@@ -186,4 +186,6 @@ export const HISTORY_BYTES_MAX = 32 * 1024 * 1024;
 export const LATEST_BYTES_MAX = 32 * 1024 * 1024;
 export const TOPICS_MAX = 50_000;
 export const LEVELS_MAX = 64;
+/** Of all topics and branches together; those of the usual kind need a tenth of it. */
+export const PATHS_CHARS_MAX = 32 * 1024 * 1024;
 export const HELD_BYTES_MAX = 32 * 1024 * 1024;

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 
-import { HISTORY_BYTES_MAX, HISTORY_MAX, LATEST_BYTES_MAX, TOPICS_MAX } from '../protocol.ts';
+import {
+  HISTORY_BYTES_MAX,
+  HISTORY_MAX,
+  LATEST_BYTES_MAX,
+  PATHS_CHARS_MAX,
+  TOPICS_MAX,
+} from '../protocol.ts';
 import { message } from './testing.ts';
 import { topicsOf, Trie } from './trie.ts';
 
@@ -66,6 +72,28 @@ test('takes no further topics when it is full, but the messages of those it has'
   expect(trie.add(message('t/7'))?.total).toBe(2);
   expect(trie).toMatchObject({ beyond: 2 });
   expect(trie.find('one')).toBeUndefined();
+});
+
+test('takes no further topics when the names of those it has are too long', () => {
+  const trie = new Trie();
+  const long = 'x'.repeat(65_000);
+  for (let count = 0; count < 600; count++) trie.add(message(`${count}/${long}`));
+  expect(trie.root.topics).toBeLessThan(PATHS_CHARS_MAX / 65_000 + 1);
+  expect(trie.beyond).toBe(600 - trie.root.topics);
+  expect(trie.add(message(`7/${long}`))?.total).toBe(2);
+  expect(trie.remove(`7/${long}`)).toBeDefined();
+  expect(trie.add(message('short'))).toBeDefined();
+});
+
+test('long topics and properties count as history does', () => {
+  const trie = new Trie();
+  const topic = 'x'.repeat(60_000);
+  const userProperties = [['name', 'v'.repeat(60_000)] as const];
+  for (let count = 0; count < HISTORY_MAX; count++)
+    trie.add(message(topic, 'x', { properties: { userProperties } }));
+  expect(trie.keptBytes).toBeGreaterThan(HISTORY_MAX * 120_000);
+  for (let count = 0; count < 3 * HISTORY_MAX; count++) trie.add(message(`${topic}/${count % 3}`, topic));
+  expect(trie.keptBytes).toBeLessThan(HISTORY_BYTES_MAX + 1_000_000);
 });
 
 test('knows what is retained, until a retained message without payload', () => {

@@ -5,11 +5,18 @@
  * It is fed in one of two ways. Either every message is added, or the broker counts them and tells of the latest ones
  * (`update`), and only the messages of topics that are open come one by one (`keep`).
  */
-import type { Message } from '../../message/message.ts';
-import { HISTORY_BYTES_MAX, HISTORY_MAX, LATEST_BYTES_MAX, LEVELS_MAX, TOPICS_MAX } from '../protocol.ts';
+import type { Message, Properties } from '../../message/message.ts';
+import {
+  HISTORY_BYTES_MAX,
+  HISTORY_MAX,
+  LATEST_BYTES_MAX,
+  LEVELS_MAX,
+  PATHS_CHARS_MAX,
+  TOPICS_MAX,
+} from '../protocol.ts';
 import type { Update } from './topics-source.ts';
 
-/** What a message costs beside its payload, roughly. */
+/** What a message costs beside its payload and its texts, roughly. */
 const MESSAGE_BYTES = 256;
 /** Of a payload, when there is no room for all. */
 const CUT_BYTES = 256;
@@ -104,6 +111,8 @@ export class Trie {
   #historyBytes = 0;
   #latestBytes = 0;
   #historyCount = 0;
+  /** Of all nodes: a topic may have 65,535 bytes. */
+  #pathChars = 0;
   /** Of all topics, in the order in which they became history. */
   readonly #aging = new Queue<Aged>();
 
@@ -197,6 +206,7 @@ export class Trie {
     let above = node;
     while (above.parent !== undefined && above.total === 0 && (above.children?.size ?? 0) === 0) {
       above.parent.drop(above.name);
+      this.#pathChars -= above.path.length;
       above = above.parent;
     }
     this.version += 1;
@@ -212,11 +222,14 @@ export class Trie {
   #nodeFor(topic: string): Node | undefined {
     const levels = topic.split('/');
     if (levels.length > LEVELS_MAX) return this.#known(levels);
-    if (this.root.topics >= TOPICS_MAX) return this.#known(levels);
+    if (this.root.topics >= TOPICS_MAX || this.#pathChars >= PATHS_CHARS_MAX) return this.#known(levels);
     let node = this.root;
     for (const level of levels) {
-      if (node.children?.has(level) !== true) this.version += 1;
+      const isNew = node.children?.has(level) !== true;
       node = node.child(level);
+      if (!isNew) continue;
+      this.version += 1;
+      this.#pathChars += node.path.length;
     }
     return node;
   }
@@ -353,8 +366,18 @@ function isBeginningOf(told: Message, message: Message): boolean {
   );
 }
 
-function costOf(message: Message): number {
-  return message.payload.length + MESSAGE_BYTES;
+function costOf({ payload, topic, properties }: Message): number {
+  return payload.length + topic.length + costOfProperties(properties) + MESSAGE_BYTES;
+}
+
+function costOfProperties({
+  contentType,
+  responseTopic,
+  correlationData,
+  userProperties,
+}: Properties): number {
+  const texts = [contentType, responseTopic, ...(userProperties ?? []).flat()];
+  return texts.reduce((sum, text) => sum + (text?.length ?? 0), correlationData?.length ?? 0);
 }
 
 function decay(ms: number): number {
