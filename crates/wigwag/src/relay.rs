@@ -2,7 +2,6 @@
 //! the broker, and what the broker says goes back. Knows nothing of packets, and of brokers only those of the command
 //! line: a browser names one of them by its number, never an address.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,8 +152,9 @@ async fn forth(
         match message {
             Message::Binary(bytes) => {
                 if write(&mut broker, &bytes).await.is_err() {
-                    // It may have said why, which is still to be read.
-                    return pending().await;
+                    // It may have said why, which is still to be read, as long as somebody wants to know.
+                    while let Some(Ok(_)) = browser.next().await {}
+                    return None;
                 }
             }
             // [MQTT-6.0.0-1]
@@ -201,6 +201,16 @@ mod tests {
         let said = |reason: &str| end(1000, reason).expect("a frame").reason.len();
         assert_eq!(said("short"), 5);
         assert_eq!(said(&"é".repeat(100)), 122);
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_goes_after_its_broker_leaves_nothing_behind() {
+        let (broker, gone) = tokio::io::duplex(1);
+        drop(gone);
+        let browser = ["a", "b"].map(|text| Ok(Message::Binary(text.into())));
+        let end = forth(futures_util::stream::iter(browser), broker);
+        let end = timeout(DIAL_WITHIN, end).await.expect("it ends");
+        assert!(end.is_none());
     }
 
     fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
