@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { FromWorker, Incoming, ToWorker } from '../../mqtt/protocol.ts';
 import { Station, StationProvider } from '../../station.ts';
 import { brokerAt } from '../../testing.ts';
+import { CONFIG_FILTERS } from '../sources/home-assistant/config-topics.ts';
+import { HomeAssistantSource } from '../sources/home-assistant/home-assistant-source.ts';
 import { DevicePage } from './DevicePage.tsx';
 import { useTemplates } from './templates.ts';
 
@@ -33,7 +35,7 @@ function Address() {
   return <output data-testid="address">{pathname + search}</output>;
 }
 
-function open(address = '/devices/1', broker = brokerAt('ws://b')): void {
+function open(address = '/devices/1', broker = brokerAt('ws://b')): Station {
   const port = {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
@@ -50,6 +52,7 @@ function open(address = '/devices/1', broker = brokerAt('ws://b')): void {
       </MemoryRouter>
     </StationProvider>,
   );
+  return station;
 }
 
 function receive(topic: string, payload: unknown, more: Partial<Incoming> = {}): void {
@@ -284,6 +287,22 @@ describe('with a broker that remembers', () => {
     // What is not recorded is not asked for again.
     expect(asked.filter((path) => path.startsWith('/api/v1/history?topic=device/1/online'))).toHaveLength(1);
     expect(screen.getByText(/Recorded by the broker since/)).toBeTruthy();
+  });
+
+  test('what is recorded is read of topics that are told later, too', async () => {
+    const asked = serve({ '/api/v1/history': { body: { recordedSince: NOW - 240_000, messages: [] } } });
+    const station = open('/devices/ha%2Froom', BROKER);
+    station.listenTo({
+      filters: CONFIG_FILTERS,
+      root: 'homeassistant/',
+      load: () => Promise.resolve((tools) => new HomeAssistantSource(tools)),
+    });
+    const about = { dev: { ids: ['room'], name: 'Room' } };
+    for (const name of ['heat', 'damp']) {
+      receive(`homeassistant/sensor/${name}/config`, { ...about, state_topic: `room/${name}`, name });
+      await settle();
+      expect(asked.some((path) => path.includes(`topic=room/${name}&`))).toBe(true);
+    }
   });
 
   test('a recorder that is off is told of', async () => {

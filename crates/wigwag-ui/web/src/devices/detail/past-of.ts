@@ -11,18 +11,21 @@ import { Past } from './past.ts';
 import { pagesOf } from './recording.ts';
 import type { Window } from './series.ts';
 
-const pasts = new WeakMap<DeviceRecord, Past>();
+const pasts = new WeakMap<DeviceRecord, { past: Past; topics: string }>();
 
-/** Nothing with a broker that has no interface of its own. */
-export function pastOf(station: Station, { id, source }: Device, record: DeviceRecord): Past | undefined {
+/** Nothing with a broker that has no interface of its own. Another one when the device turns out to have more topics. */
+export function pastOf(station: Station, device: Device, record: DeviceRecord): Past | undefined {
   const ask = askerOf(station);
   if (ask === undefined) return undefined;
+  const topics = recordedTopics(device);
+  // As one text, which is the same as long as it says the same.
+  const asText = topics.join('\n');
   const known = pasts.get(record);
-  if (known !== undefined) return known;
-  const device = station.devices.device(id);
+  if (known?.topics === asText) return known.past;
+  const { id, source } = device;
   const reader = station.sources.find(({ kind }) => kind === source);
   const past = new Past({
-    topics: device === undefined ? [] : recordedTopics(device),
+    topics,
     record,
     readPage: pagesOf(ask),
     numbersIn: (message) => {
@@ -30,7 +33,7 @@ export function pastOf(station: Station, { id, source }: Device, record: DeviceR
       return now === undefined || reader === undefined ? [] : reader.numbersIn(now, message);
     },
   });
-  pasts.set(record, past);
+  pasts.set(record, { past, topics: asText });
   return past;
 }
 
