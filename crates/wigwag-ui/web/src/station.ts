@@ -199,7 +199,7 @@ export class Station {
   #handleUpdate(id: string, { at, retain }: Incoming): number | undefined {
     const device = this.devices.device(id);
     if (device === undefined) return undefined;
-    this.records.find(id)?.handleUpdate(device);
+    this.records.handleUpdate(device);
     return retain ? undefined : this.commands.handleUpdate(device, at);
   }
 

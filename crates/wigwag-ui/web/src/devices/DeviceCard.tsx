@@ -1,5 +1,5 @@
 /** One device: its values, whether it is there, the recent course of the first of them, and its commands. */
-import { memo } from 'react';
+import { memo, useId } from 'react';
 
 import type { ConnectionView } from '../mqtt/connection.ts';
 import { Checkbox } from '../ui/Checkbox.tsx';
@@ -39,7 +39,8 @@ export const DeviceCard = memo(function DeviceCard(props: Props) {
   const now = useNow();
   const condition = health(device, link, now);
   const doubtful = condition.kind !== 'online' && condition.kind !== 'unknown';
-  const heading = `device-${device.id}`;
+  // Not made of the device's: a space in it would make two of it.
+  const heading = useId();
   return (
     <article
       aria-labelledby={heading}

@@ -6,7 +6,7 @@ import { Choice } from '../ui/Choice.tsx';
 import { formatCount } from '../ui/format.ts';
 import { SelectField } from '../ui/SelectField.tsx';
 import type { DeviceList, ListQuery } from './device-list.ts';
-import { HEALTH_KINDS, STATUSES } from './device-list.ts';
+import { HEALTH_KINDS, STATUSES, TAGS_COUNTED_MAX } from './device-list.ts';
 import type { Health } from './health.ts';
 import { SOURCES } from './model.ts';
 
@@ -141,15 +141,18 @@ function TagField({ counts, chosen, onChoose }: TagFieldProps) {
       label="Tag"
       className="max-w-56"
       value={chosen === undefined ? '' : `=${chosen}`}
-      options={[
-        { value: '', name: beyond > 0 ? `Any (${formatCount(beyond)} more by search)` : 'Any' },
-        ...options,
-      ]}
+      options={[{ value: '', name: anyOf(counts.size, beyond) }, ...options]}
       onChange={(value) => {
         onChoose(value === '' ? undefined : value.slice(1));
       }}
     />
   );
+}
+
+function anyOf(count: number, beyond: number): string {
+  if (beyond <= 0) return 'Any';
+  const atLeast = count >= TAGS_COUNTED_MAX ? 'at least ' : '';
+  return `Any (${atLeast}${formatCount(beyond)} more by search)`;
 }
 
 const naturally = new Intl.Collator('en', { numeric: true });

@@ -28,6 +28,9 @@ export interface ListQuery {
   sort: Sort;
 }
 
+/** Tags that are counted; devices of others are found by the search. */
+export const TAGS_COUNTED_MAX = 1_000;
+
 export interface ListedDevice {
   device: Device;
   condition: Health;
@@ -122,7 +125,11 @@ class Counts {
     if (counts('health')) count(this.health, condition.kind);
     if (counts('status') && status !== undefined) count(this.status, status);
     if (counts('source')) count(this.source, source);
-    if (counts('tag')) for (const tag of tags) count(this.tag, tag);
+    if (counts('tag')) {
+      for (const tag of tags) {
+        if (this.tag.size < TAGS_COUNTED_MAX || this.tag.has(tag)) count(this.tag, tag);
+      }
+    }
   }
 }
 

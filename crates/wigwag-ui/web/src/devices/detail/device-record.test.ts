@@ -101,4 +101,23 @@ describe('the shelf', () => {
     expect([...watched]).not.toContain('1');
     expect(watched.size).toBe(RECORDS_MAX);
   });
+
+  test('watches the topics that a device has by now', () => {
+    const watched: string[] = [];
+    const shelf = new RecordShelf(({ topics }) => {
+      const filters = topics.map(({ filter }) => filter);
+      watched.push(...filters);
+      return () => {
+        for (const filter of filters) watched.splice(watched.indexOf(filter), 1);
+      };
+    });
+    const device: Device = { ...DEVICE, topics: [{ filter: 'a/set', role: 'command' }] };
+    const record = shelf.open(device, []);
+    shelf.handleUpdate({ ...device, stateAt: NOW + 1 });
+    expect(watched).toEqual(['a/set']);
+    const more: Device['topics'] = [...device.topics, { filter: 'b/set', role: 'command' }];
+    shelf.handleUpdate({ ...device, topics: more });
+    expect(watched).toEqual(['a/set', 'b/set']);
+    expect(shelf.open(device, [])).toBe(record);
+  });
 });

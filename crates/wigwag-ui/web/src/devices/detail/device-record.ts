@@ -102,8 +102,14 @@ const SERIES_MAX = 64;
 /** Values of all fields together: 8 MiB, and of all records 64 MiB. */
 export const VALUES_MAX = 500_000;
 
+interface Kept {
+  record: DeviceRecord;
+  topics: Device['topics'];
+  end: () => void;
+}
+
 export class RecordShelf {
-  readonly #records = new Map<string, { record: DeviceRecord; end: () => void }>();
+  readonly #records = new Map<string, Kept>();
   readonly #watch: (device: Device, record: DeviceRecord) => () => void;
 
   /** `watch` has the record fed with what nobody else asks the broker for, until the function it returned is called. */
@@ -122,7 +128,7 @@ export class RecordShelf {
     }
     const record = new DeviceRecord(Date.now());
     record.begin(device, messages);
-    this.#records.set(id, { record, end: this.#watch(device, record) });
+    this.#records.set(id, { record, topics: device.topics, end: this.#watch(device, record) });
     if (this.#records.size > RECORDS_MAX) this.#giveUpOldest();
     return record;
   }
@@ -130,6 +136,19 @@ export class RecordShelf {
   /** For whoever has news of the device; it may be that nobody is interested. */
   find(id: string): DeviceRecord | undefined {
     return this.#records.get(id)?.record;
+  }
+
+  /** What the device has become; another set of topics is watched in place of the one before. */
+  handleUpdate(device: Device): void {
+    const kept = this.#records.get(device.id);
+    if (kept === undefined) return;
+    kept.record.handleUpdate(device);
+    if (kept.topics === device.topics) return;
+    const end = kept.end;
+    kept.topics = device.topics;
+    kept.end = this.#watch(device, kept.record);
+    // Afterwards, so that what is in both stays subscribed to.
+    end();
   }
 
   #giveUpOldest(): void {

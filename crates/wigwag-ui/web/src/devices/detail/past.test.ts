@@ -4,8 +4,9 @@ import { Refusal } from '../../api.ts';
 import type { Incoming } from '../../mqtt/protocol.ts';
 import { incoming } from '../testing.ts';
 import { DeviceRecord } from './device-record.ts';
-import { Past } from './past.ts';
+import { MESSAGES_MAX, Past } from './past.ts';
 import type { RecordedPage, Span } from './recording.ts';
+import { POINTS_MAX } from './series.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW = Date.UTC(2026, 0, 2);
@@ -71,6 +72,28 @@ describe('a span that is looked at', () => {
     expect(asked.at(-1)?.from).toBe(NOW - HOUR_MS);
     expect(times()).toHaveLength(60);
     expect(record.log.snapshot().entries.map(({ at }) => at)).toEqual(times());
+  });
+
+  test('with a great many messages is read in shorter ones, none of which fills the memory', async () => {
+    const PAGE_MS = 2_000;
+    // A message every millisecond.
+    answer = (topic, { from, to }) => {
+      const end = Math.min(to, from + PAGE_MS);
+      const messages = Array.from({ length: Math.max(0, end - from) }, (_, index) =>
+        incoming(topic, '1', { at: from + index }),
+      );
+      return { messages, next: end < to ? end : undefined, recordedSince, isRecorded: true };
+    };
+    const past = open();
+    past.look({ from: NOW - 60_000, to: NOW }, NOW);
+    expect(await settled(past)).toMatchObject({ phase: 'idle', isCut: true });
+    expect(times()).toHaveLength(POINTS_MAX);
+    let [pages, pagesMax] = [0, 0];
+    for (const [index, { from }] of asked.entries()) {
+      pages = from === (asked[index - 1]?.from ?? 0) + PAGE_MS ? pages + 1 : 1;
+      pagesMax = Math.max(pagesMax, pages);
+    }
+    expect(pagesMax).toBeLessThanOrEqual(MESSAGES_MAX / PAGE_MS + 1);
   });
 
   test('is asked for once, and a longer one from where it ended', async () => {

@@ -41,6 +41,9 @@ const STEP_MIN_MS = MINUTE_MS / 8;
 const STEP_MAX_MS = 240 * MINUTE_MS;
 /** Of a span with many more, the next one is shorter; of one with fewer, longer. */
 const MESSAGES_PER_STEP = 4_000;
+/** Of one topic: what is more is not held, but read in shorter spans. */
+export const MESSAGES_MAX = 50_000;
+const SHORTER = 16;
 
 export class Past extends FrameStore<PastView> {
   readonly #tools: PastTools;
@@ -102,8 +105,9 @@ export class Past extends FrameStore<PastView> {
       for (let span = this.#next(stepMs); span !== undefined; span = this.#next(stepMs)) {
         this.#setPhase('reading');
         const count = await this.#readSpan(span, stopped);
-        stepMs =
-          count > MESSAGES_PER_STEP ? Math.max(STEP_MIN_MS, stepMs / 2) : Math.min(2 * stepMs, STEP_MAX_MS);
+        if (count === undefined) stepMs = Math.max(STEP_MIN_MS, stepMs / SHORTER);
+        else if (count > MESSAGES_PER_STEP) stepMs = Math.max(STEP_MIN_MS, stepMs / 2);
+        else stepMs = Math.min(2 * stepMs, STEP_MAX_MS);
       }
       this.#setPhase('idle');
     } catch (error) {
@@ -125,11 +129,14 @@ export class Past extends FrameStore<PastView> {
     return { from: Math.max(span.from, span.to - stepMs), to: span.to };
   }
 
-  async #readSpan(span: Span, stopped: AbortSignal): Promise<number> {
+  /** The number of messages; nothing when they were too many to be taken at a time. */
+  async #readSpan(span: Span, stopped: AbortSignal): Promise<number | undefined> {
     let messages: Incoming[] = [];
     for (const topic of this.#topics) {
       if (this.#unrecorded.has(topic)) continue;
-      messages = messages.concat(await this.#readTopic(topic, span, stopped));
+      const some = await this.#readTopic(topic, span, stopped);
+      if (some === undefined) return undefined;
+      messages = messages.concat(some);
     }
     if (this.#topics.length > 1) messages.sort((a, b) => a.at - b.at);
     this.#take(messages);
@@ -145,13 +152,18 @@ export class Past extends FrameStore<PastView> {
     return messages.length;
   }
 
-  async #readTopic(topic: string, { from, to }: Span, stopped: AbortSignal): Promise<readonly Incoming[]> {
+  async #readTopic(
+    topic: string,
+    { from, to }: Span,
+    stopped: AbortSignal,
+  ): Promise<readonly Incoming[] | undefined> {
     const all: Incoming[] = [];
     let next: number | undefined = from;
     while (next !== undefined) {
       const begin: number = next;
       const page = await this.#tools.readPage(topic, { from: begin, to }, stopped);
       stopped.throwIfAborted();
+      if (all.length + page.messages.length > MESSAGES_MAX && to - from > STEP_MIN_MS) return undefined;
       all.push(...page.messages);
       if (page.recordedSince !== undefined) this.#recordedSince = page.recordedSince;
       // What was recorded once may still be there.

@@ -205,7 +205,7 @@ function deviceOf(known: Known, { beyond, deaf, before }: Arrangement): Device {
     silenceMs: expireMs > 0 ? expireMs : undefined,
     isSteady: expireMs > 0,
     topics: topicsOf(known, entities),
-    problems: problems.slice(0, PROBLEMS_MAX),
+    problems: [...new Set(problems)].slice(0, PROBLEMS_MAX),
     invalid: before?.invalid ?? 0,
   };
 }
