@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ use wigwag_engine::proto::{Time, TopicName};
 use wigwag_engine::restored::Clock;
 use wigwag_engine::{Dossier, LinkFacts, Search};
 
-use super::pages::Source;
+use super::pages::{Source, refusal, told};
 use super::query::Query;
 use super::viewer::Viewer;
 use crate::entrance::INSIDE;
@@ -47,12 +46,12 @@ async fn find(
 ) -> Response {
     let query = match Query::read(query.as_deref()) {
         Ok(query) => query,
-        Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
+        Err(why) => return refusal(StatusCode::BAD_REQUEST, &why),
     };
     let (client_id, will_topic) = (query.get("id"), query.get("topic"));
     if client_id.is_none() && will_topic.is_none() {
         let why = "give id=CLIENT, or topic=TOPIC for clients whose Will has that topic, or both";
-        return refuse(StatusCode::BAD_REQUEST, why);
+        return refusal(StatusCode::BAD_REQUEST, why);
     }
     let search = Search {
         client_id: client_id.map(Into::into),
@@ -63,15 +62,15 @@ async fn find(
         filter_bytes_max: FILTER_BYTES_MAX,
     };
     let Some(found) = source.observer.search(&search).await else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer");
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer");
     };
     let clock = source.observer.clock();
-    let told = found.dossiers.iter();
-    let told: Vec<Value> = told
+    let dossiers = found.dossiers.iter();
+    let clients: Vec<Value> = dossiers
         .map(|dossier| told_of(dossier, &clock, &source.observer))
         .collect();
-    let answer = json!({ "clients": told, "beyond": found.beyond });
-    answered(StatusCode::OK, &answer)
+    let answer = json!({ "clients": clients, "beyond": found.beyond });
+    told(StatusCode::OK, &answer)
 }
 
 /// Whether somebody may know of the client.
@@ -135,19 +134,6 @@ fn connection(link: &LinkFacts) -> Value {
         "keepAlive": link.keep_alive_secs,
         "unread": link.out_bytes,
     })
-}
-
-fn refuse(status: StatusCode, why: &str) -> Response {
-    answered(status, &json!({ "error": why }))
-}
-
-/// For the page of this origin and nobody else.
-fn answered(status: StatusCode, answer: &Value) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    (status, headers, answer.to_string()).into_response()
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use axum::routing::{MethodRouter, get};
 use futures_util::stream;
 use tokio::task::spawn_blocking;
 
+use super::query::unescaped;
+
 /// Bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -79,7 +81,7 @@ async fn next_chunk(file: Option<Take<File>>) -> Option<(Chunk, Option<Take<File
 /// The file that a path names.
 fn find(dir: &Path, path: &str) -> Option<Found> {
     let dir = dir.canonicalize().ok()?;
-    let path = decoded(path)?;
+    let path = unescaped(path).filter(|path| !path.contains('\0'))?;
     let name = path.trim_start_matches('/');
     let mut file = dir.join(name);
     if name.is_empty() || name.ends_with('/') {
@@ -98,19 +100,6 @@ fn find(dir: &Path, path: &str) -> Option<Found> {
         len,
         file,
     })
-}
-
-/// A path with what stands in it as `%20` and the like; none if that is no text.
-fn decoded(path: &str) -> Option<String> {
-    let mut parts = path.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    let path = String::from_utf8(bytes).ok()?;
-    (!path.contains('\0')).then_some(path)
 }
 
 fn media_type(file: &Path) -> &'static str {

@@ -14,13 +14,13 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use wigwag_engine::proto::TopicName;
 
-use super::pages::Source;
+use super::pages::{Source, refusal};
 use super::query::Query;
 use super::viewer::Viewer;
 use crate::recorder::{Entry, History};
@@ -113,25 +113,25 @@ async fn show(
 ) -> Response {
     let wanted = match Wanted::read(query.as_deref()) {
         Ok(wanted) => wanted,
-        Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
+        Err(why) => return refusal(StatusCode::BAD_REQUEST, &why),
     };
     let Ok(topic) = TopicName::new(&wanted.topic) else {
-        return refuse(StatusCode::BAD_REQUEST, "topic is no Topic Name");
+        return refusal(StatusCode::BAD_REQUEST, "topic is no Topic Name");
     };
     if !viewer.may_read(topic) {
-        return refuse(StatusCode::FORBIDDEN, "you may not read this topic");
+        return refusal(StatusCode::FORBIDDEN, "you may not read this topic");
     }
     let Some(archive) = source.observer.archive() else {
         let why = "nothing is recorded: the broker runs without a recorder";
-        return refuse(StatusCode::NOT_FOUND, why);
+        return refusal(StatusCode::NOT_FOUND, why);
     };
     let is_recorded = archive.records(topic);
     let history = match archive.history() {
         Ok(history) => history,
-        Err(why) => return refuse(StatusCode::SERVICE_UNAVAILABLE, &why),
+        Err(why) => return refusal(StatusCode::SERVICE_UNAVAILABLE, &why),
     };
     let Ok(reading) = READERS.acquire().await else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the broker stops");
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the broker stops");
     };
     let (pieces, receiver) = mpsc::channel(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
@@ -213,16 +213,10 @@ fn push(text: &mut String, entry: &Entry) {
     };
 }
 
-fn refuse(status: StatusCode, why: &str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    (status, headers, json!({ "error": why }).to_string()).into_response()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -203,7 +203,7 @@ pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
 }
 
 /// For pages of this origin and nobody else.
-fn told(status: StatusCode, answer: &Value) -> Response {
+pub(super) fn told(status: StatusCode, answer: &Value) -> Response {
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (CACHE_CONTROL, "no-store"),

@@ -36,6 +36,11 @@ fn decoded(text: &str) -> Option<String> {
     } else {
         text.into()
     };
+    unescaped(&text)
+}
+
+/// With what stands there as `%20` and the like; none if that is no text.
+pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
