@@ -113,3 +113,12 @@ test('tells the rate of the last seconds', () => {
   expect(trie.root.rate(30_000)).toBeCloseTo(10, 0);
   expect(trie.root.rate(60_000)).toBeLessThan(0.05);
 });
+
+test('a topic that the broker tells again, after it was forgotten here, is a topic', () => {
+  const trie = new Trie();
+  const told = { topic: 'a/b', isRated: false, isRetained: false, message: message('a/b') };
+  trie.update({ ...told, count: 0 }, false);
+  expect(trie.find('a/b')).toMatchObject({ total: 1, topics: 1 });
+  expect(trie.remove('a/b')).toBeDefined();
+  expect(trie.root).toMatchObject({ topics: 0, messages: 0 });
+});

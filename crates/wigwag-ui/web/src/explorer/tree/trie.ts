@@ -145,7 +145,9 @@ export class Trie {
       return undefined;
     }
     if (message !== undefined) {
-      if (messages > 0) count(node, message.at, messages, isRated);
+      // Of one that was forgotten here, the broker has no news to tell.
+      const isNew = node.total === 0;
+      if (messages > 0 || isNew) count(node, message.at, Math.max(1, messages), isRated && messages > 0);
       if (!isOpen || node.isTold || node.latest === undefined) this.#tell(node, message);
     }
     const retained = isRetained && message?.retain === true ? message : undefined;
