@@ -139,6 +139,17 @@ export function titleOf(device: Pick<Device, 'source' | 'name'>): string {
   return device.source === 'contract' ? `Device ${device.name}` : device.name;
 }
 
+/** Whether a number that is set so must be whole. */
+export function isOfWholes({ min, step }: { min: number; step: number }): boolean {
+  return Number.isInteger(step) && step > 0 && Number.isInteger(min);
+}
+
+/** What somebody typed, also with a comma as many write it; undefined when it is no number. */
+export function numberIn(text: string): number | undefined {
+  const number = Number(text.replace(',', '.'));
+  return text.trim() === '' || !Number.isFinite(number) ? undefined : number;
+}
+
 export function mainField(device: Device): Field | undefined {
   return device.fields[0];
 }

@@ -5,6 +5,7 @@ import { formatCount } from '../../ui/format.ts';
 import { SelectField } from '../../ui/SelectField.tsx';
 import { TextField } from '../../ui/TextField.tsx';
 import type { Device, FieldValue } from '../model.ts';
+import { numberIn } from '../model.ts';
 import type { Wanted } from './BulkDialog.tsx';
 import type { Choice } from './plan.ts';
 import { choicesOf } from './plan.ts';
@@ -86,7 +87,7 @@ function ValueField({ choice, text, onChange }: ValueFieldProps) {
           autoComplete="off"
           onChange={onChange}
           problem={
-            choice.kind === 'number' && text !== '' && numberOf(text) === undefined
+            choice.kind === 'number' && text !== '' && numberIn(text) === undefined
               ? 'This is not a number'
               : undefined
           }
@@ -125,15 +126,10 @@ function valueOf({ kind }: Choice, text: string): FieldValue | undefined {
     case 'switch':
       return text === '' ? undefined : text === 'on';
     case 'number':
-      return numberOf(text);
+      return numberIn(text);
     case 'select':
       return text === '' ? undefined : text;
     case 'text':
       return text;
   }
-}
-
-function numberOf(text: string): number | undefined {
-  const value = Number(text);
-  return text.trim() === '' || !Number.isFinite(value) ? undefined : value;
 }

@@ -84,8 +84,10 @@ test('every device has its own bounds', () => {
   const levels = [number('a', 100), number('b', 255)];
   expect(planOf(levels, wish(levels, 200), NONE)).toMatchObject({
     steps: [{ topic: 'lamp/b/set', payload: '200' }],
-    unable: [{ why: 'takes numbers from 0 to 100' }],
+    unable: [{ why: 'takes whole numbers from 0 to 100' }],
   });
+  // What would be sent in its place is not what is shown.
+  expect(planOf(levels, wish(levels, 1.5), NONE).steps).toEqual([]);
   expect(planOf(levels, wish(levels, Number.NaN), NONE).steps).toEqual([]);
 
   const select = (id: string, options: string[]) =>

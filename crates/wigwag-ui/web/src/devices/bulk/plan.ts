@@ -5,7 +5,7 @@
 import { tagsTopic } from '../contract.ts';
 import { payloadText } from '../encode.ts';
 import type { Control, Device, FieldValue } from '../model.ts';
-import { titleOf } from '../model.ts';
+import { isOfWholes, titleOf } from '../model.ts';
 import { TAGS_MAX } from '../sources/tags.ts';
 
 /** One control as many devices have it: of the same kind and with the same name. */
@@ -135,8 +135,10 @@ function problemWith(control: Control, value: FieldValue): string | undefined {
       return typeof value === 'boolean' ? undefined : 'is a switch: on or off';
     case 'number': {
       const { min, max } = control;
+      const isWhole = isOfWholes(control);
       const fits = typeof value === 'number' && value >= min && value <= max;
-      return fits ? undefined : `takes numbers from ${min} to ${max}`;
+      if (fits && (!isWhole || Number.isInteger(value))) return undefined;
+      return `takes ${isWhole ? 'whole ' : ''}numbers from ${min} to ${max}`;
     }
     case 'select':
       return typeof value === 'string' && control.options.includes(value)

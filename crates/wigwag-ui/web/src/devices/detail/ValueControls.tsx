@@ -6,7 +6,7 @@ import { SelectField } from '../../ui/SelectField.tsx';
 import { TextField } from '../../ui/TextField.tsx';
 import type { OnCommand } from '../Controls.tsx';
 import type { Control, Device, FieldValue } from '../model.ts';
-import { fieldOf } from '../model.ts';
+import { fieldOf, isOfWholes, numberIn } from '../model.ts';
 
 interface Props {
   device: Device;
@@ -106,10 +106,12 @@ function labelOf(control: Wanting): string {
 export function valueOf(control: Wanting, text: string): { value: FieldValue } | { problem: string } {
   switch (control.kind) {
     case 'number': {
-      const number = Number(text.replace(',', '.'));
-      const isWhole = Number.isInteger(control.step) && control.step > 0 && Number.isInteger(control.min);
-      const isWithin = text.trim() !== '' && number >= control.min && number <= control.max;
-      return isWithin && (!isWhole || Number.isInteger(number))
+      const number = numberIn(text);
+      const isWhole = isOfWholes(control);
+      return number !== undefined &&
+        number >= control.min &&
+        number <= control.max &&
+        (!isWhole || Number.isInteger(number))
         ? { value: number }
         : { problem: `A ${isWhole ? 'whole ' : ''}number from ${control.min} to ${control.max} is allowed.` };
     }
