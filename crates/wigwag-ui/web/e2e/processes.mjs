@@ -102,16 +102,21 @@ export function startPlainBroker(program, mqttPort) {
     : startConfigured(wigwag, ['broker', '-c'], lines);
 }
 
-/** Our broker with the web UI, MQTT and its interface at one address, for these users and nobody else. */
+/**
+ * Our broker with the web UI, MQTT and its interface at one address, for these users and nobody else. Each may read and
+ * write what `topic` says.
+ */
 export function startBrokerWithPage({ mqttPort, httpPort, users }) {
   const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
   const passwords = join(folder, 'passwords');
   users.forEach(({ name, password }, index) => {
     execFileSync(wigwag, ['passwd', ...(index === 0 ? ['-c'] : []), '-b', passwords, name, password]);
   });
+  const rules = join(folder, 'rules');
+  writeFileSync(rules, users.map(({ name, topic }) => `user ${name}\ntopic readwrite ${topic}\n`).join('\n'));
   // The broker gives up the rights of root, and with them this folder.
   chmodSync(folder, 0o755);
-  chmodSync(passwords, 0o644);
+  for (const file of [passwords, rules]) chmodSync(file, 0o644);
   const lines = [
     `listener ${mqttPort} 127.0.0.1`,
     `listener ${httpPort} 127.0.0.1`,
@@ -119,6 +124,7 @@ export function startBrokerWithPage({ mqttPort, httpPort, users }) {
     'persistence false',
     'allow_anonymous false',
     `password_file ${passwords}`,
+    `acl_file ${rules}`,
   ];
   return startConfigured(wigwag, ['broker', '-c'], lines, folder);
 }

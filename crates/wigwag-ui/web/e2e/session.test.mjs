@@ -5,12 +5,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import mqtt from 'mqtt';
+
 import { isAccessible, isConnected, launchBrowser, openPage, shootAll } from './browser.mjs';
 import { freePorts, startBrokerWithPage } from './processes.mjs';
 
 const USERS = [
-  { name: 'ada', password: 'correct horse' },
-  { name: 'joe', password: 'another horse' },
+  { name: 'ada', password: 'correct horse', topic: '#' },
+  { name: 'joe', password: 'another horse', topic: 'device/oven/#' },
 ];
 
 let browser;
@@ -23,6 +25,13 @@ before(async () => {
   const [mqttPort, port] = await freePorts(2);
   httpPort = port;
   broker = await startBrokerWithPage({ mqttPort, httpPort, users: USERS });
+  const [{ name: username, password }] = USERS;
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${mqttPort}`, { username, password });
+  for (const id of ['press', 'oven']) {
+    const state = JSON.stringify({ deviceId: id, status: 'idle', temperature: 21, timestamp: 1 });
+    await client.publishAsync(`device/${id}/state`, state, { qos: 1, retain: true });
+  }
+  await client.endAsync();
   browser = await launchBrowser();
   ({ page, complaints } = await openPage(browser));
 });
@@ -60,14 +69,37 @@ test('the session outlives a reload and leads to all screens, without a password
   assert.equal(await page.getByRole('dialog').count(), 0);
 });
 
-test('a logout ends it, and somebody else may come', async () => {
-  await page.goto(url('/settings'));
+test('a logout ends it, and somebody else sees nothing of what was there', async () => {
+  await page.goto(url('/explore/device/press/state'));
+  await row('press').waitFor();
+  await page.getByTestId('topic').getByText('device/press/state', { exact: true }).waitFor();
+  await go('Devices');
+  await page.locator('article[data-device="press"]').waitFor();
+  await go('Settings');
   await page.getByRole('button', { name: 'Log out' }).click();
-  await page.getByRole('dialog', { name: 'Log in to the broker' }).waitFor();
-  await page.reload();
   await logIn('joe');
   await isConnected(page);
   await page.getByText('To the broker you are joe.').waitFor();
+  await go('Devices');
+  await page.locator('article[data-device="oven"]').waitFor();
+  assert.equal(await page.locator('article[data-device="press"]').count(), 0);
+  await go('Explorer');
+  await row('device').click();
+  await row('oven').waitFor();
+  assert.equal(await row('press').count(), 0);
+});
+
+test('who logs out in another window is asked here, and not told of a refusal', async () => {
+  await go('Settings');
+  await page.context().request.delete(url('/api/v1/session'));
+  const dialog = page.getByRole('dialog', { name: 'Log in to the broker' });
+  await dialog.waitFor();
+  assert.equal(await dialog.getByText(/^The broker refused/).count(), 0);
+  await logIn('ada');
+  await isConnected(page);
+  await page.getByText('To the broker you are ada.').waitFor();
+  await go('Devices');
+  await page.locator('article[data-device="press"]').waitFor();
 });
 
 test('a session that the broker no longer knows asks again', async () => {
@@ -94,6 +126,15 @@ async function logIn(name) {
   await dialog.getByLabel('Password').fill(USERS.find((user) => user.name === name).password);
   await page.keyboard.press('Enter');
   await dialog.waitFor({ state: 'detached' });
+}
+
+function row(name) {
+  return page.getByRole('treeitem', { name: new RegExp(`^${name}(?:[ ,]|$)`) });
+}
+
+/** Without loading the page anew. */
+function go(screen) {
+  return page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: screen }).click();
 }
 
 function kept() {

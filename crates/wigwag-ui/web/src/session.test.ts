@@ -15,6 +15,7 @@ let answer: () => Promise<Response>;
 let sent: ToWorker[];
 let connection: Connection;
 let session: Session;
+let begun: number;
 
 beforeEach(() => {
   asked = [];
@@ -27,7 +28,8 @@ beforeEach(() => {
     { post: (message) => sent.push(message), listen: () => undefined },
     { handleMessages: () => undefined, handleStatus: () => undefined },
   );
-  session = new Session('http://lab/w/api/v1', connection);
+  begun = 0;
+  session = new Session('http://lab/w/api/v1', connection, () => (begun += 1));
 });
 
 afterEach(() => {
@@ -82,7 +84,17 @@ test('a session is found again after a reload, and ends with a logout', async ()
   answer = () => Promise.resolve(new Response(null, { status: 204 }));
   await session.logout();
   expect(asked.at(-1)?.method).toBe('DELETE');
-  expect(sent).toEqual([{ kind: 'login', credentials: undefined }]);
+  expect(begun).toBe(1);
+});
+
+test('the page begins anew for somebody else, and goes on for the same user', async () => {
+  answers(200, { user: 'ada', required: true });
+  connection.handleSession('ada');
+  await session.login(ADA);
+  expect(begun).toBe(0);
+  answers(200, { user: 'joe', required: true });
+  await session.login({ ...ADA, userName: 'joe' });
+  expect(begun).toBe(1);
 });
 
 test('nobody in particular is nobody', async () => {

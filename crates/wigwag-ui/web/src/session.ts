@@ -23,13 +23,15 @@ interface Told {
 export class Session extends FrameStore<SessionView> {
   readonly #api: URL;
   readonly #connection: Connection;
+  readonly #beginAnew: () => void;
   #isNeeded = false;
 
-  /** `api` is where the broker's own interface is. */
-  constructor(api: string, connection: Connection) {
+  /** `api` is where the broker's own interface is; `beginAnew` forgets all that the page has seen. */
+  constructor(api: string, connection: Connection, beginAnew = reload) {
     super();
     this.#api = new URL(api.endsWith('/') ? api : `${api}/`);
     this.#connection = connection;
+    this.#beginAnew = beginAnew;
   }
 
   /** A session that has outlived a reload. */
@@ -47,15 +49,22 @@ export class Session extends FrameStore<SessionView> {
     const said = await jsonOf(response);
     if (!response.ok && response.status !== 404) return readError(said) ?? `status ${response.status}`;
     const { user } = readTold(said);
+    const before = this.#connection.userName;
+    if (user !== undefined && before !== undefined && user !== before) {
+      this.#beginAnew();
+      return undefined;
+    }
     if (user === undefined) this.#connection.login(credentials);
     else this.#connection.loginBySession(user);
     this.#setNeeded(false);
     return undefined;
   }
 
+  /** What one user has seen is none of the next one's business. */
   async logout(): Promise<void> {
-    await this.#ask('DELETE');
-    this.#connection.login(undefined);
+    const response = await this.#ask('DELETE');
+    if (response?.ok === true) this.#beginAnew();
+    else this.#connection.login(undefined);
   }
 
   /** Something was refused to who has no session, or whose session is over: the page asks for a login. */
@@ -86,6 +95,10 @@ export class Session extends FrameStore<SessionView> {
 }
 
 const sessions = new WeakMap<Station, Session>();
+
+function reload(): void {
+  location.reload();
+}
 
 /** For a broker that is the server of the page, and is spoken to there; made and looked for when it is first asked for. */
 export function sessionOf(station: Station): Session | undefined {

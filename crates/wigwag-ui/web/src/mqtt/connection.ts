@@ -95,6 +95,11 @@ export class Connection extends FrameStore<ConnectionView> {
     return this.#credentials;
   }
 
+  /** Who we are to the broker, or were last. */
+  get userName(): string | undefined {
+    return this.#view.userName;
+  }
+
   /** How often it was to begin anew as somebody: connections beside this one do the same. */
   get logins(): number {
     return this.#logins;

@@ -30,7 +30,8 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const [answer, setAnswer] = useState<Answer>();
   const isTrying =
     answer === 'awaited' || (before !== undefined && (status === before || status.phase === 'connecting'));
-  const isRefused = status.phase === 'login' && current !== undefined && !isTrying;
+  // With a session, whoever it was before has not been refused: the session is over.
+  const isRefused = session === undefined && status.phase === 'login' && current !== undefined && !isTrying;
   const problem =
     typeof answer === 'object' ? answer.problem : isRefused ? refusal(status.reason) : undefined;
   const isStranger = station.broker.from === 'address';
