@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -222,17 +223,41 @@ impl Drop for Writer {
 
 /// The store behind it may not survive what it finds in damaged files; the broker does.
 fn open(folder: &Path) -> Result<Segments, Error> {
+    if is_foreign(folder)? {
+        let why = "it has files of others in it; name a folder that is empty, or not there yet";
+        return Err(io::Error::other(why).into());
+    }
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Segments::open(folder, SyncPolicy::Interval(SYNC))
     }));
     opened.unwrap_or_else(|_| Err(Error::Corrupt("it cannot be read".to_owned())))
 }
 
+/// Whether something else is kept there: it would be closed to other users, and moved aside with a history that is
+/// damaged.
+fn is_foreign(folder: &Path) -> io::Result<bool> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries?,
+    };
+    let mut has_others = false;
+    for entry in entries {
+        match entry?.file_name().to_str() {
+            // What a store has from its beginning.
+            Some("lock") => return Ok(false),
+            // What a file system has from its beginning.
+            Some("lost+found") => {}
+            _ => has_others = true,
+        }
+    }
+    Ok(has_others)
+}
+
 /// One damaged history is kept, the last one.
 fn move_aside(folder: &Path) -> Result<PathBuf, Error> {
     let aside = folder.with_extension("damaged");
     match fs::remove_dir_all(&aside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
     fs::rename(folder, &aside)?;
@@ -242,4 +267,31 @@ fn move_aside(folder: &Path) -> Result<PathBuf, Error> {
 fn first_two(written: &BTreeMap<u64, u64>) -> Option<(u64, u64)> {
     let mut numbers = written.keys();
     Some((*numbers.next()?, *numbers.next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_others_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path();
+        let mode = || fs::metadata(path).expect("there").permissions();
+        let before = mode();
+        fs::create_dir(path.join("lost+found")).expect("writable");
+        fs::write(path.join("letter"), "mine").expect("writable");
+        let error = open(path).expect_err("it is somebody's").to_string();
+        assert!(error.contains("files of others"), "{error}");
+        assert_eq!(
+            (mode(), fs::read_dir(path).expect("there").count()),
+            (before, 2)
+        );
+
+        fs::remove_file(path.join("letter")).expect("writable");
+        drop(open(path).expect("it is empty"));
+        fs::write(path.join("note"), "later").expect("writable");
+        drop(open(path).expect("it is known again"));
+        drop(open(&path.join("new")).expect("it is made"));
+    }
 }
