@@ -95,18 +95,21 @@ export function TreePane({ explorer, topic, onOpen }: Props) {
       {view.stats.pause !== undefined && <PauseMeter pause={view.stats.pause} />}
       <RecordBar recorder={recorder} />
       <ClearBar explorer={explorer} clearing={view.clearing} />
-      {view.rows.total === 0 && <NoRows view={view} />}
-      <TreeRows
-        explorer={explorer}
-        rows={view.rows}
-        topic={topic}
-        isStale={view.downSince !== undefined}
-        onOpen={({ path, isTopic }) => {
-          if (isTopic) onOpen(path);
-          else explorer.toggle(path);
-        }}
-        onClear={askToClear}
-      />
+      {/* What is said of an empty tree lies upon it: rows are asked for by the height that the tree has. */}
+      <div className="relative flex min-h-24 grow flex-col">
+        <TreeRows
+          explorer={explorer}
+          rows={view.rows}
+          topic={topic}
+          isStale={view.downSince !== undefined}
+          onOpen={({ path, isTopic }) => {
+            if (isTopic) onOpen(path);
+            else explorer.toggle(path);
+          }}
+          onClear={askToClear}
+        />
+        {view.rows.total === 0 && <NoRows view={view} />}
+      </div>
       <BranchBar
         explorer={explorer}
         path={view.rows.cursor?.path}
@@ -139,7 +142,7 @@ function NoRows({ view }: { view: ExplorerView }) {
   const isSearching = view.stats.found !== undefined && view.stats.topics > 0;
   const isOwnTree = view.source === 'tree';
   return (
-    <div className="flex flex-col items-center gap-6 px-4 py-10 text-center text-ink-soft">
+    <div className="absolute inset-0 flex flex-col items-center gap-6 overflow-y-auto px-4 py-6 text-center text-ink-soft">
       <p>
         {isSearching
           ? 'No topic fits the search.'
