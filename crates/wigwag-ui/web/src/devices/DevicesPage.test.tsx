@@ -3,7 +3,7 @@ import userEvent from '@testing-library/user-event';
 import { MemoryRouter, useLocation } from 'react-router';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import type { FromWorker, ToWorker } from '../mqtt/protocol.ts';
+import type { FromWorker, LinkStatus, ToWorker } from '../mqtt/protocol.ts';
 import { Station, StationProvider } from '../station.ts';
 import { brokerAt } from '../testing.ts';
 import { DevicesPage } from './DevicesPage.tsx';
@@ -172,6 +172,35 @@ describe('selected together', () => {
     frame();
     expect(screen.queryByRole('dialog')).toBeNull();
     expect(published().length).toBeGreaterThan(0);
+  });
+
+  test('what a lost connection has held goes on when there is one again', async () => {
+    open('?view=table');
+    receive(...Array.from({ length: 80 }, (_, index): [string, string, number] => [`d${index}`, 'idle', 1]));
+    frame();
+    await user.click(screen.getAllByRole('checkbox', { name: 'Select all 80' })[0] ?? fail());
+    await dialog('Command…');
+    await user.selectOptions(screen.getByLabelText('At most'), '10 a second');
+    await user.click(await screen.findByRole('button', { name: 'Send to 80 devices' }));
+    const link = (status: LinkStatus): void => {
+      act(() => {
+        deliver({ kind: 'status', status });
+        vi.advanceTimersByTime(1_000);
+      });
+    };
+    link({ phase: 'waiting', retryAt: NOW, attempt: 1, reason: 'gone' });
+    const before = published().length;
+    await user.click(screen.getByRole('button', { name: 'Go on' }));
+    act(() => {
+      vi.advanceTimersByTime(1_000);
+    });
+    expect(published()).toHaveLength(before);
+    link({ phase: 'connected', since: NOW, refused: [] });
+    await user.click(screen.getByRole('button', { name: 'Go on' }));
+    act(() => {
+      vi.advanceTimersByTime(1_000);
+    });
+    expect(published().length).toBeGreaterThan(before);
   });
 
   test('tags are retained at the topic of each', async () => {

@@ -4,7 +4,7 @@ import { lazy, Suspense, useState } from 'react';
 import { useStation } from '../../station.ts';
 import { Button } from '../../ui/Button.tsx';
 import { formatCount } from '../../ui/format.ts';
-import { useStore } from '../../ui/frame-store.ts';
+import { useStore, useStoreValue } from '../../ui/frame-store.ts';
 import type { ResultKind, RunView } from './bulk-store.ts';
 import { RESULT_KINDS } from './bulk-store.ts';
 import { WORDS } from './words.ts';
@@ -15,9 +15,10 @@ const ResultsDialog = lazy(async () => ({ default: (await import('./ResultsDialo
 const OPEN: readonly ResultKind[] = ['waiting', 'pending'];
 
 export function RunBar() {
-  const { bulk } = useStation();
+  const { bulk, connection } = useStation();
   const run = useStore(bulk);
   const [isOpen, setIsOpen] = useState(false);
+  const isConnected = useStoreValue(connection, ({ status }) => status.phase === 'connected');
   if (run === undefined) return null;
   const isOver = run.phase === 'done' || run.phase === 'cancelled';
   const total = run.steps.length;
@@ -56,6 +57,7 @@ export function RunBar() {
           <Button
             look="solid"
             icon="play"
+            disabled={!isConnected}
             onClick={() => {
               bulk.resume();
             }}
