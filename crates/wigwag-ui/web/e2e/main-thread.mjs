@@ -3,6 +3,11 @@
  * took, which does not depend on what else the machine has to do. And the gaps between frames as the page sees them,
  * which do.
  */
+import assert from 'node:assert/strict';
+
+/** Of the processor's time; what the frames have to wait for besides is up to the machine. */
+const BUSY_MAX = 0.25;
+const TASK_MS_MAX = 100;
 
 /** What its time went into, by the names that the browser has for it. */
 const KINDS = {
@@ -32,6 +37,12 @@ export async function measureMainThread(browser, page, act) {
   const { gap } = await gaps;
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
   return { ...account(traceEvents, tookMs), gapMs: gap };
+}
+
+/** The page draws; it does not read messages. */
+export function isLeftItsTime(measured) {
+  assert.ok(measured.busy < BUSY_MAX, told(measured));
+  assert.ok(measured.longestTaskMs < TASK_MS_MAX, told(measured));
 }
 
 /** A line for the log of the test. */

@@ -11,12 +11,10 @@ import mqtt from 'mqtt';
 import { readFile } from 'node:fs/promises';
 
 import { isConnected, launchBrowser, openPage } from './browser.mjs';
+import { startFlood } from './flood.mjs';
 import { freePorts, startBroker, startDashboard, startSimulation } from './processes.mjs';
 
 const [minutes, devices] = [Number(process.argv[2] ?? 10), Number(process.argv[3] ?? 10_000)];
-const TOPICS = 20_000;
-const PER_SECOND = 5_000;
-const BEATS_PER_SECOND = 50;
 const LOOK_EVERY_MS = 30_000;
 const SCREENS = ['/explore?filter=%23', '/devices', '/explore?filter=%23', '/devices/1?range=1h', '/monitor'];
 const MIB = 1024 * 1024;
@@ -125,19 +123,6 @@ async function residentBytes(page) {
     most = Math.max(most, Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024);
   }
   return most;
-}
-
-function startFlood(client) {
-  let next = 0;
-  return setInterval(() => {
-    // A broker that cannot follow is not to fill this process.
-    if (client.stream.writableLength > MIB) return;
-    for (let count = 0; count < PER_SECOND / BEATS_PER_SECOND; count++) {
-      const index = next++ % TOPICS;
-      const payload = JSON.stringify({ value: Math.random(), at: Date.now(), unit: '°C', state: 'running' });
-      client.publish(`flood/${index % 200}/sensor/${Math.floor(index / 200)}`, payload);
-    }
-  }, 1_000 / BEATS_PER_SECOND);
 }
 
 /** What is bounded has to be full first: the sparklines' samples take six minutes. */
