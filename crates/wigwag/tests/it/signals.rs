@@ -47,7 +47,9 @@ fn our_tool_tells_it_to_reload_and_to_end(kind: Kind) {
 
 #[test]
 fn our_tool_ends_nobody_who_does_not_listen() {
-    let mut bystander = Process::start(Command::new("cat").arg("-u"));
+    // Whoever runs the tests may ignore the signal, as `nohup` does, and hands that down.
+    let mut cat = Command::new("env");
+    let mut bystander = Process::start(cat.args(["--default-signal=HUP", "cat", "-u"]));
     bystander.type_in("here\n");
     bystander.await_line("that it runs", |line| line == "here");
     let (said, code) = tell(bystander.id(), "config-reload");
