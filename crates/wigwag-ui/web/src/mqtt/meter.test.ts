@@ -25,3 +25,10 @@ test('begins anew when the clock is set back', () => {
   meter.count(5, 400_000);
   expect(meter.rate(401_000)).toBe(1);
 });
+
+test('who asks by a clock that is a little behind takes nothing away', () => {
+  const meter = new Meter();
+  for (let second = 0; second < 6; second++) meter.count(10, second * 1_000);
+  expect(meter.rate(4_900)).toBe(10);
+  expect(meter.rate(5_100)).toBe(10);
+});

@@ -23,10 +23,14 @@ export class Meter {
     return (all - present) / SECONDS;
   }
 
-  /** Forgets the seconds that are too long ago. A clock that is set back begins anew. */
+  /**
+   * Forgets the seconds that are too long ago. Who asks by a clock that ticks now and then may be a little behind: that is
+   * the present second too. A clock that is set back begins anew.
+   */
   #advance(now: number): number {
     const second = Math.floor(now / SECOND_MS);
     const gone = second - this.#second;
+    if (gone < 0 && -gone < SECONDS) return this.#second;
     if (gone < 0 || gone >= this.#counts.length) this.#counts.fill(0);
     else
       for (let next = 1; next <= gone; next++) this.#counts[(this.#second + next) % this.#counts.length] = 0;
