@@ -47,7 +47,8 @@ export async function ask(
   throw new Refusal(response.status, reasonIn(answer) ?? `the server answers ${response.status}`);
 }
 
-function reasonIn(answer: unknown): string | undefined {
+/** Why the server refused, if its answer says so. */
+export function reasonIn(answer: unknown): string | undefined {
   return isRecord(answer) && typeof answer.error === 'string' ? answer.error : undefined;
 }
 

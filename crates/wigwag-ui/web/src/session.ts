@@ -3,7 +3,7 @@
  * password, which is kept nowhere. The connection over MQTT is the same user's, because it goes to the same origin.
  */
 import type { Ask } from './api.ts';
-import { ask, isRecord, Refusal } from './api.ts';
+import { ask, isRecord, reasonIn, Refusal } from './api.ts';
 import type { Connection } from './mqtt/connection.ts';
 import type { Credentials } from './mqtt/protocol.ts';
 import type { Station } from './station.ts';
@@ -47,7 +47,7 @@ export class Session extends FrameStore<SessionView> {
     const response = await this.#ask('POST', credentials);
     if (response === undefined) return 'there was no answer';
     const said = await jsonOf(response);
-    if (!response.ok && response.status !== 404) return readError(said) ?? `status ${response.status}`;
+    if (!response.ok && response.status !== 404) return reasonIn(said) ?? `status ${response.status}`;
     const { user } = readTold(said);
     const before = this.#connection.userName;
     if (user !== undefined && before !== undefined && user !== before) {
@@ -148,8 +148,4 @@ async function jsonOf(response: Response): Promise<unknown> {
 function readTold(said: unknown): Told {
   const user = isRecord(said) && typeof said.user === 'string' ? said.user : undefined;
   return { user };
-}
-
-function readError(said: unknown): string | undefined {
-  return isRecord(said) && typeof said.error === 'string' ? said.error : undefined;
 }
