@@ -89,6 +89,11 @@ impl Stopwatch {
         }
     }
 
+    /// What was read brings nothing that is to be written: no turn has begun with it.
+    pub(crate) fn forget_read(&self) {
+        self.read_at.set(None);
+    }
+
     /// Mail is about to be delivered.
     pub(crate) fn begin_mail(&self, batch: Batch) {
         let mut mail = self.mail.get();
@@ -161,6 +166,16 @@ mod tests {
         stopwatch.end(3, || micros(400));
         assert_eq!(found(&stopwatch), [(500, 3)]);
         assert!((stopwatch.durations().sum_secs - 0.0009).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_read_that_begins_no_turn_does_not_count_until_the_next_one() {
+        let stopwatch = Stopwatch::default();
+        stopwatch.begin(micros(100));
+        stopwatch.forget_read();
+        stopwatch.begin(micros(400_000));
+        stopwatch.end(1, || micros(400_060));
+        assert_eq!(found(&stopwatch), [(100, 1)]);
     }
 
     #[test]

@@ -492,6 +492,10 @@ impl Worker {
         };
         drop((shard, pump));
         self.begin_turn_if_due();
+        // A task is also woken for nothing, above all that of a client within the process.
+        if !self.turn_is_due.get() {
+            self.stopwatch.forget_read();
+        }
         read.map(|read| read.unwrap_or(false))
     }
 
