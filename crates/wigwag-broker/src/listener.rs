@@ -87,6 +87,14 @@ impl Listener {
         listener
     }
 
+    /// Where web pages that may do more than read come from besides, such as `https://mqtt.example.org`: see the option
+    /// `websockets_origin`.
+    #[must_use]
+    pub fn origins(mut self, origins: Vec<String>) -> Listener {
+        self.said.websockets_origins = origins;
+        self
+    }
+
     /// Takes connections on all addresses of the machine, over IPv4 and IPv6.
     #[must_use]
     pub fn everywhere(mut self) -> Listener {

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use wigwag_broker::http::{Router, serve_router};
+use wigwag_broker::http::{Router, only_for_own_pages, serve_router};
 
 use crate::listen::{AddressArgs, cannot_listen};
 use crate::output::say;
-use crate::page::{PageBroker, PageConfig};
+use crate::page::PageConfig;
 use crate::shown::{Shown, TlsArgs, plan};
 use crate::shutdown::Shutdown;
 
@@ -20,6 +20,11 @@ pub(crate) struct HttpArgs {
     /// Port for the web UI; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 3000)]
     pub(crate) http_port: u16,
+
+    /// Where else the page is opened, behind a proxy or by a public name, such as https://mqtt.example.org; may be
+    /// repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
+    pub(crate) origin: Vec<String>,
 }
 
 /// Options of `wigwag dashboard`.
@@ -42,6 +47,21 @@ pub(crate) struct Args {
     http: HttpArgs,
 }
 
+fn parse_origin(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
+            Ok(text.to_ascii_lowercase())
+        }
+        _ => Err(
+            "no origin; write http://NAME, http://NAME:PORT or https://…, without a path"
+                .to_owned(),
+        ),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shutdown = Shutdown::listen()?;
@@ -52,7 +72,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     print_page(args.address, server.addr.port());
     say!("ready     Ctrl-C stops");
-    server.serve(brokers, relays, shutdown.requested()).await?;
+    let router = wigwag_ui::router(serde_json::to_value(PageConfig::new(brokers))?).merge(relays);
+    let router = only_for_own_pages(router, &args.http.origin);
+    server.serve(router, shutdown.requested()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,15 +106,8 @@ impl WebServer {
         Ok(WebServer { listener, addr })
     }
 
-    /// Serves until `stop`. The page is told of `brokers`; what leads to them is served `beside` it.
-    async fn serve(
-        self,
-        brokers: Vec<PageBroker>,
-        beside: Router,
-        stop: impl Future<Output = ()>,
-    ) -> anyhow::Result<()> {
-        let config = serde_json::to_value(PageConfig::new(brokers))?;
-        let router = wigwag_ui::router(config).merge(beside);
+    /// Serves until `stop`.
+    async fn serve(self, router: Router, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let serve = serve_router(self.listener, router);
         // A page that is open keeps its connection; nothing is lost when that is cut.
         tokio::select! {

@@ -45,6 +45,8 @@ impl AddressArgs {
 pub(crate) struct WebUi {
     /// Its port.
     pub(crate) port: u16,
+    /// Where pages come from that are its own behind a proxy.
+    pub(crate) origins: Vec<String>,
     /// What is recorded for it.
     pub(crate) recording: Option<Recording>,
 }
@@ -60,9 +62,14 @@ pub(crate) fn start_broker(
         .log(broker_log())
         .listener(listener(Listener::tcp, args.mqtt_port))
         .listener(listener(Listener::websocket, args.ws_port));
-    if let Some(WebUi { port, recording }) = web_ui {
+    if let Some(web_ui) = web_ui {
+        let WebUi {
+            port,
+            origins,
+            recording,
+        } = web_ui;
         builder = builder
-            .listener(listener(Listener::http, port))
+            .listener(listener(Listener::http, port).origins(origins))
             .web_ui(page::own()?);
         if let Some(recording) = recording {
             builder = builder.recording(recording);

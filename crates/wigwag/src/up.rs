@@ -34,6 +34,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let history = recording.as_ref().map(|it| it.path().to_owned());
     let web_ui = WebUi {
         port: args.http.http_port,
+        origins: args.http.origin.clone(),
         recording,
     };
     let broker = start_broker(args.address, &args.broker, Some(web_ui))?;

@@ -1326,7 +1326,8 @@ pub(super) const ROWS: &[Row] = &[
         deprecated: None,
         since: Since::V2_1,
         effect: Effect::Works,
-        what: "An origin that web pages may come from, such as `https://example.org`; may stand several times.",
+        what: "An origin that web pages may come from, such as `https://example.org`; may stand several times. With \
+               `http_api` besides its own, and a name that it may be called by.",
     },
     Row {
         name: "certfile",

@@ -64,14 +64,6 @@ impl Guard {
         matches!(self, Guard::Embedder { gate: None, .. })
     }
 
-    /// Of what other origins pages may do more than read.
-    pub(super) fn welcome(&self) -> Arc<[String]> {
-        match self {
-            Guard::Rules(entry) => entry.rules.origins().into(),
-            Guard::Embedder { .. } => Arc::default(),
-        }
-    }
-
     /// Who it is that asks. A password that is wrong takes its time.
     pub(super) async fn recognise(&self, headers: &HeaderMap) -> Newcomer {
         if let Some(credentials) = credentials(headers) {

@@ -8,6 +8,7 @@ mod crowd;
 mod files;
 mod guard;
 mod history;
+mod hosts;
 mod login;
 mod mqtt;
 mod open;
@@ -50,6 +51,7 @@ pub(crate) use crowd::CONNECTIONS_PER_ADDRESS;
 use crowd::Crowd;
 use guard::Guard;
 pub(crate) use history::MESSAGES_MAX;
+use hosts::Names;
 pub(crate) use login::LOGIN_SIZE_MAX;
 pub(crate) use open::{ClosedHttp, HttpKeeper, OpenHttp};
 pub(crate) use pages::{About, ListenerNotice};
@@ -235,9 +237,9 @@ pub(crate) fn router_beside(observer: &Arc<Observer>, about: &Arc<About>) -> Rou
         .merge(history::history())
         .with_state(state)
         .layer(from_fn_with_state(guard.clone(), guard::pass))
-        .merge(login::routes().with_state(guard.clone()))
+        .merge(login::routes().with_state(guard))
         .layer(from_fn_with_state(
-            guard.welcome(),
+            Arc::default(),
             same_origin::refuse_foreign,
         ))
         .layer(map_response(stay_at_home))
@@ -268,6 +270,8 @@ struct Extras {
     /// Served where there is nothing else, to everybody.
     page: Option<Router>,
     mqtt: Router,
+    /// Of what other origins pages may do more than read.
+    welcome: Arc<[String]>,
 }
 
 fn router(
@@ -283,7 +287,6 @@ fn router(
         guarded = guarded.layer(map_response(stay_at_home));
     }
     let state = pages::Source { observer, about };
-    let welcome = guard.welcome();
     let login = match serves {
         Serves::Metrics => Router::new(),
         Serves::Api(_) => login::routes().layer(map_response(protect)),
@@ -291,15 +294,35 @@ fn router(
     let login = login.with_state(guard.clone());
     let guarded = guarded
         .with_state(state.clone())
-        .layer(from_fn_with_state(guard, guard::pass));
+        .layer(from_fn_with_state(guard.clone(), guard::pass));
     let health = pages::health().layer(map_response(protect));
-    (health.with_state(state))
+    let names = Names {
+        guard,
+        welcome: extras.welcome,
+    };
+    let router = (health.with_state(state))
         .merge(login)
         .merge(guarded)
         .merge(extras.mqtt)
-        .merge(extras.page.unwrap_or_default())
+        .merge(extras.page.unwrap_or_default());
+    for_own_pages(router, names).layer(map_response(leave_types_alone))
+}
+
+/// Lets only pages of this server's own into a router that lets everybody in, and those of the `welcome` origins: others
+/// can neither open a WebSocket nor change anything, and a browser gets nothing by a name that may be a stranger's.
+pub fn only_for_own_pages(router: Router, welcome: &[String]) -> Router {
+    let names = Names {
+        guard: Guard::of_embedder(None, true),
+        welcome: welcome.into(),
+    };
+    for_own_pages(router, names)
+}
+
+fn for_own_pages(router: Router, names: Names) -> Router {
+    let welcome = Arc::clone(&names.welcome);
+    router
         .layer(from_fn_with_state(welcome, same_origin::refuse_foreign))
-        .layer(map_response(leave_types_alone))
+        .layer(from_fn_with_state(names, hosts::refuse_misled))
 }
 
 /// Pages of other origins have no business where nobody is asked for a password.

@@ -99,8 +99,10 @@ impl Reception {
             None => Guard::of_embedder(None, self.about.is_open),
         };
         let serves = Serves::Api(guest.rules.http_dir.clone());
+        let welcome = guest.rules.origins().into();
         let extras = if guest.rules.web_ui {
             Extras {
+                welcome,
                 page: (self.page.clone()).filter(|_| guest.rules.http_dir.is_none()),
                 mqtt: mqtt::route(Way {
                     guest: guest.clone(),
@@ -113,7 +115,10 @@ impl Reception {
                 }),
             }
         } else {
-            Extras::default()
+            Extras {
+                welcome,
+                ..Extras::default()
+            }
         };
         let (observer, about) = (Arc::clone(&self.observer), Arc::clone(&self.about));
         let router = router(&serves, guard, observer, about, extras)

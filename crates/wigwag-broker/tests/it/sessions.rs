@@ -449,6 +449,57 @@ async fn a_page_of_another_origin_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_name_that_may_be_a_strangers_opens_nothing_where_nobody_is_asked_for_a_password() {
+    let port = free_port();
+    let http = SocketAddr::from(([127, 0, 0, 1], port));
+    let folder = TempDir::new().expect("a folder");
+    let text = format!(
+        "listener {port} 127.0.0.1\nprotocol http_api\nallow_anonymous true\n\
+         websockets_origin https://lab.example\n"
+    );
+    write(&folder, "mosquitto.conf", &text);
+    let config = conf::read(&folder.path().join("mosquitto.conf"), &Disk).expect("usable");
+    let broker = Broker::builder()
+        .config(&config.config, &[])
+        .web_ui(Router::new().fallback(async || "the page"))
+        .start()
+        .expect("started");
+    let get = async |path: &str, host: &str, headers: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}X-Nothing: 1");
+        ask_at(http, &request).await
+    };
+    let websocket = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+    let evil = format!("{websocket}Origin: http://evil.example:{port}\r\n");
+    let evil_host = format!("evil.example:{port}");
+    for (path, headers) in [
+        ("/", ""),
+        ("/api/v1/listeners", ""),
+        ("/api/v1/session", ""),
+        ("/api/v1/topics", &*evil),
+        ("/mqtt", &*evil),
+    ] {
+        let answer = get(path, &evil_host, headers).await;
+        assert_eq!(status(&answer), "421", "{path}: {answer}");
+        let why = body(&answer)["error"].to_string();
+        assert!(why.contains("websockets_origin"), "{why}");
+    }
+    // A program names no origin. It is refused for another reason, since what is granted does not end by itself.
+    let old = "Upgrade: websocket\r\nSec-WebSocket-Version: 12\r\n";
+    assert_eq!(status(&get("/mqtt", &evil_host, old).await), "426");
+    for path in ["/", "/api/v1/listeners", "/api/v1/session"] {
+        for host in ["localhost", "broker.lan:8080", "lab.example"] {
+            let answer = get(path, host, "").await;
+            assert_eq!(status(&answer), "200", "{path}, {host}: {answer}");
+        }
+    }
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        assert_eq!(status(&get(path, &evil_host, "").await), "200", "{path}");
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_page_is_for_everybody_and_what_it_shows_is_not() {
     let house = House::start();
     let get = async |path: &str, header: &str| {

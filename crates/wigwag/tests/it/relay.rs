@@ -59,11 +59,16 @@ fn messages_pass_by_tcp_tls_and_unix_sockets(kind: Kind) {
 
 /// What the server answers to a WebSocket's handshake, and the stream behind it.
 fn shake_hands(port: u16, path: &str, origin: &str) -> (String, TcpStream) {
+    shake_hands_with(&format!("localhost:{port}"), port, path, origin)
+}
+
+/// The same by a name of the server's.
+fn shake_hands_with(host: &str, port: u16, path: &str, origin: &str) -> (String, TcpStream) {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     stream.set_read_timeout(Some(BOUND)).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Protocol: mqtt\r\nOrigin: {origin}\r\n\r\n"
     )
@@ -131,6 +136,26 @@ fn pages_of_others_and_unknown_numbers_open_nothing() {
         let (head, _) = shake_hands(port, path, &ours);
         assert!(!head.starts_with("HTTP/1.1 101"), "{path}: {head}");
     }
+}
+
+#[test]
+fn a_name_that_may_be_a_strangers_opens_nothing_unless_it_is_told() {
+    let none = free_port();
+    let broker = format!("mqtt://localhost:{none}");
+    let (_dashboard, port) = dashboard(&["--broker", &broker]);
+    let (_told, told) = dashboard(&["--broker", &broker, "--origin", "https://Lab.example"]);
+    for (port, expect) in [(port, "HTTP/1.1 421"), (told, "HTTP/1.1 101")] {
+        for origin in ["https://lab.example", "http://lab.example"] {
+            let (head, _) = shake_hands_with("lab.example", port, "/mqtt/1", origin);
+            assert!(head.starts_with(expect), "{origin}: {head}");
+        }
+    }
+    let wrong = tools::wigwag()
+        .args(["dashboard", "--origin", "lab.example"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("write http://NAME"), "{said}");
 }
 
 #[test]
