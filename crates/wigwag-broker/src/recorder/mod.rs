@@ -3,6 +3,7 @@
 //! An ear hears what the filters match, a queue takes it, a thread writes it down (`writer`), in segments of which the
 //! oldest goes. Nobody who publishes waits for any of that: what is too much is counted and lost.
 
+mod disk;
 mod entry;
 mod queue;
 mod writer;
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,6 +25,7 @@ use crate::conf::config::Protocol;
 use crate::logging::Log;
 use crate::persist;
 
+use disk::RealDisk;
 pub(crate) use entry::{Entry, PAYLOAD_MAX};
 pub(crate) use queue::BYTES_MAX as QUEUE_BYTES_MAX;
 use queue::Queue;
@@ -151,7 +153,7 @@ impl Recorder {
         let ear = bridges.open_ear(Role::Recorder, &hear)?;
         archive.counts.too_slow.store(Arc::clone(ear.losses()));
         let running = bridges.running();
-        let writer = Writer::new(Arc::clone(&archive), log.clone());
+        let writer = Writer::new(Arc::clone(&archive), log.clone(), RealDisk);
         std::thread::Builder::new()
             .name("wigwag-record".to_owned())
             .spawn(move || {
@@ -197,6 +199,8 @@ pub(crate) struct Archive {
     recording: ArcSwap<Recording>,
     queue: Queue,
     state: ArcSwap<State>,
+    /// Whether the disk takes nothing, as far as it has been tried.
+    is_failing: AtomicBool,
     counts: Counts,
 }
 
@@ -251,6 +255,7 @@ impl Archive {
             recording: ArcSwap::from_pointee(recording),
             queue: Queue::default(),
             state: ArcSwap::from_pointee(State::Closed(why)),
+            is_failing: AtomicBool::new(false),
             counts: Counts::default(),
         }
     }
@@ -288,7 +293,7 @@ impl Archive {
             State::Closed(_) => None,
         };
         RecorderReport {
-            is_up: since.is_some(),
+            is_up: since.is_some() && !self.is_failing.load(Ordering::Relaxed),
             written: read(&counts.written),
             cut: read(&counts.cut),
             lost: [
