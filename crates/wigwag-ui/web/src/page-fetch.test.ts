@@ -3,20 +3,21 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { ask } from './api.ts';
 import { browserNetwork } from './explorer/tree/topics-source.ts';
 import { scrape } from './metrics/sources.ts';
-import { Connection } from './mqtt/connection.ts';
 import { Session } from './session.ts';
+import { Station } from './station.ts';
+import { brokerAt } from './testing.ts';
 
 afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const nobody = { handleMessages: () => undefined, handleStatus: () => undefined };
 const listener = { handleMoment: () => undefined, handleFailure: () => undefined };
-const connection = new Connection({ post: () => undefined, listen: () => undefined }, nobody);
+const port = { post: () => undefined, listen: () => undefined, end: () => undefined };
+const station = new Station(port, brokerAt('ws://b'));
 
 test.each<[string, () => unknown]>([
   ['the interface', () => ask('http://b/api/v1', 'history', {}, new AbortController().signal)],
-  ['the session', () => new Session('http://b/api/v1', connection).find()],
+  ['the session', () => new Session('http://b/api/v1', station).find()],
   ['the metrics', () => scrape('http://b/metrics', listener)],
   ['the reason for no tree', () => browserNetwork.ask('http://b/api/v1/topics')],
 ])('no window of the browser asks for a password: %s', async (_what, begin) => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { Connection } from './mqtt/connection.ts';
-import type { ToWorker } from './mqtt/protocol.ts';
+import type { Port } from './mqtt/connection.ts';
+import type { LinkStatus, ToWorker } from './mqtt/protocol.ts';
 import { askerOf, isOnOrigin, Session, sessionOf } from './session.ts';
 import { Station } from './station.ts';
 import { brokerAt } from './testing.ts';
@@ -13,7 +13,9 @@ const neverStopped = new AbortController().signal;
 let asked: { url: string; method: string; body: unknown }[];
 let answer: () => Promise<Response>;
 let sent: ToWorker[];
-let connection: Connection;
+let station: Station;
+let port: Port;
+let hear: (status: LinkStatus) => void;
 let session: Session;
 let begun: number;
 
@@ -24,12 +26,20 @@ beforeEach(() => {
     asked.push({ url: url.href, method: init.method ?? 'GET', body: init.body });
     return answer();
   });
-  connection = new Connection(
-    { post: (message) => sent.push(message), listen: () => undefined },
-    { handleMessages: () => undefined, handleStatus: () => undefined },
-  );
+  port = {
+    post: (message) => sent.push(message),
+    listen: (listener) => {
+      hear = (status) => {
+        listener({ kind: 'status', status });
+      };
+    },
+    end: () => undefined,
+  };
+  station = new Station(port, brokerAt('ws://lab'));
+  hear({ phase: 'login', reason: 'Not authorized' });
+  sent = [];
   begun = 0;
-  session = new Session('http://lab/w/api/v1', connection, () => (begun += 1));
+  session = new Session('http://lab/w/api/v1', station, () => (begun += 1));
 });
 
 afterEach(() => {
@@ -48,9 +58,9 @@ describe('a login', () => {
       { url: 'http://lab/w/api/v1/session', method: 'POST', body: JSON.stringify(ADA) },
     ]);
     expect(sent).toEqual([{ kind: 'login', credentials: undefined }]);
-    expect(connection.credentials).toBeUndefined();
-    expect(connection.logins).toBe(1);
-    expect(connection.snapshot().userName).toBe('ada');
+    expect(station.connection.credentials).toBeUndefined();
+    expect(station.connection.logins).toBe(1);
+    expect(station.connection.snapshot().userName).toBe('ada');
   });
 
   test('that is refused says why, and changes nothing', async () => {
@@ -80,7 +90,7 @@ test('a session is found again after a reload, and ends with a logout', async ()
   answers(200, { user: 'ada', required: true });
   await session.find();
   expect(sent).toEqual([]);
-  expect(connection.snapshot().userName).toBe('ada');
+  expect(station.connection.snapshot().userName).toBe('ada');
   answer = () => Promise.resolve(new Response(null, { status: 204 }));
   await session.logout();
   expect(asked.at(-1)?.method).toBe('DELETE');
@@ -89,7 +99,8 @@ test('a session is found again after a reload, and ends with a logout', async ()
 
 test('the page begins anew for somebody else, and goes on for the same user', async () => {
   answers(200, { user: 'ada', required: true });
-  connection.handleSession('ada');
+  station.connection.handleSession('ada');
+  hear({ phase: 'connected', since: 0, refused: [] });
   await session.login(ADA);
   expect(begun).toBe(0);
   answers(200, { user: 'joe', required: true });
@@ -100,7 +111,7 @@ test('the page begins anew for somebody else, and goes on for the same user', as
 test('nobody in particular is nobody', async () => {
   answers(200, { user: null, required: false });
   await session.find();
-  expect(connection.snapshot().userName).toBeUndefined();
+  expect(station.connection.snapshot().userName).toBeUndefined();
 });
 
 describe('what cannot be had without a login', () => {
@@ -108,7 +119,8 @@ describe('what cannot be had without a login', () => {
     vi.useFakeTimers();
     const origin = new URL(document.baseURI);
     const broker = brokerAt(`ws://${origin.host}/mqtt`, { api: 'api/v1' });
-    const station = new Station({ post: () => undefined, listen: () => undefined }, broker);
+    const station = new Station(port, broker);
+    hear({ phase: 'login', reason: 'Not authorized' });
     const askBroker = askerOf(station);
     const own = sessionOf(station);
     if (askBroker === undefined || own === undefined) throw new Error('no interface');
@@ -129,7 +141,7 @@ describe('what cannot be had without a login', () => {
   });
 
   test('is not asked of a broker without an interface', () => {
-    const station = new Station({ post: () => undefined, listen: () => undefined }, brokerAt('ws://b'));
+    const station = new Station(port, brokerAt('ws://b'));
     expect(askerOf(station)).toBeUndefined();
   });
 });

@@ -4,10 +4,9 @@
  */
 import type { Ask } from './api.ts';
 import { ask, isRecord, reasonIn, Refusal } from './api.ts';
-import type { Connection } from './mqtt/connection.ts';
 import type { Credentials } from './mqtt/protocol.ts';
-import type { Station } from './station.ts';
 import { pageFetch } from './page-fetch.ts';
+import type { Station } from './station.ts';
 import { FrameStore } from './ui/frame-store.ts';
 
 export interface SessionView {
@@ -22,15 +21,15 @@ interface Told {
 
 export class Session extends FrameStore<SessionView> {
   readonly #api: URL;
-  readonly #connection: Connection;
+  readonly #station: Pick<Station, 'connection' | 'login'>;
   readonly #beginAnew: () => void;
   #isNeeded = false;
 
   /** `api` is where the broker's own interface is; `beginAnew` forgets all that the page has seen. */
-  constructor(api: string, connection: Connection, beginAnew = reload) {
+  constructor(api: string, station: Pick<Station, 'connection' | 'login'>, beginAnew = reload) {
     super();
     this.#api = new URL(api.endsWith('/') ? api : `${api}/`);
-    this.#connection = connection;
+    this.#station = station;
     this.#beginAnew = beginAnew;
   }
 
@@ -39,7 +38,7 @@ export class Session extends FrameStore<SessionView> {
     const response = await this.#ask('GET');
     if (response?.ok !== true) return;
     const { user } = readTold(await jsonOf(response));
-    if (user !== undefined) this.#connection.handleSession(user);
+    if (user !== undefined) this.#station.connection.handleSession(user);
   }
 
   /** Resolves to why the server refused, or to nothing. A server without sessions or users leaves it to MQTT. */
@@ -49,13 +48,9 @@ export class Session extends FrameStore<SessionView> {
     const said = await jsonOf(response);
     if (!response.ok && response.status !== 404) return reasonIn(said) ?? `status ${response.status}`;
     const { user } = readTold(said);
-    const before = this.#connection.userName;
-    if (user !== undefined && before !== undefined && user !== before) {
-      this.#beginAnew();
-      return undefined;
-    }
-    if (user === undefined) this.#connection.login(credentials);
-    else this.#connection.loginBySession(user);
+    if (user === undefined) this.#station.login(credentials);
+    else if (this.#station.connection.isOfAnother(user)) this.#beginAnew();
+    else this.#station.connection.loginBySession(user);
     this.#setNeeded(false);
     return undefined;
   }
@@ -64,7 +59,7 @@ export class Session extends FrameStore<SessionView> {
   async logout(): Promise<void> {
     const response = await this.#ask('DELETE');
     if (response?.ok === true) this.#beginAnew();
-    else this.#connection.login(undefined);
+    else this.#station.login(undefined);
   }
 
   /** Something was refused to who has no session, or whose session is over: the page asks for a login. */
@@ -102,13 +97,13 @@ function reload(): void {
 
 /** For a broker that is the server of the page, and is spoken to there; made and looked for when it is first asked for. */
 export function sessionOf(station: Station): Session | undefined {
-  const { broker, connection } = station;
+  const { broker } = station;
   if (broker.api === undefined || 'problem' in broker.address) return undefined;
   const api = new URL(broker.api, document.baseURI).href;
   if (!isOnOrigin(broker.address.url, api)) return undefined;
   let session = sessions.get(station);
   if (session === undefined) {
-    session = new Session(api, connection);
+    session = new Session(api, station);
     sessions.set(station, session);
     void session.find();
   }

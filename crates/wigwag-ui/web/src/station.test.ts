@@ -21,8 +21,9 @@ beforeEach(() => {
   const port = {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
+    end: () => undefined,
   };
-  station = new Station(port, brokerAt('ws://b'), 'wigwag-ui-test');
+  station = new Station(port, brokerAt('ws://b'), { clientId: 'wigwag-ui-test' });
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
 });
 
@@ -77,7 +78,7 @@ test('what is invalid is in the log with its reason, and nowhere else', () => {
 test('a page without a usable address connects to nothing and says why', () => {
   const post = vi.fn();
   const broker = brokerAt('ws://b', { address: { problem: 'wrong' } });
-  const refused = new Station({ post, listen: () => undefined }, broker);
+  const refused = new Station({ post, listen: () => undefined, end: () => undefined }, broker);
   expect(post).not.toHaveBeenCalled();
   expect(refused.connection.snapshot().status).toEqual({ phase: 'offline', reason: 'wrong' });
 });

@@ -22,7 +22,7 @@ import { MessageLog } from './log/message-log.ts';
 import type { Port } from './mqtt/connection.ts';
 import { Connection, randomClientId } from './mqtt/connection.ts';
 import { matches } from './mqtt/filter.ts';
-import type { Incoming, PublishOutcome } from './mqtt/protocol.ts';
+import type { Credentials, Incoming, PublishOutcome } from './mqtt/protocol.ts';
 import { Announcer } from './shell/announcer.ts';
 
 export class Station {
@@ -48,11 +48,22 @@ export class Station {
   readonly #late = new Set<LateSource>();
   readonly announcer = new Announcer();
   readonly broker: Broker;
+  /** Unlike that of any other station. */
+  readonly clientId: string;
   readonly #replyTopic: string;
+  readonly #succeed: (credentials: Credentials | undefined) => void;
   readonly #watchers = new Set<Watcher>();
+  readonly #ends: (() => void)[] = [];
+  #isEnded = false;
 
-  constructor(port: Port, broker: Broker, clientId: string = randomClientId()) {
+  constructor(
+    port: Port,
+    broker: Broker,
+    { clientId = randomClientId(), credentials, succeed = () => undefined }: Beginning = {},
+  ) {
     this.broker = broker;
+    this.clientId = clientId;
+    this.#succeed = succeed;
     this.#replyTopic = `dashboard/${clientId}/reply`;
     this.connection = new Connection(port, {
       handleMessages: (messages, skipped) => {
@@ -81,11 +92,33 @@ export class Station {
     if ('problem' in broker.address) {
       this.connection.refuse(broker.address.problem);
     } else {
-      this.connection.open(broker.address.url, clientId, [
-        this.#replyTopic,
-        ...this.sources.flatMap(({ filters }) => filters),
-      ]);
+      const filters = [this.#replyTopic, ...this.sources.flatMap((source) => source.filters)];
+      this.connection.open(broker.address.url, clientId, filters, credentials);
     }
+  }
+
+  /**
+   * Connects anew as this user, or as nobody. Who is not the user before has a station of his own: what was seen here is
+   * none of his business.
+   */
+  login(credentials: Credentials | undefined): void {
+    if (this.connection.isOfAnother(credentials?.userName)) this.#succeed(credentials);
+    else this.connection.login(credentials);
+  }
+
+  /** Ends all that goes on here, for good. */
+  end(): void {
+    this.#isEnded = true;
+    this.bulk.cancel();
+    this.commands.handleDisconnected();
+    this.connection.end();
+    for (const end of this.#ends.splice(0)) end();
+  }
+
+  /** Has this done when the station ends, for what goes on beside it. */
+  whenEnded(act: () => void): void {
+    if (this.#isEnded) act();
+    else this.#ends.push(act);
   }
 
   /** From now on, also to devices that speak in this way. */
@@ -213,6 +246,15 @@ export class Station {
   }
 }
 
+/** How a station begins. */
+export interface Beginning {
+  clientId?: string;
+  /** As whom; as nobody without. */
+  credentials?: Credentials | undefined;
+  /** Has another station in the place of this one, for somebody else. */
+  succeed?: (credentials: Credentials | undefined) => void;
+}
+
 /** What a message turned out to be. */
 interface Understood extends Heard {
   latencyMs?: number | undefined;
@@ -270,4 +312,17 @@ export function useStation(): Station {
   const station = use(StationContext);
   if (station === undefined) throw new Error('a component that needs the station is outside its provider');
   return station;
+}
+
+/** One for each station, made when it is first asked for and gone with it. */
+export function perStation<Part>(make: (station: Station) => Part): (station: Station) => Part {
+  const parts = new WeakMap<Station, { part: Part }>();
+  return (station) => {
+    let kept = parts.get(station);
+    if (kept === undefined) {
+      kept = { part: make(station) };
+      parts.set(station, kept);
+    }
+    return kept.part;
+  };
 }

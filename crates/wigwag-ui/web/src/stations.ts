@@ -1,13 +1,14 @@
 /**
  * The brokers that this page knows, and a station for each that has been looked at: with its connection, its devices and
- * its Explorer, which go on while another one is shown. Which one that is stands in the page's address.
+ * its Explorer, which go on while another one is shown. Which one that is stands in the page's address. A station is of
+ * one user: the next one's takes its place.
  */
 import { createContext, use } from 'react';
 
 import type { Broker, Config } from './config.ts';
 import { chooseBroker } from './config.ts';
 import type { Port } from './mqtt/connection.ts';
-import type { LinkStatus } from './mqtt/protocol.ts';
+import type { Credentials, LinkStatus } from './mqtt/protocol.ts';
 import { Station } from './station.ts';
 import { FrameStore } from './ui/frame-store.ts';
 
@@ -92,9 +93,18 @@ export class Stations extends FrameStore<readonly Listed[]> {
   }
 
   #open(broker: Broker): Station {
-    const open = this.#stations.get(broker);
-    if (open !== undefined) return open;
-    const station = new Station(this.#openPort(), broker);
+    return this.#stations.get(broker) ?? this.#begin(broker);
+  }
+
+  #begin(broker: Broker, credentials?: Credentials): Station {
+    const station = new Station(this.#openPort(), broker, {
+      credentials,
+      succeed: (next) => {
+        if (this.#stations.get(broker) !== station) return;
+        station.end();
+        this.#begin(broker, next);
+      },
+    });
     this.#stations.set(broker, station);
     this.#prepare(station);
     station.connection.subscribe(() => {
@@ -109,7 +119,7 @@ function isAt({ address }: Broker, url: string): boolean {
   return 'url' in address && address.url === url;
 }
 
-const NO_PORT = (): Port => ({ post: () => undefined, listen: () => undefined });
+const NO_PORT = (): Port => ({ post: () => undefined, listen: () => undefined, end: () => undefined });
 
 /** A part of the page that stands alone, as in a test, has one station and knows of no others. */
 const StationsContext = createContext(new Stations(NO_PORT, []));

@@ -28,8 +28,9 @@ function open(search = ''): void {
   const port = {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
+    end: () => undefined,
   };
-  const station = new Station(port, brokerAt('ws://b'), 'me');
+  const station = new Station(port, brokerAt('ws://b'));
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>

@@ -36,10 +36,14 @@ beforeEach(() => {
   vi.useFakeTimers({ shouldAdvanceTime: true });
   user = userEvent.setup({ advanceTimers: vi.advanceTimersByTime });
   posted.length = asked.length = opened.length = 0;
-  const port = { post: () => undefined, listen: () => undefined };
-  station = new Station(port, { name: 'b', address: { url: 'ws://b:9001' }, from: 'server' }, 'me');
+  const port = { post: () => undefined, listen: () => undefined, end: () => undefined };
+  station = new Station(port, { name: 'b', address: { url: 'ws://b:9001' }, from: 'server' });
   const explorer = new Explorer(
-    () => ({ post: (message) => posted.push(message), listen: (listener) => (tell = listener) }),
+    () => ({
+      post: (message) => posted.push(message),
+      listen: (listener) => (tell = listener),
+      end: () => undefined,
+    }),
     station.connection,
   );
   recorder = new Recorder(

@@ -7,24 +7,33 @@ import type { FromTree, ToTree } from './protocol.ts';
 
 let posted: ToTree[];
 let tell: (message: FromTree) => void;
+let isEnded: boolean;
 
 const NOBODY = { subscribe: () => () => undefined };
 
 beforeEach(() => {
   posted = [];
+  isEnded = false;
 });
 
-function explorer(api?: string, home: Pick<Home, 'subscribe' | 'logins'> = NOBODY): Explorer {
+function explorer(
+  api?: string,
+  home: Pick<Home, 'subscribe' | 'logins'> & { userName?: string | undefined } = NOBODY,
+): Explorer {
   const port = {
     post: (message: ToTree) => posted.push(message),
     listen: (listener: (message: FromTree) => void) => {
       tell = listener;
+    },
+    end: () => {
+      isEnded = true;
     },
   };
   const snapshot = () => ({
     url: 'ws://broker',
     status: { phase: 'connecting' as const, attempt: 1 },
     downSince: undefined,
+    ...(home.userName === undefined ? {} : { userName: home.userName }),
   });
   return new Explorer(() => port, Object.assign(home, { snapshot, credentials: undefined }), api);
 }
@@ -82,7 +91,7 @@ test('the tree is stale while what it comes from is away, whichever that is', as
   expect(own.downSince).toBeDefined();
 });
 
-test('nothing that one user has seen is left for the next one', async () => {
+test('nothing that nobody has seen is left for the first user, and what he has seen stays his', async () => {
   let follow = (): void => undefined;
   const home = {
     subscribe: (listener: () => void) => {
@@ -90,6 +99,7 @@ test('nothing that one user has seen is left for the next one', async () => {
       return () => undefined;
     },
     logins: 0,
+    userName: undefined as string | undefined,
   };
   const one = explorer('http://host/api/v1', home);
   one.showTree();
@@ -99,11 +109,25 @@ test('nothing that one user has seen is left for the next one', async () => {
   tell({ kind: 'topic', change: { topic: 'a', keptFrom: 1, added, total: 1 } });
   const seen = { messages: 1, topics: 1, rate: 0, keptBytes: 9, beyond: 0, lost: 0, unsearched: 0 };
   const rows = { first: 0, total: 1, rows: [], cursor: undefined };
-  tell({ kind: 'rows', rows, stats: { ...seen, found: undefined, pause: undefined } });
+  const stats = { ...seen, found: undefined, pause: undefined };
+  tell({ kind: 'rows', rows, stats });
   expect((await view(one)).rows.total).toBe(1);
   home.logins = 1;
+  home.userName = 'ada';
   follow();
-  expect(posted.at(-1)).toEqual({ kind: 'login', credentials: undefined });
+  expect(posted.at(-1)).toEqual({ kind: 'login', credentials: undefined, isAnother: true });
   expect(await view(one)).toMatchObject({ source: 'tree', tree: undefined, rows: { total: 0 } });
   expect(one.topic('a').snapshot().history).toEqual([]);
+  tell({ kind: 'rows', rows, stats });
+  home.logins = 2;
+  follow();
+  expect(posted.at(-1)).toEqual({ kind: 'login', credentials: undefined, isAnother: false });
+  expect((await view(one)).rows.total).toBe(1);
+});
+
+test('its end is that of its worker', () => {
+  const one = explorer('http://host/api/v1');
+  one.showTree();
+  one.end();
+  expect(isEnded).toBe(true);
 });

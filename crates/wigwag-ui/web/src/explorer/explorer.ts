@@ -26,6 +26,8 @@ import { TopicStore } from './topic-store.ts';
 export interface TreePort {
   post: (message: ToTree) => void;
   listen: (listener: (message: FromTree) => void) => void;
+  /** Ends the worker, and its connections with it. */
+  end: () => void;
 }
 
 /** The page's own connection: which broker it is, and as whom. */
@@ -86,6 +88,9 @@ export function openTreeWorker(): TreePort {
         listener(event.data);
       });
     },
+    end: () => {
+      worker.terminate();
+    },
   };
 }
 
@@ -98,7 +103,7 @@ export class Explorer extends FrameStore<ExplorerView> {
   /** Answered in the order in which they asked. */
   readonly #asking: ((place: Place | undefined) => void)[] = [];
   #port: TreePort | undefined;
-  #identity: { url: string; logins: number | undefined } | undefined;
+  #identity: { url: string; userName: string | undefined; logins: number | undefined } | undefined;
   #lastExport = 0;
   #view: ExplorerView = {
     source: 'filters',
@@ -199,6 +204,12 @@ export class Explorer extends FrameStore<ExplorerView> {
     this.#port?.post({ kind: 'forget' });
   }
 
+  /** For good. */
+  end(): void {
+    this.#port?.end();
+    this.#port = undefined;
+  }
+
   retry(): void {
     this.#port?.post({ kind: 'retry' });
   }
@@ -291,16 +302,17 @@ export class Explorer extends FrameStore<ExplorerView> {
 
   /** Goes where the page's own connection goes, as the same user. */
   #follow(): void {
-    const { url } = this.#home.snapshot();
+    const { url, userName } = this.#home.snapshot();
     const { credentials, logins } = this.#home;
     const before = this.#identity;
-    this.#identity = { url, logins };
+    this.#identity = { url, userName, logins };
     if (url !== before?.url) {
       const clientId = `${randomClientId()}-explorer`;
       this.#port?.post({ kind: 'connect', url, clientId, credentials, api: this.#api });
     } else if (logins !== before.logins) {
-      this.#port?.post({ kind: 'login', credentials });
-      this.#begin();
+      const isAnother = userName !== before.userName;
+      this.#port?.post({ kind: 'login', credentials, isAnother });
+      if (isAnother) this.#begin();
     }
   }
 

@@ -18,7 +18,8 @@ export type ToTree =
   | { kind: 'source'; source: Source }
   | { kind: 'retry' }
   /** Begins anew, with nothing: somebody else may read other topics. */
-  | { kind: 'login'; credentials: Credentials | undefined }
+  /** As somebody else, all that was there is forgotten. */
+  | { kind: 'login'; credentials: Credentials | undefined; isAnother: boolean }
   /** All of them, in the place of those before. */
   | { kind: 'filters'; filters: string[] }
   /** Which rows the page draws; with a count of 0 it draws none. */

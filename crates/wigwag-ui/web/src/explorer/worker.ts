@@ -73,9 +73,13 @@ function handle(message: ToTree): void {
   if (message.kind === 'connect') {
     connect(message);
   } else if (message.kind === 'login') {
-    link.handle(message);
-    topics.stop();
-    setSource(source);
+    link.handle({ kind: 'login', credentials: message.credentials });
+    if (message.isAnother) {
+      topics.stop();
+      setSource(source);
+    } else {
+      topics.retryNow();
+    }
   } else if (message.kind === 'retry') {
     link.handle(message);
     topics.retryNow();

@@ -35,8 +35,12 @@ function Address() {
 }
 
 function show(at = '/monitor', config: { metrics?: string } = {}) {
-  const port = { post: vi.fn(), listen: (listener: (message: FromWorker) => void) => (deliver = listener) };
-  const station = new Station(port, brokerAt('ws://b', config), 'me');
+  const port = {
+    post: vi.fn(),
+    listen: (listener: (message: FromWorker) => void) => (deliver = listener),
+    end: () => undefined,
+  };
+  const station = new Station(port, brokerAt('ws://b', config));
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>

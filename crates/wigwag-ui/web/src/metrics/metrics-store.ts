@@ -3,6 +3,7 @@
  * opened for the first time and goes on while the tab is open, so that who comes back finds what happened meanwhile.
  */
 import type { Station } from '../station.ts';
+import { perStation } from '../station.ts';
 import { FrameStore } from '../ui/frame-store.ts';
 import type { Exposition, Family } from './exposition.ts';
 import type { Recording } from './recording.ts';
@@ -28,6 +29,7 @@ export interface MetricsView {
 export class MetricsStore extends FrameStore<MetricsView> implements Listener {
   readonly #source: SourceName;
   readonly #recorder = new Recorder();
+  readonly #stop: Stop;
   #at: number | undefined;
   #last: Exposition = { families: [], unreadable: 0, beyond: 0 };
   #problem: string | undefined;
@@ -35,7 +37,12 @@ export class MetricsStore extends FrameStore<MetricsView> implements Listener {
   constructor(source: SourceName, start: (listener: Listener) => Stop) {
     super();
     this.#source = source;
-    start(this);
+    this.#stop = start(this);
+  }
+
+  /** Asks for no more. */
+  end(): void {
+    this.#stop();
   }
 
   handleMoment(at: number, exposition: Exposition): void {
@@ -70,13 +77,13 @@ export class MetricsStore extends FrameStore<MetricsView> implements Listener {
   }
 }
 
-const stores = new WeakMap<Station, MetricsStore>();
-
-export function metricsOf(station: Station): MetricsStore {
-  const store = stores.get(station) ?? open(station);
-  stores.set(station, store);
+export const metricsOf = perStation((station) => {
+  const store = open(station);
+  station.whenEnded(() => {
+    store.end();
+  });
   return store;
-}
+});
 
 function open(station: Station): MetricsStore {
   const path = station.broker.metrics;

@@ -17,6 +17,8 @@ import type {
 export interface Port {
   post: (message: ToWorker) => void;
   listen: (listener: (message: FromWorker) => void) => void;
+  /** Ends the worker, and its connection with it. */
+  end: () => void;
 }
 
 export interface ConnectionView {
@@ -44,6 +46,9 @@ export function openWorker(): Port {
         listener(event.data);
       });
     },
+    end: () => {
+      worker.terminate();
+    },
   };
 }
 
@@ -69,6 +74,9 @@ export class Connection extends FrameStore<ConnectionView> {
   };
   #credentials: Credentials | undefined;
   #logins = 0;
+  /** Something has come, or may be on its way. */
+  #isUsed = false;
+  #isEnded = false;
   #lastId = 0;
 
   constructor(port: Port, events: ConnectionEvents) {
@@ -80,9 +88,20 @@ export class Connection extends FrameStore<ConnectionView> {
     });
   }
 
-  open(url: string, clientId: string, filters: string[]): void {
-    this.#setView({ ...this.#view, url });
+  open(url: string, clientId: string, filters: string[], credentials?: Credentials): void {
+    this.#credentials = credentials;
+    const name = credentials === undefined ? {} : { userName: credentials.userName };
+    this.#setView({ ...this.#view, url, ...name });
+    if (credentials !== undefined) this.#port.post({ kind: 'login', credentials });
     this.#port.post({ kind: 'connect', url, clientId, filters });
+  }
+
+  /** For good: nothing comes any more, and nothing is sent. */
+  end(): void {
+    this.#isEnded = true;
+    this.#port.end();
+    for (const resolve of this.#awaiting.values()) resolve({ kind: 'interrupted' });
+    this.#awaiting.clear();
   }
 
   /** There is no usable address: nothing will be tried. */
@@ -98,6 +117,11 @@ export class Connection extends FrameStore<ConnectionView> {
   /** Who we are to the broker, or were last. */
   get userName(): string | undefined {
     return this.#view.userName;
+  }
+
+  /** Whether what has come, or is on its way, may be none of this user's business, who is somebody else. */
+  isOfAnother(userName: string | undefined): boolean {
+    return userName !== this.userName && (this.#isUsed || this.#isTrying);
   }
 
   /** How often it was to begin anew as somebody: connections beside this one do the same. */
@@ -121,6 +145,8 @@ export class Connection extends FrameStore<ConnectionView> {
   }
 
   #loginAs(userName: string | undefined, credentials: Credentials | undefined): void {
+    // What comes next may still be of the attempt before.
+    this.#isUsed ||= this.#isTrying;
     this.#credentials = credentials;
     this.#logins += 1;
     const { url, status, downSince } = this.#view;
@@ -155,6 +181,7 @@ export class Connection extends FrameStore<ConnectionView> {
   publish(message: Outgoing): Promise<PublishOutcome> {
     const id = ++this.#lastId;
     this.sent.count(1);
+    if (this.#isEnded) return Promise.resolve({ kind: 'interrupted' });
     return new Promise((resolve) => {
       this.#awaiting.set(id, resolve);
       this.#port.post({ kind: 'publish', id, ...message });
@@ -165,12 +192,21 @@ export class Connection extends FrameStore<ConnectionView> {
     return this.#view;
   }
 
+  /** Whether the worker has a connection or tries to get one: refused, it waits for another login. */
+  get #isTrying(): boolean {
+    const { phase } = this.#view.status;
+    return phase !== 'login' && phase !== 'offline';
+  }
+
   #handle(message: FromWorker): void {
+    // A worker that is ended may have said something just before.
+    if (this.#isEnded) return;
     switch (message.kind) {
       case 'status':
         this.#handleStatus(message.status);
         break;
       case 'messages':
+        this.#isUsed = true;
         this.received.count(message.messages.length + message.skipped);
         this.#events.handleMessages(message.messages, message.skipped);
         break;
@@ -183,6 +219,7 @@ export class Connection extends FrameStore<ConnectionView> {
 
   #handleStatus(status: LinkStatus): void {
     const wasConnected = this.#view.status.phase === 'connected';
+    this.#isUsed ||= status.phase === 'connected';
     const downSince =
       status.phase === 'connected' ? undefined : wasConnected ? Date.now() : this.#view.downSince;
     this.#setView({ ...this.#view, status, downSince });

@@ -84,8 +84,7 @@ function Keyboard() {
 
 function User() {
   const station = useStation();
-  const { connection } = station;
-  const { userName } = useStore(connection);
+  const { userName } = useStore(station.connection);
   const session = sessionOf(station);
   const show = useOverlay((overlay) => overlay.show);
   return (
@@ -118,7 +117,7 @@ function User() {
         {userName !== undefined && (
           <Button
             onClick={() => {
-              if (session === undefined) connection.login(undefined);
+              if (session === undefined) station.login(undefined);
               else void session.logout();
             }}
           >

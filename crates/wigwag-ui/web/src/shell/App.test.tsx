@@ -4,23 +4,26 @@ import { MemoryRouter, useLocation } from 'react-router';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import type { FromWorker, LinkStatus, ToWorker } from '../mqtt/protocol.ts';
-import { Station, StationProvider } from '../station.ts';
+import { Stations, StationsProvider } from '../stations.ts';
 import { brokerAt } from '../testing.ts';
 import { App } from './App.tsx';
 import { useOverlay } from './overlay.ts';
 import { useSettings } from './settings.ts';
+import { ShownStation } from './ShownStation.tsx';
 
 // The code of a screen is loaded when it is opened, on machines that may be busy.
 configure({ asyncUtilTimeout: 10_000 });
 
 let sent: ToWorker[];
 let deliver: (message: FromWorker) => void;
+let ended: number;
 
 beforeEach(() => {
   localStorage.clear();
   useOverlay.setState(useOverlay.getInitialState());
   useSettings.setState(useSettings.getInitialState());
   sent = [];
+  ended = 0;
 });
 
 function Address() {
@@ -29,18 +32,20 @@ function Address() {
 }
 
 function open(address = '/devices', from: 'server' | 'address' = 'server'): void {
-  const port = {
+  const openPort = () => ({
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
-  };
-  const station = new Station(port, brokerAt('ws://b.example:9001', { from }));
+    end: () => (ended += 1),
+  });
   render(
-    <StationProvider value={station}>
+    <StationsProvider value={new Stations(openPort, [brokerAt('ws://b.example:9001', { from })])}>
       <MemoryRouter initialEntries={[address]}>
-        <App />
+        <ShownStation>
+          <App />
+        </ShownStation>
         <Address />
       </MemoryRouter>
-    </StationProvider>,
+    </StationsProvider>,
   );
 }
 
@@ -196,8 +201,10 @@ describe('the settings', () => {
     await userEvent.type(await screen.findByLabelText('User name'), '<i>ada</i>{Enter}');
     await hear({ phase: 'connected', since: Date.now(), refused: [] });
     expect(screen.getByTestId('user').textContent).toBe('To the broker you are <i>ada</i>.');
+    sent = [];
     await userEvent.click(screen.getByRole('button', { name: 'Log out' }));
-    expect(sent.at(-1)).toEqual({ kind: 'login', credentials: undefined });
+    await screen.findByText('To the broker you are nobody in particular.');
+    expect(sent.map(({ kind }) => kind)).toEqual(['connect']);
   });
 });
 

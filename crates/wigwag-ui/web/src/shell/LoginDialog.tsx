@@ -24,8 +24,11 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const { url, status, userName: current } = useStore(station.connection);
   const [userName, setUserName] = useState(current ?? '');
   const [password, setPassword] = useState('');
-  // What was the case when the form was sent: a refusal from before says nothing about what is in it now.
-  const [before, setBefore] = useState<LinkStatus>();
+  // What was the case when the form was sent: a refusal from before says nothing about what is in it now. It may have been
+  // sent in the dialog of another station, whose place this one has taken.
+  const [before, setBefore] = useState(() =>
+    isFirstAttempt(status) && current !== undefined ? status : undefined,
+  );
   const session = sessionOf(station);
   const [answer, setAnswer] = useState<Answer>();
   const isTrying =
@@ -44,7 +47,7 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
     if (isTrying || userName === '') return;
     setPassword('');
     if (session === undefined) {
-      station.connection.login({ userName, password });
+      station.login({ userName, password });
       setBefore(status);
       return;
     }
@@ -98,6 +101,10 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
       </form>
     </Dialog>
   );
+}
+
+function isFirstAttempt(status: LinkStatus): boolean {
+  return status.phase === 'connecting' && status.attempt === 1;
 }
 
 function refusal(reason: string): string {

@@ -8,7 +8,7 @@ import { PageFrame } from './PageFrame.tsx';
 
 test('a page that breaks says so, as text, and offers a reload', () => {
   vi.spyOn(console, 'error').mockImplementation(() => undefined);
-  const port = { post: () => undefined, listen: () => undefined };
+  const port = { post: () => undefined, listen: () => undefined, end: () => undefined };
   const station = new Station(port, brokerAt('ws://b'));
   render(
     <StationProvider value={station}>

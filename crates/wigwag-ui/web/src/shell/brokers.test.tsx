@@ -34,6 +34,7 @@ function openPort() {
         });
     },
     listen: (listen: (message: FromWorker) => void) => (listener = listen),
+    end: () => undefined,
   };
 }
 
@@ -158,4 +159,30 @@ test('what the address names can be kept', async () => {
   await userEvent.click(screen.getByRole('button', { name: 'Keep ws://x:9' }));
   expect(await screen.findByText('Kept in this browser')).toBeTruthy();
   expect(useKeptBrokers.getState().kept).toEqual([{ name: 'x:9', url: 'ws://x:9' }]);
+});
+
+async function logInAs(name: string): Promise<void> {
+  await userEvent.type(await screen.findByLabelText('User name'), `${name}{Enter}`);
+}
+
+test('a first login leaves what the address says, and that of somebody else does not', async () => {
+  open('/devices/1?q=x&broker=hall');
+  await hear('ws://a', { phase: 'login', reason: 'Not authorized' });
+  await logInAs('ada');
+  expect(address()).toBe('/devices/1?q=x&broker=hall');
+  await hear('ws://a', CONNECTED);
+  expect(screen.queryByRole('dialog')).toBeNull();
+  await userEvent.keyboard('{Control>}k{/Control}');
+  await userEvent.type(screen.getByRole('combobox'), 'log in{Enter}');
+  await userEvent.clear(await screen.findByLabelText('User name'));
+  await logInAs('joe');
+  await waitFor(() => {
+    expect(address()).toBe('/devices');
+  });
+  // The dialog waits for the answer to its form, in the page of the next user.
+  expect(await screen.findByRole('button', { name: 'Logging in…' })).toBeTruthy();
+  await hear('ws://a', { phase: 'login', reason: 'Not authorized' });
+  expect(await screen.findByText(/^The broker refused this user name and password/)).toBeTruthy();
+  await hear('ws://a', CONNECTED);
+  expect(screen.queryByRole('dialog')).toBeNull();
 });

@@ -39,8 +39,9 @@ function open(address = '/devices/1', broker = brokerAt('ws://b')): Station {
   const port = {
     post: (message: ToWorker) => sent.push(message),
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
+    end: () => undefined,
   };
-  const station = new Station(port, broker, 'me');
+  const station = new Station(port, broker);
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>

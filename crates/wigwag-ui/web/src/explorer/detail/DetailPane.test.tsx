@@ -9,9 +9,7 @@ import type { FromWorker, ToWorker } from '../../mqtt/protocol.ts';
 import { useSettings } from '../../shell/settings.ts';
 import { Station, StationProvider } from '../../station.ts';
 import { brokerAt } from '../../testing.ts';
-import { useReadings } from './detail-state.ts';
 import { DetailPane } from './DetailPane.tsx';
-import { useDraft } from './draft-store.ts';
 import { useSavedMessages } from './saved-messages.ts';
 
 const views = vi.hoisted(() => new Map<string, TopicView>());
@@ -30,9 +28,7 @@ beforeEach(() => {
   vi.useFakeTimers({ shouldAdvanceTime: true });
   user = userEvent.setup({ advanceTimers: vi.advanceTimersByTime });
   views.clear();
-  useDraft.setState(useDraft.getInitialState());
   useSavedMessages.setState(useSavedMessages.getInitialState());
-  useReadings.setState(useReadings.getInitialState());
   posted.length = 0;
 });
 
@@ -45,8 +41,9 @@ function open(topic: string | undefined, search = ''): void {
   const port = {
     post: (sent: ToWorker) => posted.push(sent),
     listen: (listener: typeof answer) => (answer = listener),
+    end: () => undefined,
   };
-  const station = new Station(port, brokerAt('ws://b'), 'me');
+  const station = new Station(port, brokerAt('ws://b'));
   render(
     <StationProvider value={station}>
       <MemoryRouter initialEntries={[`/explore/t${search}`]}>

@@ -7,7 +7,7 @@ import { Tabs } from '../../ui/Tabs.tsx';
 import { draftOf } from './draft.ts';
 import { useDraft } from './draft-store.ts';
 import { visibleStart } from '../../ui/visible.ts';
-import { pins, usePublisher } from './detail-state.ts';
+import { usePins, usePublisher } from './detail-state.ts';
 import { PublishPanel } from './PublishPanel.tsx';
 import { TopicDetail } from './TopicDetail.tsx';
 import type { View } from './useView.ts';
@@ -21,7 +21,7 @@ const TOPIC_CHARS_MAX = 400;
 /** `topic` is absent while none is open. */
 export function DetailPane({ topic }: { topic: string | undefined }) {
   const { edit, suggestTopic, wantFocus } = useDraft();
-  const hasPins = useStoreValue(pins, (all) => all.length > 0);
+  const hasPins = useStoreValue(usePins(), (all) => all.length > 0);
   const [view, setView] = useView();
   const keys = useMemo(
     () => ({

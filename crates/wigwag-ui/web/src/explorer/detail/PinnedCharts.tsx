@@ -11,7 +11,7 @@ import { formatCount } from '../../ui/format.ts';
 import { useStore } from '../../ui/frame-store.ts';
 import { SelectField } from '../../ui/SelectField.tsx';
 import { useTopic } from '../useTopic.ts';
-import { pins } from './detail-state.ts';
+import { usePins } from './detail-state.ts';
 import type { Pin } from './pins.ts';
 import { POINTS_MAX } from './pins.ts';
 
@@ -29,7 +29,7 @@ type Range = (typeof RANGES)[number];
 const SPAN_MIN_MS = 10_000;
 
 export default function PinnedCharts() {
-  const pinned = useStore(pins);
+  const pinned = useStore(usePins());
   const [range, setRange] = useState<Range>(RANGES[0]);
   return (
     <section
@@ -59,13 +59,14 @@ export default function PinnedCharts() {
 
 function PinnedChart({ pin, rangeMs }: { pin: Pin; rangeMs: number }) {
   const { id, topic, path, times, values, missed } = pin;
+  const pins = usePins();
   const now = useNow();
   const view = useTopic(topic);
   const birth = useBirth(topic);
   const [pointed, setPointed] = useState<number>();
   useEffect(() => {
     pins.feed(id, view, birth);
-  }, [id, view, birth]);
+  }, [pins, id, view, birth]);
   const name = formatPath(path);
   const to = Math.max(now, times.at(-1) ?? now);
   const from = Math.min(rangeMs === Infinity ? (times[0] ?? to) : to - rangeMs, to - SPAN_MIN_MS);

@@ -76,7 +76,7 @@ function Part({ part, view, message, onResend, onSelect }: PartProps) {
   const births = useTopic(birthName ?? topic);
   const birth = birthName === undefined ? undefined : births.history.at(-1);
   const [otherSeq, setOtherSeq] = useState<number>();
-  const chosen: DecoderName | undefined = useReadings((readings) => readings.chosen.get(topic));
+  const chosen: DecoderName | undefined = useReadings().chosen.get(topic);
   const guessed = guess(message);
   const decoder = chosen ?? guessed;
   switch (part) {

@@ -9,7 +9,7 @@ import { formatBytes } from '../../ui/format.ts';
 import { useStore } from '../../ui/frame-store.ts';
 import { SelectField } from '../../ui/SelectField.tsx';
 import { DecodedView } from './DecodedView.tsx';
-import { pins, useReadings } from './detail-state.ts';
+import { usePins, useReadings } from './detail-state.ts';
 import { PINS_MAX } from './pins.ts';
 import { PropertiesList } from './PropertiesList.tsx';
 import { useDecoded } from './useDecoded.ts';
@@ -85,6 +85,7 @@ function Numbers({ topic, decoded, isFollowable }: NumbersProps) {
 }
 
 function NumberList({ topic, value }: { topic: string; value: Value }) {
+  const pins = usePins();
   const pinned = useStore(pins);
   const numbers = plottable(value);
   if (numbers.length === 0) return null;

@@ -1,24 +1,30 @@
-/** What the detail keeps while other topics and other screens are looked at: pins, the draft, ways to read topics. */
-import { create } from 'zustand';
+/**
+ * What the detail keeps while other topics and other screens are looked at: pins, what is published, ways to read topics.
+ * Each is its station's, because all of it says what was seen there.
+ */
+import { createStore, useStore } from 'zustand';
 
 import type { DecoderName } from '../../message/decode.ts';
-import type { Station } from '../../station.ts';
-import { useStation } from '../../station.ts';
+import { perStation, useStation } from '../../station.ts';
 import { Pins } from './pins.ts';
 import { Publisher } from './publisher.ts';
 
-export const pins = new Pins();
+const pinsOf = perStation(() => new Pins());
 
-const publishers = new WeakMap<Station, Publisher>();
+export function usePins(): Pins {
+  return pinsOf(useStation());
+}
+
+const publisherOf = perStation((station) => {
+  const publisher = new Publisher((message) => station.connection.publish(message));
+  station.whenEnded(() => {
+    publisher.stop();
+  });
+  return publisher;
+});
 
 export function usePublisher(): Publisher {
-  const station = useStation();
-  let publisher = publishers.get(station);
-  if (publisher === undefined) {
-    publisher = new Publisher((message) => station.connection.publish(message));
-    publishers.set(station, publisher);
-  }
-  return publisher;
+  return publisherOf(useStation());
 }
 
 interface Readings {
@@ -29,12 +35,18 @@ interface Readings {
 
 const CHOSEN_MAX = 500;
 
-export const useReadings = create<Readings>()((set) => ({
-  chosen: new Map(),
-  choose: (topic, decoder) => {
-    set(({ chosen }) => {
-      const others = [...chosen].filter(([other]) => other !== topic).slice(1 - CHOSEN_MAX);
-      return { chosen: new Map(decoder === undefined ? others : [...others, [topic, decoder]]) };
-    });
-  },
-}));
+const readingsOf = perStation(() =>
+  createStore<Readings>()((set) => ({
+    chosen: new Map(),
+    choose: (topic, decoder) => {
+      set(({ chosen }) => {
+        const others = [...chosen].filter(([other]) => other !== topic).slice(1 - CHOSEN_MAX);
+        return { chosen: new Map(decoder === undefined ? others : [...others, [topic, decoder]]) };
+      });
+    },
+  })),
+);
+
+export function useReadings(): Readings {
+  return useStore(readingsOf(useStation()));
+}

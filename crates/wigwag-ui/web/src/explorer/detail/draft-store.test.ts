@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 
-import { useDraft } from './draft-store.ts';
+import { emptyDraft } from './draft-store.ts';
 
 test('the topic follows what is looked at, until another one is typed', () => {
-  const { edit, suggestTopic } = useDraft.getState();
-  const topic = () => useDraft.getState().draft.topic;
+  const { getState } = emptyDraft();
+  const { edit, suggestTopic } = getState();
+  const topic = () => getState().draft.topic;
   suggestTopic('a');
   suggestTopic('b');
   expect(topic()).toBe('b');

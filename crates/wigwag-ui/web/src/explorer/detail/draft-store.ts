@@ -1,9 +1,11 @@
 /**
- * The message that is being written, kept while other things are looked at. Not a store of frames: what is typed must be
- * in its field before the next key.
+ * The message that is being written for a broker, kept while other things are looked at. Not a store of frames: what is
+ * typed must be in its field before the next key.
  */
-import { create } from 'zustand';
+import type { StoreApi } from 'zustand';
+import { createStore, useStore } from 'zustand';
 
+import { perStation, useStation } from '../../station.ts';
 import type { Draft } from './draft.ts';
 import { EMPTY } from './draft.ts';
 
@@ -19,20 +21,28 @@ interface DraftState {
   wantFocus: (isFocusWanted: boolean) => void;
 }
 
-export const useDraft = create<DraftState>()((set) => ({
-  draft: EMPTY,
-  suggested: '',
-  isFocusWanted: false,
-  edit: (change) => {
-    set(({ draft }) => ({ draft: { ...draft, ...change } }));
-  },
-  wantFocus: (isFocusWanted) => {
-    set({ isFocusWanted });
-  },
-  suggestTopic: (topic) => {
-    set(({ draft, suggested }) => {
-      const isOurs = draft.topic === '' || draft.topic === suggested;
-      return { suggested: topic, draft: isOurs ? { ...draft, topic } : draft };
-    });
-  },
-}));
+export function emptyDraft(): StoreApi<DraftState> {
+  return createStore<DraftState>()((set) => ({
+    draft: EMPTY,
+    suggested: '',
+    isFocusWanted: false,
+    edit: (change) => {
+      set(({ draft }) => ({ draft: { ...draft, ...change } }));
+    },
+    wantFocus: (isFocusWanted) => {
+      set({ isFocusWanted });
+    },
+    suggestTopic: (topic) => {
+      set(({ draft, suggested }) => {
+        const isOurs = draft.topic === '' || draft.topic === suggested;
+        return { suggested: topic, draft: isOurs ? { ...draft, topic } : draft };
+      });
+    },
+  }));
+}
+
+const draftOf = perStation(emptyDraft);
+
+export function useDraft(): DraftState {
+  return useStore(draftOf(useStation()));
+}

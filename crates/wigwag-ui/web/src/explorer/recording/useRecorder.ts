@@ -1,16 +1,15 @@
-/** How components reach the recorder: one for each station, made when it is first asked for. */
-import type { Station } from '../../station.ts';
-import { useStation } from '../../station.ts';
+/** How components reach the recorder. What is recorded and not saved goes with the station. */
+import { perStation, useStation } from '../../station.ts';
 import { openRecordingWorker, Recorder } from './recorder.ts';
 
-const recorders = new WeakMap<Station, Recorder>();
+const recorderOf = perStation((station) => {
+  const recorder = new Recorder(openRecordingWorker, station.connection);
+  station.whenEnded(() => {
+    recorder.discard();
+  });
+  return recorder;
+});
 
 export function useRecorder(): Recorder {
-  const station = useStation();
-  let recorder = recorders.get(station);
-  if (recorder === undefined) {
-    recorder = new Recorder(openRecordingWorker, station.connection);
-    recorders.set(station, recorder);
-  }
-  return recorder;
+  return recorderOf(useStation());
 }

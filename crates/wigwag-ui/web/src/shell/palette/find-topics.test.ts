@@ -5,7 +5,7 @@ import { brokerAt } from '../../testing.ts';
 import { findTopics } from './find-topics.ts';
 
 function stationThatHeard(topics: string[]): Station {
-  const port = { post: () => undefined, listen: () => undefined };
+  const port = { post: () => undefined, listen: () => undefined, end: () => undefined };
   const station = new Station(port, brokerAt('ws://b'));
   for (const topic of topics) {
     station.log.add({
