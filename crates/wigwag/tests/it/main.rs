@@ -49,6 +49,7 @@ mod device;
 mod exporter;
 mod faults;
 mod foreign_clients;
+mod full_disk;
 mod golden;
 mod hostile_bytes;
 mod kills;
