@@ -19,11 +19,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use wigwag_engine::proto::TopicName;
+use wigwag_store::Error;
 
 use super::pages::{Source, refusal};
 use super::query::Query;
 use super::viewer::Viewer;
-use crate::recorder::{Entry, History};
+use crate::recorder::Entry;
 
 /// Messages in one answer: unless it says otherwise, and at most.
 const MESSAGES: usize = 1_000;
@@ -135,7 +136,15 @@ async fn show(
     };
     let (pieces, receiver) = mpsc::channel(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
-        write(&history, &wanted, is_recorded, &pieces);
+        let head = format!(
+            "{{\"topic\":{},\"recorded\":{is_recorded},\"recordedSince\":{},",
+            Value::from(wanted.topic.as_str()),
+            millis(history.since)
+        );
+        // To send an answer may take so long that its reader is none any more.
+        let may_read = || TopicName::new(&wanted.topic).is_ok_and(|topic| viewer.may_read(topic));
+        let found = history.read(&wanted.topic, wanted.from, wanted.until);
+        write(head, found, wanted.limit, may_read, &pieces);
         drop(reading);
     });
     let headers = [
@@ -150,29 +159,30 @@ async fn show(
 }
 
 /// Reads and sends until it is over or nobody wants it any more.
-fn write(history: &History, wanted: &Wanted, is_recorded: bool, pieces: &mpsc::Sender<Bytes>) {
-    let mut text = format!(
-        "{{\"topic\":{},\"recorded\":{is_recorded},\"recordedSince\":{},\"messages\":[",
-        Value::from(wanted.topic.as_str()),
-        millis(history.since)
-    );
+fn write(
+    mut text: String,
+    found: impl Iterator<Item = Result<Entry, Error>>,
+    limit: usize,
+    may_read: impl Fn() -> bool,
+    pieces: &mpsc::Sender<Bytes>,
+) {
+    text.push_str("\"messages\":[");
     let (mut count, mut bytes, mut next) = (0, 0, None);
-    for found in history.read(&wanted.topic, wanted.from, wanted.until) {
+    let mut failure = None;
+    for found in found {
         let entry = match found {
             Ok(entry) => entry,
             Err(error) => {
-                // What has been sent holds; the rest cannot be read.
-                _ = write!(
-                    text,
-                    "],\"next\":null,\"error\":{}}}",
-                    Value::from(error.to_string())
-                );
-                send(pieces, text, TAKES_MAX);
-                return;
+                failure = Some(error.to_string());
+                break;
             }
         };
-        if count == wanted.limit || bytes > ANSWER_BYTES_MAX {
+        if count == limit || bytes > ANSWER_BYTES_MAX {
             next = Some(entry.at);
+            break;
+        }
+        if !may_read() {
+            failure = Some("you may not read this topic any more".to_owned());
             break;
         }
         if count > 0 {
@@ -187,7 +197,12 @@ fn write(history: &History, wanted: &Wanted, is_recorded: bool, pieces: &mpsc::S
         }
     }
     let next = next.map_or_else(|| "null".to_owned(), millis);
-    _ = write!(text, "],\"next\":{next}}}");
+    _ = write!(text, "],\"next\":{next}");
+    // What has been sent holds; the rest is not told.
+    if let Some(why) = failure {
+        _ = write!(text, ",\"error\":{}", Value::from(why));
+    }
+    text.push('}');
     // Whoever has gone misses nothing.
     send(pieces, text, TAKES_MAX);
 }
@@ -215,6 +230,8 @@ fn push(text: &mut String, entry: &Entry) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use serde_json::json;
 
     use super::*;
@@ -248,6 +265,55 @@ mod tests {
         assert_eq!(sending.await.expect("no panic"), [true, false]);
         assert_eq!(receiver.recv().await.as_deref(), Some(&b"first"[..]));
         assert_eq!(receiver.recv().await, None);
+    }
+
+    /// What is sent of these messages to who may read so many of them.
+    async fn answer(found: Vec<Result<Entry, Error>>, limit: usize, readable: usize) -> Value {
+        let (pieces, mut receiver) = mpsc::channel(PIECES_MAX);
+        let left = AtomicUsize::new(readable);
+        let may_read = move || {
+            let order = Ordering::Relaxed;
+            left.fetch_update(order, order, |left| left.checked_sub(1))
+                .is_ok()
+        };
+        let writing = tokio::task::spawn_blocking(move || {
+            write("{".to_owned(), found.into_iter(), limit, may_read, &pieces);
+        });
+        let mut text = Vec::new();
+        while let Some(piece) = receiver.recv().await {
+            text.extend_from_slice(&piece);
+        }
+        writing.await.expect("no panic");
+        serde_json::from_slice(&text).expect("JSON")
+    }
+
+    #[tokio::test]
+    async fn a_right_that_is_taken_away_ends_the_answer() {
+        let entry = |at| {
+            Ok(Entry {
+                at,
+                qos: wigwag_proto::Qos::AtMostOnce,
+                retain: false,
+                payload: b"x".to_vec(),
+                cut_from: None,
+            })
+        };
+        let told = |at| json!({ "at": at, "qos": 0, "retain": false, "payload": "x" });
+        let all = || vec![entry(1_000), entry(2_000), entry(3_000)];
+        assert_eq!(
+            answer(all(), 2, 3).await,
+            json!({ "messages": [told(1), told(2)], "next": 3 })
+        );
+        let why = "you may not read this topic any more";
+        assert_eq!(
+            answer(all(), 3, 1).await,
+            json!({ "messages": [told(1)], "next": null, "error": why })
+        );
+        let broken = vec![entry(1_000), Err(Error::Io("it is torn".to_owned()))];
+        assert_eq!(
+            answer(broken, 3, 3).await,
+            json!({ "messages": [told(1)], "next": null, "error": "it is torn" })
+        );
     }
 
     #[test]
