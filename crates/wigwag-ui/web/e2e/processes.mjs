@@ -104,43 +104,43 @@ export function startPlainBroker(program, mqttPort) {
 
 /**
  * Our broker with the web UI, MQTT and its interface at one address, for these users and nobody else. Each may read and
- * write what `topic` says.
+ * write what `topics` say.
  */
 export function startBrokerWithPage({ mqttPort, httpPort, users }) {
-  const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
-  const passwords = join(folder, 'passwords');
-  users.forEach(({ name, password }, index) => {
-    execFileSync(wigwag, ['passwd', ...(index === 0 ? ['-c'] : []), '-b', passwords, name, password]);
-  });
-  const rules = join(folder, 'rules');
-  writeFileSync(rules, users.map(({ name, topic }) => `user ${name}\ntopic readwrite ${topic}\n`).join('\n'));
-  // The broker gives up the rights of root, and with them this folder.
-  chmodSync(folder, 0o755);
-  for (const file of [passwords, rules]) chmodSync(file, 0o644);
+  const { folder, lines: rules } = rulesFor(users, [wigwag, 'passwd']);
   const lines = [
     `listener ${mqttPort} 127.0.0.1`,
     `listener ${httpPort} 127.0.0.1`,
     'protocol http_api',
     'persistence false',
-    'allow_anonymous false',
-    `password_file ${passwords}`,
-    `acl_file ${rules}`,
+    ...rules,
   ];
   return startConfigured(wigwag, ['broker', '-c'], lines, folder);
 }
 
-/** Lets one user in, and nobody else. */
-export function startBrokerWithUser({ mqttPort, wsPort, user }) {
-  const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
-  const passwords = join(folder, 'passwords');
-  const [command, ...args] = withMosquitto ? ['mosquitto_passwd'] : [wigwag, 'passwd'];
-  execFileSync(command, [...args, '-c', '-b', passwords, user.name, user.password]);
-  // Mosquitto gives up the rights of root, and with them this folder.
-  chmodSync(folder, 0o755);
-  chmodSync(passwords, 0o644);
-  const lines = [...listeners({ mqttPort, wsPort }), `password_file ${passwords}`];
+/** Lets these users in, and nobody else. Each may read and write what `topics` say. */
+export function startBrokerWithUsers({ mqttPort, wsPort, users }) {
+  const { folder, lines: rules } = rulesFor(users, withMosquitto ? ['mosquitto_passwd'] : [wigwag, 'passwd']);
+  const lines = [...listeners({ mqttPort, wsPort }), ...rules];
   const [program, options] = withMosquitto ? ['mosquitto', ['-v', '-c']] : [wigwag, ['broker', '-c']];
   return startConfigured(program, options, lines, folder);
+}
+
+/** The files that say who may do what, and the lines of a configuration that name them. */
+function rulesFor(users, [command, ...args]) {
+  const folder = mkdtempSync(join(tmpdir(), 'wigwag-e2e-'));
+  const passwords = join(folder, 'passwords');
+  users.forEach(({ name, password }, index) => {
+    execFileSync(command, [...args, ...(index === 0 ? ['-c'] : []), '-b', passwords, name, password]);
+  });
+  const rules = join(folder, 'rules');
+  const ruleOf = ({ name, topics }) =>
+    [`user ${name}`, ...topics.map((topic) => `topic readwrite ${topic}`), ''].join('\n');
+  writeFileSync(rules, users.map(ruleOf).join('\n'));
+  // The brokers give up the rights of root, and with them this folder.
+  chmodSync(folder, 0o755);
+  for (const file of [passwords, rules]) chmodSync(file, 0o644);
+  return { folder, lines: ['allow_anonymous false', `password_file ${passwords}`, `acl_file ${rules}`] };
 }
 
 function listeners({ mqttPort, wsPort }) {

@@ -11,8 +11,8 @@ import { isAccessible, isConnected, launchBrowser, openPage, shootAll } from './
 import { freePorts, startBrokerWithPage } from './processes.mjs';
 
 const USERS = [
-  { name: 'ada', password: 'correct horse', topic: '#' },
-  { name: 'joe', password: 'another horse', topic: 'device/oven/#' },
+  { name: 'ada', password: 'correct horse', topics: ['#'] },
+  { name: 'joe', password: 'another horse', topics: ['device/oven/#'] },
 ];
 
 let browser;

@@ -7,7 +7,7 @@ import { get as httpGet } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { isAccessible, isConnected, launchBrowser, openPage, screens, shootAll } from './browser.mjs';
-import { freePorts, startBroker, startBrokerWithUser, startDashboard, startDevice } from './processes.mjs';
+import { freePorts, startBroker, startBrokerWithUsers, startDashboard, startDevice } from './processes.mjs';
 
 /** What a first visit may cost, packed as every browser understands it. */
 const FIRST_PAGE_BYTES_MAX = 300 * 1024;
@@ -137,8 +137,8 @@ test('times are shown as chosen, also after a reload', async () => {
 
 test('a broker with users asks, is told, and nothing is stored', async () => {
   const [mqttPort, wsPort] = await freePorts(2);
-  const user = { name: 'ada', password: 'correct horse' };
-  programs.unshift(await startBrokerWithUser({ mqttPort, wsPort, user }));
+  const user = { name: 'ada', password: 'correct horse', topics: ['#'] };
+  programs.unshift(await startBrokerWithUsers({ mqttPort, wsPort, users: [user] }));
   await page.goto(url(`/devices?broker=ws://127.0.0.1:${wsPort}`));
   const dialog = page.getByRole('dialog', { name: 'Log in to the broker' });
   await dialog.waitFor();
