@@ -62,6 +62,24 @@ test('a command goes out at QoS 1 with where to answer', () => {
   expect(command()).toMatchObject({ phase: 'pending', ask: { key: 'start', name: 'Start' } });
 });
 
+test('a value that its source makes no payload of is rejected, and nothing is sent', () => {
+  const device = deviceWith({ id: '1' });
+  const encoding = { as: 'written', write: () => undefined } as const;
+  const shared = {
+    key: 'n',
+    label: 'N',
+    topic: 't',
+    qos: 0,
+    retain: false,
+    encoding,
+    field: undefined,
+  } as const;
+  store.send(device, { ...shared, kind: 'text', lengthMax: 9, replies: false }, 'x');
+  expect(published).toEqual([]);
+  const error = 'the template of its commands fails for this value';
+  expect(command()).toMatchObject({ phase: 'rejected', error });
+});
+
 test('a second command waits for the first to end', () => {
   send('1', 'start');
   send('1', 'stop');

@@ -5,7 +5,7 @@
 import type { Outgoing, PublishOutcome } from '../mqtt/protocol.ts';
 import { FrameStore } from '../ui/frame-store.ts';
 import type { Reply } from './contract.ts';
-import { payloadOf, payloadText } from './encode.ts';
+import { payloadOf, payloadText, UNWRITABLE } from './encode.ts';
 import type { Control, Device, FieldValue } from './model.ts';
 import { fieldOf } from './model.ts';
 
@@ -73,10 +73,15 @@ export class CommandStore extends FrameStore<CommandsView> {
    */
   send(device: Device, control: Control, value: FieldValue, handleOutcome?: HandleOutcome): boolean {
     const { topic, qos, retain, field, replies } = control;
-    const message = { topic, payload: payloadOf(control, value), qos, ...(retain ? { retain } : {}) };
+    const payload = payloadOf(control, value);
     const confirmed = field === undefined ? undefined : { field, value };
-    const pending = { replies, confirmed, shown: payloadText(control, value) };
-    return this.#send(device.id, askOf(control), message, pending, handleOutcome);
+    const pending = { replies, confirmed, shown: payloadText(control, value) ?? '' };
+    const correlation = this.#begin(device.id, askOf(control), pending, handleOutcome);
+    if (correlation === undefined) return false;
+    if (payload === undefined) this.#settle(device.id, correlation, { phase: 'rejected', error: UNWRITABLE });
+    else
+      this.#publish(device.id, correlation, { topic, payload, qos, ...(retain ? { retain } : {}) }, pending);
+    return true;
   }
 
   /** The same for a payload of the user's own; only a reply confirms it. */
@@ -84,7 +89,10 @@ export class CommandStore extends FrameStore<CommandsView> {
     const topic = device.commandTopic;
     if (topic === undefined) return false;
     const pending = { replies: true, confirmed: undefined, shown: payload };
-    return this.#send(device.id, CUSTOM, { topic, payload, qos: 1 }, pending, handleOutcome);
+    const correlation = this.#begin(device.id, CUSTOM, pending, handleOutcome);
+    if (correlation === undefined) return false;
+    this.#publish(device.id, correlation, { topic, payload, qos: 1 }, pending);
+    return true;
   }
 
   /** A reply that comes after the time-out still says what happened, so it still counts. */
@@ -140,14 +148,14 @@ export class CommandStore extends FrameStore<CommandsView> {
     return new Map(this.#commands);
   }
 
-  #send(
+  /** The command from now on, by what its answer is known; undefined while an earlier one is pending. */
+  #begin(
     id: string,
     ask: Ask,
-    message: Outgoing,
     pending: Pending,
     handleOutcome: HandleOutcome | undefined,
-  ): boolean {
-    if (this.#commands.get(id)?.phase === 'pending') return false;
+  ): string | undefined {
+    if (this.#commands.get(id)?.phase === 'pending') return undefined;
     if (handleOutcome === undefined) this.#listeners.delete(id);
     else this.#listeners.set(id, handleOutcome);
     const correlation = `command-${++this.#count}`;
@@ -156,11 +164,14 @@ export class CommandStore extends FrameStore<CommandsView> {
     this.#schedule(id, REPLY_WITHIN_MS, () => {
       this.#settle(id, correlation, { phase: 'timed-out' });
     });
-    const answer = pending.replies ? { responseTopic: this.#options.replyTopic } : {};
-    void this.#options.publish({ ...message, ...answer, correlation }, id, pending.shown).then((outcome) => {
+    return correlation;
+  }
+
+  #publish(id: string, correlation: string, message: Outgoing, { replies, shown }: Pending): void {
+    const answer = replies ? { responseTopic: this.#options.replyTopic } : {};
+    void this.#options.publish({ ...message, ...answer, correlation }, id, shown).then((outcome) => {
       this.#handlePublished(id, correlation, outcome);
     });
-    return true;
   }
 
   #handlePublished(id: string, correlation: string, outcome: PublishOutcome): void {

@@ -116,7 +116,7 @@ export interface ControlBase {
 }
 
 /** How a value becomes a payload. */
-export type Encoding = TextEncoding | SparkplugEncoding;
+export type Encoding = TextEncoding | WrittenEncoding | SparkplugEncoding;
 
 export interface TextEncoding {
   as: 'text';
@@ -124,6 +124,12 @@ export interface TextEncoding {
   after: string;
   /** What stands for a value; others are written as they are. */
   words?: readonly (readonly [FieldValue, string])[];
+}
+
+/** By what its source knows of it, which is pure. Undefined for a value that it can do nothing with: nothing is sent. */
+export interface WrittenEncoding {
+  as: 'written';
+  write: (value: FieldValue) => string | undefined;
 }
 
 /** One metric, by its alias if it has one. */

@@ -3,7 +3,7 @@
  * to and why. What is shown here is what is sent. Pure.
  */
 import { tagsTopic } from '../contract.ts';
-import { payloadText } from '../encode.ts';
+import { payloadText, UNWRITABLE } from '../encode.ts';
 import type { Control, Device, FieldValue } from '../model.ts';
 import { isOfWholes, titleOf } from '../model.ts';
 import { TAGS_MAX } from '../sources/tags.ts';
@@ -123,7 +123,10 @@ function controlStep(device: Device, choice: string, label: string, value: Field
   const problem = problemWith(control, wanted);
   if (problem !== undefined) return { why: problem };
   const { topic } = control;
-  return { topic, payload: payloadText(control, wanted), act: { kind: 'control', control, value: wanted } };
+  const payload = payloadText(control, wanted);
+  return payload === undefined
+    ? { why: UNWRITABLE }
+    : { topic, payload, act: { kind: 'control', control, value: wanted } };
 }
 
 /** Each device has bounds of its own. */

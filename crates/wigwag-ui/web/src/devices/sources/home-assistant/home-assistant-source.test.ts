@@ -45,7 +45,11 @@ function shown(id: string): Record<string, string> {
 }
 
 /** What a control would send. */
-function sent(id: string, key: string, value: FieldValue): [topic: string, payload: string] | undefined {
+function sent(
+  id: string,
+  key: string,
+  value: FieldValue,
+): [topic: string, payload: string | undefined] | undefined {
   const control = device(id).controls.find((one) => one.key === key);
   return control === undefined ? undefined : [control.topic, payloadText(control, value)];
 }
@@ -324,7 +328,7 @@ test('an entity without a device is one, and connections do for identifiers', ()
 
 describe('what cannot be done', () => {
   test('a template beyond us leaves the payload, and says so', () => {
-    const value_template = '{{ value_json.a * 9 / 5 }}';
+    const value_template = '{{ value_json.a | timestamp_local }}';
     receive('homeassistant/sensor/t/config', {
       name: 'T',
       state_topic: 't',
@@ -339,7 +343,7 @@ describe('what cannot be done', () => {
   });
 
   test('a command whose template is beyond us is not offered, and the device says why', () => {
-    const config = { name: 'T', cmd_t: 't/set', command_template: '{{ value * 2 }}', dev: { ids: 't' } };
+    const config = { name: 'T', cmd_t: 't/set', command_template: '{{ value * factor }}', dev: { ids: 't' } };
     receive('homeassistant/number/t/config', config);
     expect(device('t').controls).toEqual([]);
     expect(device('t').problems).toEqual(['T: the template of its commands is beyond this page']);

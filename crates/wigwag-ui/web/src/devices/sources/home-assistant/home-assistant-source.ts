@@ -299,7 +299,7 @@ function presenceOfEntity(known: Known, { availability, availabilityMode }: Enti
 }
 
 function keyOf({ topic, reading, yes, no }: AvailabilitySpec): string {
-  return [topic, reading.path?.join('\n'), yes, no].join('\n\n');
+  return [topic, reading.template?.source, yes, no].join('\n\n');
 }
 
 function topicsOf(known: Known, entities: readonly Entity[]): Device['topics'] {

@@ -1,95 +1,108 @@
 /**
- * The plain forms of Home Assistant's templates: the payload itself or one place within its JSON, and a value within a
- * text. Whatever else they may do is a language of its own, and not done here. Pure.
+ * What templates of Home Assistant are to a device's values and commands: from a payload to a value, and from a value to
+ * a payload. What a template means is for `jinja/`. Pure.
  */
-import type { FieldValue } from '../../model.ts';
+import type { FieldValue, TextEncoding, WrittenEncoding } from '../../model.ts';
+import { Template } from './jinja/template.ts';
 
 export interface Reading {
-  /** Steps into the JSON; undefined for the payload as it is. */
-  path: readonly (string | number)[] | undefined;
-  /** Decimals that numbers are rounded to. */
-  decimals: number | undefined;
-  /** Why the value is not what the template would make of it. */
+  /** Undefined for the payload as it is. */
+  template: Template | undefined;
+  /** Why the value is not what the device means. */
   doubt?: string;
 }
 
 const DOUBT = 'The template is beyond this page: this is the payload as it came';
-const EXPRESSION =
-  /^\s*\{\{-?\s*(value|value_json)((?:\s*\.\s*\w+|\s*\[\s*(?:'[^']*'|"[^"]*"|\d+)\s*\])*)\s*((?:\|[^|{}]*)*?)-?\}\}\s*$/;
-const STEP = /\.\s*(\w+)|\[\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*\]/g;
-/** Filters that leave the value what it is, or that a number survives. */
-const FILTER =
-  /^(?:is_defined|float(?:\([^()]*\))?|int(?:\([^()]*\))?|string|round(?:\(\s*(\d{1,2})\s*\))?)$/;
-const TEMPLATE_CHARS_MAX = 500;
+const TEXT_CHARS_MAX = 1_024;
 
-export const WHOLE: Reading = { path: undefined, decimals: undefined };
+export const WHOLE: Reading = { template: undefined };
 
 export function readingOf(template: unknown): Reading {
   if (template === undefined || template === null || template === '') return WHOLE;
-  if (typeof template !== 'string' || template.length > TEMPLATE_CHARS_MAX) return { ...WHOLE, doubt: DOUBT };
-  const [, root, steps = '', filters = ''] = EXPRESSION.exec(template) ?? [];
-  if (root === undefined || (root === 'value' && steps.trim() !== '')) return { ...WHOLE, doubt: DOUBT };
-  let decimals: number | undefined;
-  for (const filter of filters.split('|').slice(1)) {
-    const known = FILTER.exec(filter.trim());
-    if (known === null) return { ...WHOLE, doubt: DOUBT };
-    if (filter.trim().startsWith('round')) decimals = Number(known[1] ?? 0);
-  }
-  if (root === 'value') return { path: undefined, decimals };
-  const path = [...steps.matchAll(STEP)].map(([, name, single, double, index]) =>
-    index === undefined ? (name ?? single ?? double ?? '') : Number(index),
-  );
-  return { path, decimals };
+  const known = typeof template === 'string' ? Template.of(template, ['value', 'value_json']) : undefined;
+  return known === undefined ? { ...WHOLE, doubt: DOUBT } : { template: known };
 }
 
 /** The payload, parsed at most once however many templates look at it. */
 export class Payload {
   readonly text: string;
-  #json: { value: unknown } | undefined;
+  #names: ReadonlyMap<string, unknown> | undefined;
 
   constructor(text: string) {
     this.text = text;
   }
 
-  get json(): unknown {
-    this.#json ??= { value: parsed(this.text) };
-    return this.#json.value;
+  /** What templates know it by. */
+  get names(): ReadonlyMap<string, unknown> {
+    this.#names ??= new Map([
+      ['value', this.text],
+      ['value_json', parsed(this.text)],
+    ]);
+    return this.#names;
   }
 }
 
 /** Undefined when there is nothing at that place: then a message is about something else. */
-export function read({ path, decimals }: Reading, payload: Payload): FieldValue | undefined {
-  if (path === undefined) return rounded(payload.text, decimals);
-  let at = payload.json;
-  for (const step of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
-    at = (at as Record<string | number, unknown>)[step];
+export function read({ template }: Reading, payload: Payload): FieldValue | undefined {
+  if (template === undefined) return payload.text.slice(0, TEXT_CHARS_MAX);
+  const value = template.valueOf(payload.names);
+  if (typeof value === 'string') return value === '' ? undefined : value.slice(0, TEXT_CHARS_MAX);
+  if (value === undefined || value === null || typeof value === 'number' || typeof value === 'boolean') {
+    return value;
   }
-  if (typeof at === 'string' || typeof at === 'number' || typeof at === 'boolean')
-    return rounded(at, decimals);
-  return at === null ? null : JSON.stringify(at).slice(0, TEXT_CHARS_MAX);
+  // Lists and objects that were made by the template itself are nothing that was told.
+  return value instanceof Map ? undefined : JSON.stringify(value).slice(0, TEXT_CHARS_MAX);
 }
 
-/** What stands before and after the value in a payload; nothing when the template does more than that. */
-export function surroundings(template: unknown): { before: string; after: string } | undefined {
-  if (template === undefined || template === null || template === '') return { before: '', after: '' };
-  if (typeof template !== 'string' || template.length > TEMPLATE_CHARS_MAX) return undefined;
-  const parts = template.split(
-    /\{\{-?\s*value\s*(?:\|\s*(?:int|float|string|round(?:\(\d{0,2}\))?)\s*)?-?\}\}/,
+/** What commands are made with, by the names that templates have for it. */
+const COMMAND_NAMES = ['value', 'position', 'tilt_position', 'state'];
+/** Filters behind which a value of ours is what it was. */
+const KEEPING = new Set(['int', 'float', 'string']);
+
+/**
+ * How a value becomes a payload by this template. Undefined when that is beyond us: of templates that do more than to put
+ * the value within a text, those that fail for one of `samples`, and all of them when there are none.
+ */
+export function commandOf(
+  template: unknown,
+  samples: readonly FieldValue[],
+): TextEncoding | WrittenEncoding | undefined {
+  if (template === undefined || template === null || template === '') return plainly('', '');
+  const known = typeof template === 'string' ? Template.of(template, COMMAND_NAMES) : undefined;
+  if (known === undefined) return undefined;
+  const plain = aroundValue(known);
+  if (plain !== undefined || samples.length === 0) return plain;
+  const write = (value: FieldValue): string | undefined =>
+    known.textOf(new Map(COMMAND_NAMES.map((name) => [name, value])));
+  return samples.some((sample) => write(sample) === undefined) ? undefined : { as: 'written', write };
+}
+
+/** Of a template that puts the value within a text, whatever the value. */
+function aroundValue({ nodes }: Template): TextEncoding | undefined {
+  const at = nodes.findIndex(({ kind }) => kind === 'output');
+  const isPlain = nodes.every((node, index) =>
+    index === at ? node.kind === 'output' && isValue(node.value) : node.kind === 'text',
   );
-  const [before, after, more] = parts;
-  const isPlain = parts.every((part) => !/\{\{|\{%|\{#/.test(part));
-  return isPlain && before !== undefined && after !== undefined && more === undefined
-    ? { before, after }
-    : undefined;
+  if (at < 0 || !isPlain) return undefined;
+  const text = (from: number, to?: number): string =>
+    nodes.slice(from, to).map((node) => (node.kind === 'text' ? node.text : '')).join(''); // prettier-ignore
+  return plainly(text(0, at).trimStart(), text(at + 1).trimEnd());
 }
 
-const TEXT_CHARS_MAX = 1_024;
+function isValue(of: Extract<Template['nodes'][number], { kind: 'output' }>['value']): boolean {
+  if (of.kind === 'name') return COMMAND_NAMES.includes(of.name);
+  const [first] = of.kind === 'call' ? of.args : [];
+  return (
+    of.kind === 'call' &&
+    KEEPING.has(of.name) &&
+    of.args.length === 1 &&
+    first !== undefined &&
+    isValue(first)
+  );
+}
 
-function rounded(value: string | number | boolean, decimals: number | undefined): FieldValue {
-  if (typeof value === 'string') return value.slice(0, TEXT_CHARS_MAX);
-  if (typeof value !== 'number' || decimals === undefined) return value;
-  return Number(value.toFixed(decimals));
+function plainly(before: string, after: string): TextEncoding {
+  return { as: 'text', before, after };
 }
 
 function parsed(text: string): unknown {

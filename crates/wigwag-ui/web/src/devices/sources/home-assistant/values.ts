@@ -1,16 +1,17 @@
 /** From the payload at an entity's topic to the value of its field, and to whether the entity is there. Pure. */
 import type { FieldValue } from '../../model.ts';
 import type { AvailabilitySpec, FieldSpec } from './entity.ts';
-import type { Payload } from './template.ts';
-import { read } from './template.ts';
+import { Payload, read, readingOf } from './template.ts';
 
 /** What stands for a value that is not known. */
 const UNKNOWN = new Set(['', 'None', 'unknown', 'unavailable', 'null']);
 
 /** Undefined when the message says nothing about the field. */
 export function valueIn(spec: FieldSpec, payload: Payload): FieldValue | undefined {
-  const value = read(spec.reading, payload);
+  const value = memberIn(spec, read(spec.reading, payload));
   if (value === undefined || value === null) return value;
+  const name = spec.names?.get(String(value));
+  if (name !== undefined) return name;
   switch (spec.kind) {
     case 'truth':
       return truthOf(value, spec.truths ?? { on: 'ON', off: 'OFF' });
@@ -19,6 +20,16 @@ export function valueIn(spec: FieldSpec, payload: Payload): FieldValue | undefin
     case 'text':
       return typeof value === 'string' && UNKNOWN.has(value) ? null : value;
   }
+}
+
+function memberIn(
+  { member, isMemberOnly }: FieldSpec,
+  value: FieldValue | undefined,
+): FieldValue | undefined {
+  if (member === undefined || value === undefined) return value;
+  const isObject = typeof value === 'string' && value.trimStart().startsWith('{');
+  if (isObject) return read(readingOf(`{{ value_json.${member} }}`), new Payload(value));
+  return isMemberOnly === true ? undefined : value;
 }
 
 export function isAvailable(spec: AvailabilitySpec, payload: Payload): boolean | undefined {
