@@ -6,7 +6,18 @@ import assert from 'node:assert/strict';
 import { get as httpGet } from 'node:http';
 import { after, before, test } from 'node:test';
 
-import { isAccessible, isConnected, launchBrowser, openPage, screens, shootAll } from './browser.mjs';
+import mqtt from 'mqtt';
+
+import {
+  isAccessible,
+  isConnected,
+  launchBrowser,
+  openPage,
+  PHONE,
+  screens,
+  shootAll,
+  WIDE,
+} from './browser.mjs';
 import { freePorts, startBroker, startBrokerWithUsers, startDashboard, startDevice } from './processes.mjs';
 
 /** What a first visit may cost, packed as every browser understands it. */
@@ -49,6 +60,32 @@ test('every screen opens by its address and by its link, and is accessible', asy
     await page.getByRole('heading', { level: 1, name }).waitFor();
     await page.locator(':focus').and(page.getByRole('main')).waitFor();
   }
+});
+
+test('on a phone the connection stands beside the title, on every screen', async () => {
+  await page.setViewportSize(PHONE);
+  for (const { name, path } of [...(await screens(page)), { name: 'a device', path: '/devices/1' }]) {
+    await page.goto(url(path));
+    await isConnected(page);
+    const title = await page.getByRole('heading', { level: 1 }).boundingBox();
+    const pill = await page.getByTestId('connection').boundingBox();
+    assert.ok(pill.y < title.y + title.height && title.y < pill.y + pill.height, `${name} takes two lines`);
+    assert.ok(title.x + title.width <= pill.x, `${name} is covered`);
+  }
+  await page.setViewportSize(WIDE);
+});
+
+test('what the connection takes of the screen does not depend on how much comes', async () => {
+  await page.goto(url('/devices'));
+  await isConnected(page);
+  const pill = page.getByTestId('connection');
+  await pill.getByText('0/s').nth(1).waitFor();
+  const before = await pill.boundingBox();
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${ports.mqttPort}`);
+  for (let count = 0; count < 5_000; count++) client.publish('device/1/online', 'true');
+  await pill.getByText(/^[\d,]{3,}\/s/).waitFor();
+  assert.deepEqual(await pill.boundingBox(), before);
+  await client.endAsync();
 });
 
 test('every screen fits a phone, a desk and a wall, by day and by night', async () => {

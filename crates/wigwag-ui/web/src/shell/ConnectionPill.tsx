@@ -36,9 +36,14 @@ export function ConnectionPill() {
       }}
       className="nums flex h-11 max-w-full min-w-0 items-center gap-2 rounded-full border border-line-strong bg-surface px-3.5 hover:bg-sunken md:h-9 pointer-coarse:h-11"
     >
-      <State status={useStoreValue(connection, (view) => view.status)} />
-      {phase === 'connected' && <Traffic />}
-      <span className="max-w-48 truncate text-xs text-ink-soft">{broker.name}</span>
+      {/* On a phone in two lines, so that the title has room beside it. */}
+      <span className="flex min-w-0 gap-2 max-sm:flex-col max-sm:items-start max-sm:gap-0 max-sm:leading-tight sm:items-center">
+        <State status={useStoreValue(connection, (view) => view.status)} />
+        {phase === 'connected' && <Traffic />}
+        <span className="max-w-full truncate text-xs text-ink-soft max-sm:max-w-28 sm:max-w-48">
+          {broker.name}
+        </span>
+      </span>
       <Icon name="unfolded" className="text-ink-faint" />
     </button>
   );
@@ -65,11 +70,15 @@ function Traffic() {
   return (
     <span className="flex gap-2 text-xs whitespace-nowrap text-ink-soft max-sm:hidden">
       <span className="sr-only">{`${received} messages per second in, ${sent} out`}</span>
-      <span aria-hidden="true" className="flex min-w-11 items-center justify-end gap-0.5" title="Messages in">
+      <span aria-hidden="true" className="flex min-w-16 items-center justify-end gap-0.5" title="Messages in">
         {received}/s
         <Icon name="down" className="size-3" />
       </span>
-      <span aria-hidden="true" className="flex min-w-8 items-center justify-end gap-0.5" title="Messages out">
+      <span
+        aria-hidden="true"
+        className="flex min-w-12 items-center justify-end gap-0.5"
+        title="Messages out"
+      >
         {sent}/s
         <Icon name="up" className="size-3" />
       </span>
