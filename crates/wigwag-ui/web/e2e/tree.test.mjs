@@ -8,12 +8,8 @@ import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
 
 import { isAccessible, isConnected, launchBrowser, openPage, shootAll } from './browser.mjs';
-import { startFlood } from './flood.mjs';
-import { measureMainThread, told } from './main-thread.mjs';
+import { watchFlood } from './flood.mjs';
 import { freePorts, startUp } from './processes.mjs';
-
-const MEASURED_MS = 10_000;
-const FLOOD_WITHIN_MS = 60_000;
 
 let browser;
 let page;
@@ -139,22 +135,7 @@ test('the tree goes on after the broker was away', async () => {
 });
 
 test('20,000 topics at 5,000 messages a second all come, and what that asks of the page is told', async (context) => {
-  const flood = startFlood(client);
-  try {
-    await page
-      .getByTestId('tree-figures')
-      .getByText(/(?:20,\d{3}|2[1-9],\d{3}) topics/)
-      .waitFor({ timeout: FLOOD_WITHIN_MS });
-    await row('flood').click();
-    await row('0').first().waitFor();
-    const measured = await measureMainThread(browser, page, () => page.waitForTimeout(MEASURED_MS));
-    const figures = await page.getByTestId('tree-figures').innerText();
-    context.diagnostic(`${told(measured)}; ${figures}`);
-    await isConnected(page);
-    assert.match(figures, /^2\d,\d{3} topics/);
-  } finally {
-    clearInterval(flood);
-  }
+  await watchFlood(context, { browser, page, client });
 });
 
 test('the browser had nothing to complain about', () => {

@@ -9,6 +9,7 @@ import { Icon } from '../ui/icons.tsx';
 import type { Explorer } from './explorer.ts';
 import { FilterForm } from './FilterForm.tsx';
 import type { Source } from './protocol.ts';
+import { TreeButton } from './TreeButton.tsx';
 
 interface Props {
   explorer: Explorer;
@@ -81,16 +82,7 @@ function Filters({ explorer, filters }: { explorer: Explorer; filters: readonly 
           Add a filter
         </Button>
       )}
-      {explorer.hasTree && !isAdding && (
-        <Button
-          look="ghost"
-          onClick={() => {
-            explorer.showTree();
-          }}
-        >
-          The broker’s tree
-        </Button>
-      )}
+      {explorer.hasTree && !isAdding && <TreeButton explorer={explorer} />}
     </div>
   );
 }

@@ -2,6 +2,7 @@
 import { Button } from '../ui/Button.tsx';
 import type { Explorer } from './explorer.ts';
 import { FilterForm } from './FilterForm.tsx';
+import { TreeButton } from './TreeButton.tsx';
 
 const OFFERED = [
   { filter: '#', about: 'All topics' },
@@ -40,14 +41,7 @@ export function FirstFilter({ explorer }: { explorer: Explorer }) {
       <FilterForm explorer={explorer} filters={[]} />
       {explorer.hasTree && (
         <p className="flex flex-wrap items-center gap-x-3 gap-y-1 text-ink-soft">
-          <Button
-            look="ghost"
-            onClick={() => {
-              explorer.showTree();
-            }}
-          >
-            The broker’s tree
-          </Button>
+          <TreeButton explorer={explorer} />
           shows all topics without sending each message here.
         </p>
       )}
