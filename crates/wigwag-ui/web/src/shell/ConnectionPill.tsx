@@ -54,7 +54,7 @@ export function State({ status }: { status: LinkStatus | undefined }) {
   if (status === undefined) return <span className="text-ink-soft">Not opened</span>;
   const { icon, className } = LOOKS[status.phase];
   return (
-    <span className={classNames('flex items-center gap-1.5 font-medium whitespace-nowrap', className)}>
+    <span className={classNames('flex max-w-full min-w-0 items-center gap-1.5 font-medium', className)}>
       <Icon name={icon} />
       <Words status={status} />
     </span>
@@ -88,7 +88,7 @@ function Traffic() {
 
 function Words({ status }: { status: LinkStatus }) {
   const now = useNow();
-  return <span>{stateText(status, now)}</span>;
+  return <span className="truncate">{stateText(status, now)}</span>;
 }
 
 function stateText(status: LinkStatus, now: number): string {
