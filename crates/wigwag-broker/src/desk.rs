@@ -13,7 +13,9 @@ use wigwag_engine::proto::ReasonCode;
 use wigwag_engine::record::save::{Answer, Question};
 use wigwag_engine::restored::Clock;
 use wigwag_engine::stats::Stats;
-use wigwag_engine::{Claimed, ConnectionKey, Found, Kick, Present, Search, Settings, ShardId};
+use wigwag_engine::{
+    Claimed, ConnectionKey, Found, Kick, Present, Progress, Search, Settings, ShardId,
+};
 
 use crate::mailbox::Mailbox;
 use crate::roll;
@@ -38,8 +40,8 @@ pub(crate) enum Order {
     Stats(oneshot::Sender<Box<Counts>>),
     /// Tell of all sessions.
     Roll(std::sync::mpsc::Sender<Vec<Present>>),
-    /// Tell of the sessions that are wanted.
-    Search(Search, oneshot::Sender<Found>),
+    /// Tell of the sessions that are wanted, from there on.
+    Search(Search, Progress, oneshot::Sender<Found>),
     /// Tell that orders are carried out.
     Answer(oneshot::Sender<()>),
     /// Tell of single packets, or no more.

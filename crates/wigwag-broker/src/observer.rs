@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use wigwag_alarm::Rule;
 use wigwag_engine::message::MessageRef;
 use wigwag_engine::restored::Clock;
-use wigwag_engine::{Found, Limits, Node, Search, Time};
+use wigwag_engine::{Found, Limits, Node, Progress, Search, Time};
 use wigwag_proto::{Properties, Qos, TopicName};
 
 use crate::access::Tally;
@@ -321,17 +321,17 @@ impl Observer {
     /// look at every session.
     pub(crate) async fn search(&self, search: &Search) -> Option<Found> {
         let _turn = self.searching.lock().await;
-        let questions = self.mailboxes.iter().map(|mailbox| {
-            let (answer, found) = oneshot::channel();
-            mailbox.send_order(Order::Search(search.clone(), answer));
-            timeout(ANSWER_WITHIN, found)
-        });
+        let mailboxes = self.mailboxes.iter();
+        let shards = mailboxes.map(|mailbox| search_shard(mailbox, search.clone()));
         let mut all = Found::default();
-        for answer in join_all(questions).await {
-            let mut found = answer.ok()?.ok()?;
+        for found in join_all(shards).await {
+            let mut found = found?;
             all.dossiers.append(&mut found.dossiers);
             all.beyond += found.beyond;
         }
+        // What has moved meanwhile may have been found here and there.
+        let mut names = BTreeSet::new();
+        (all.dossiers).retain(|dossier| names.insert(dossier.identity.client_id.clone()));
         let told = all.dossiers.len().min(search.sessions_max);
         all.beyond += all.dossiers.len() - told;
         all.dossiers.truncate(told);
@@ -488,6 +488,22 @@ impl Observer {
         };
         mailbox.send_order(Order::Publish(message.to_message()));
     }
+}
+
+/// A search in one shard, in steps: each is a turn of its own, between which it serves its clients.
+async fn search_shard(mailbox: &Mailbox, mut search: Search) -> Option<Found> {
+    let mut all = Found::default();
+    let mut from = Some(Progress::default());
+    while let Some(progress) = from {
+        let (answer, found) = oneshot::channel();
+        mailbox.send_order(Order::Search(search.clone(), progress, answer));
+        let mut found = timeout(ANSWER_WITHIN, found).await.ok()?.ok()?;
+        search.sessions_max -= found.dossiers.len();
+        all.dossiers.append(&mut found.dossiers);
+        all.beyond += found.beyond;
+        from = found.next;
+    }
+    Some(all)
 }
 
 fn epoch_secs(at: SystemTime) -> f64 {

@@ -247,7 +247,7 @@ impl Worker {
                 _ = answer.send(Box::new(counts));
             }
             Order::Roll(answer) => _ = answer.send(shard.call_the_roll()),
-            Order::Search(search, answer) => _ = answer.send(shard.search(&search)),
+            Order::Search(search, from, answer) => _ = answer.send(shard.search(&search, from)),
             Order::Answer(answer) => _ = answer.send(()),
             Order::Trace(is_tracing) => shard.set_tracing(is_tracing),
             Order::Save(clock, question, answer) => {

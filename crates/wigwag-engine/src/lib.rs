@@ -47,7 +47,7 @@ pub use memory::Pressure;
 pub use node::{Node, ShardId};
 pub use settings::{RoutesQos2, Settings};
 pub use shard::{
-    Claimed, ConnectionKey, Dossier, Ending, Found, LinkFacts, Present, Search, Shard,
+    Claimed, ConnectionKey, Dossier, Ending, Found, LinkFacts, Present, Progress, Search, Shard,
 };
 pub use wigwag_proto as proto;
 pub use wigwag_proto::Time;

@@ -595,9 +595,7 @@ impl Shard {
     fn new_session(&mut self, identity: Identity, epoch: Epoch) -> SessionKey {
         self.stats.sessions_created += 1;
         let client_id = identity.client_id.clone();
-        let session = self.sessions.insert(Session::new(identity, epoch));
-        self.clients.insert(client_id, session);
-        session
+        self.enrol(client_id, Session::new(identity, epoch))
     }
 
     /// A DISCONNECT of the client.
@@ -707,7 +705,7 @@ impl Shard {
     /// Ends a session: its Will is published, its subscriptions go, its client is forgotten.
     pub(super) fn end_session(&mut self, now: Time, key: SessionKey) {
         self.publish_will(now, key);
-        let Some(mut session) = self.sessions.remove(key) else {
+        let Some(mut session) = self.strike_off(key) else {
             return;
         };
         self.census.forget(&session.local.counted);

@@ -1,8 +1,10 @@
 //! What a shard knows of single sessions, for people who ask: bounded copies, made when they are wanted.
 //!
-//! To ask by Client Identifier is a look-up; to ask by the topic of a Will is a look at every session.
+//! To ask by Client Identifier is a look-up; to ask by the topic of a Will is a look at every session, in steps of
+//! a bounded length between which the shard does what else there is to do.
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,15 @@ use wigwag_proto::{Qos, Time, TopicFilterBuf};
 
 use super::Shard;
 use crate::policy::Identity;
-use crate::session::Session;
+use crate::session::{Session, SessionKey};
 use crate::stats::Waiting;
+
+/// Sessions that one step looks at: what a shard does in less than a millisecond, also when none of them is in the
+/// processor's cache.
+const STEP: usize = 4_096;
+
+/// What a session that fits counts for: whoever asks may know of it or not, and its dossier is written.
+const FITTING: usize = 32;
 
 /// Which sessions are wanted: those that are called so, and those whose Will has that topic.
 #[derive(Clone)]
@@ -39,14 +48,20 @@ impl fmt::Debug for Search {
     }
 }
 
-/// What a search has found in one shard.
+/// What a step of a search has found in one shard.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the fields say it")]
 pub struct Found {
     pub dossiers: Vec<Dossier>,
     /// Sessions that fit and are not told of.
     pub beyond: usize,
+    /// Where the search goes on, if it is not over.
+    pub next: Option<Progress>,
 }
+
+/// How far a search has come in one shard; at first, nowhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress(Option<SessionKey>);
 
 /// What is known of a session. Topics are as the broker knows them, with the mount point.
 #[derive(Debug)]
@@ -85,34 +100,55 @@ pub struct LinkFacts {
 }
 
 impl Shard {
-    /// What is known of the sessions that are wanted.
-    pub fn search(&self, search: &Search) -> Found {
+    /// What is known of the sessions that are wanted, as far as one step finds them. Sessions that come, go or move
+    /// between two steps are found or not.
+    pub fn search(&self, search: &Search, from: Progress) -> Found {
+        let mut found = Found::default();
         let named = (search.client_id.as_deref())
             .and_then(|client_id| self.clients.get(client_id))
             .copied();
-        let named = named.and_then(|key| Some((key, self.sessions.get(key)?)));
-        let has_will = |session: &Session| {
-            let will = session.will.as_ref();
-            will.is_some_and(|will| {
-                search.will_topic.as_deref() == Some(will.message.view().topic.as_str())
-            })
+        if let (Some(key), None) = (named, from.0) {
+            self.look(key, search, &mut found);
+        }
+        let Some(topic) = search.will_topic.as_deref() else {
+            return found;
         };
-        let all = search.will_topic.iter().flat_map(|_| self.sessions.iter());
-        let others = all.filter(|&(key, session)| {
-            named.is_none_or(|(named, _)| named != key) && has_will(session)
-        });
-        let mut found = Found::default();
-        for (_, session) in named.into_iter().chain(others) {
-            if !(search.may_know)(&session.identity) {
-                continue;
+        let mut left = STEP;
+        let first = from.0.map_or(Bound::Unbounded, Bound::Included);
+        for &key in self.roll.range((first, Bound::Unbounded)) {
+            if left == 0 {
+                found.next = Some(Progress(Some(key)));
+                break;
             }
-            if found.dossiers.len() < search.sessions_max {
-                found.dossiers.push(self.dossier(session, search));
-            } else {
-                found.beyond += 1;
+            left -= 1;
+            if self.has_will(key, topic) && named != Some(key) {
+                let subscriptions = self.look(key, search, &mut found);
+                left = left.saturating_sub(FITTING + subscriptions);
             }
         }
         found
+    }
+
+    fn has_will(&self, key: SessionKey, topic: &str) -> bool {
+        let session = self.sessions.get(key);
+        let will = session.and_then(|session| session.will.as_ref());
+        will.is_some_and(|will| will.message.view().topic.as_str() == topic)
+    }
+
+    /// Tells of a session that fits, or counts it, if that is to be known. How many subscriptions are told.
+    fn look(&self, key: SessionKey, search: &Search, found: &mut Found) -> usize {
+        let session = self.sessions.get(key);
+        let Some(session) = session.filter(|it| (search.may_know)(&it.identity)) else {
+            return 0;
+        };
+        if found.dossiers.len() == search.sessions_max {
+            found.beyond += 1;
+            return 0;
+        }
+        let dossier = self.dossier(session, search);
+        let subscriptions = dossier.subscriptions.len();
+        found.dossiers.push(dossier);
+        subscriptions
     }
 
     fn dossier(&self, session: &Session, search: &Search) -> Dossier {

@@ -62,7 +62,7 @@ use saving::Notes;
 
 pub(crate) use census::Counted;
 pub(crate) use connect::Pending;
-pub use dossier::{Dossier, Found, LinkFacts, Search};
+pub use dossier::{Dossier, Found, LinkFacts, Progress, Search};
 pub use embedder::{Claimed, Present};
 pub use receivers::Receiver;
 pub(crate) use receivers::Terms;
@@ -82,6 +82,8 @@ pub struct Shard {
     policy: Box<dyn Policy>,
     connections: SlotMap<ConnectionKey, Connection>,
     sessions: SlotMap<SessionKey, Session>,
+    /// Their keys in an order, so that who walks through them in steps can go on.
+    roll: BTreeSet<SessionKey>,
     clients: HashMap<Box<str>, SessionKey, Hasher>,
     awaited: HashMap<Box<str>, Awaited, Hasher>,
     /// Not a secondary map: that would lose one session to the next with its place in the slot map.
@@ -204,6 +206,7 @@ impl Shard {
         Shard {
             connections: SlotMap::with_key(),
             sessions: SlotMap::with_key(),
+            roll: BTreeSet::new(),
             clients: HashMap::with_hasher(hasher.clone()),
             awaited: HashMap::with_hasher(hasher),
             departed: BTreeMap::new(),
@@ -590,6 +593,20 @@ impl Shard {
     pub(crate) fn has_properties(&self, key: ConnectionKey) -> bool {
         let connection = self.connections.get(key);
         connection.is_some_and(|connection| connection.receiving.version.has_properties())
+    }
+
+    /// Makes a session one of this shard.
+    fn enrol(&mut self, client_id: Box<str>, session: Session) -> SessionKey {
+        let key = self.sessions.insert(session);
+        self.roll.insert(key);
+        self.clients.insert(client_id, key);
+        key
+    }
+
+    /// The session is none of this shard from here on; its client may be one still.
+    fn strike_off(&mut self, key: SessionKey) -> Option<Session> {
+        self.roll.remove(&key);
+        self.sessions.remove(key)
     }
 
     pub(crate) fn client_id_of(&self, session: Option<SessionKey>) -> Option<Box<str>> {

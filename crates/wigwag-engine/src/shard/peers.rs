@@ -87,7 +87,7 @@ impl Shard {
     /// Sends a session away and remembers where it was.
     fn hand_over(&mut self, key: SessionKey, client_id: Box<str>, to: ShardId) {
         self.clients.remove(&client_id);
-        let session = self.sessions.remove(key).map(|mut session| {
+        let session = self.strike_off(key).map(|mut session| {
             let mut local = std::mem::take(&mut session.local);
             self.census.forget(&local.counted);
             self.timers
@@ -152,9 +152,8 @@ impl Shard {
             ..Local::default()
         };
         let client_id = session.identity.client_id.clone();
-        let key = self.sessions.insert(session);
+        let key = self.enrol(client_id, session);
         self.note_kept(key);
-        self.clients.insert(client_id, key);
         let to = self.target(key);
         if let Some(session) = self.sessions.get_mut(key) {
             let subscriptions = std::mem::take(&mut session.subscriptions);

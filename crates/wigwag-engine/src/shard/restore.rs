@@ -47,8 +47,7 @@ impl Shard {
         let ends_at = ends_at(now, &restored, session.expiry_secs);
         let will_due_at = put_back(now, &mut session, restored, self.node.ledger.is_some());
         let client_id = session.identity.client_id.clone();
-        let key = self.sessions.insert(session);
-        self.clients.insert(client_id, key);
+        let key = self.enrol(client_id, session);
         let target = self.target(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wigwag_proto::packet::Version;
+use wigwag_proto::{Properties, Time, TopicName};
 
 use super::world::{Hello, Publication, Q0, Q1, World};
 use crate::limits::Limits;
-use crate::shard::{Found, LinkFacts, Search};
+use crate::message::MessageRef;
+use crate::restored::{Session, Will};
+use crate::shard::{Found, LinkFacts, Progress, Search, Shard};
 
 fn search() -> Search {
     Search {
@@ -34,6 +37,24 @@ fn by_will(topic: &str) -> Search {
     }
 }
 
+/// Searches to the end, and how many steps that takes.
+fn find_all(shard: &Shard, search: &Search) -> (Found, usize) {
+    let (mut all, mut steps) = (Found::default(), 0);
+    let mut from = Some(Progress::default());
+    while let Some(progress) = from {
+        let mut found = shard.search(search, progress);
+        all.dossiers.append(&mut found.dossiers);
+        all.beyond += found.beyond;
+        from = found.next;
+        steps += 1;
+    }
+    (all, steps)
+}
+
+fn find(shard: &Shard, search: &Search) -> Found {
+    find_all(shard, search).0
+}
+
 fn names(found: &Found) -> Vec<&str> {
     let dossiers = found.dossiers.iter();
     dossiers.map(|it| &*it.identity.client_id).collect()
@@ -50,29 +71,29 @@ fn a_session_is_found_by_its_client_and_by_its_will() {
     );
     let _spare = world.connect(0, Hello::new("spare").will(gone()));
     world.shard(0, |shard| {
-        assert_eq!(names(&shard.search(&by_id("two"))), ["two"]);
+        assert_eq!(names(&find(shard, &by_id("two"))), ["two"]);
         assert_eq!(
-            names(&shard.search(&by_will("d/1/online"))),
+            names(&find(shard, &by_will("d/1/online"))),
             ["one", "spare"]
         );
-        assert!(shard.search(&by_id("three")).dossiers.is_empty());
-        assert!(shard.search(&search()).dossiers.is_empty());
+        assert!(find(shard, &by_id("three")).dossiers.is_empty());
+        assert!(find(shard, &search()).dossiers.is_empty());
         // Each once, the one with the name first.
         let both = Search {
             client_id: Some("spare".into()),
             ..by_will("d/1/online")
         };
-        assert_eq!(names(&shard.search(&both)), ["spare", "one"]);
+        assert_eq!(names(&find(shard, &both)), ["spare", "one"]);
         let hidden = Search {
             may_know: Arc::new(|who| &*who.client_id != "one"),
             ..by_will("d/1/online")
         };
-        assert_eq!(names(&shard.search(&hidden)), ["spare"]);
+        assert_eq!(names(&find(shard, &hidden)), ["spare"]);
         let bounded = Search {
             sessions_max: 1,
             ..by_will("d/1/online")
         };
-        let found = shard.search(&bounded);
+        let found = find(shard, &bounded);
         assert_eq!((names(&found), found.beyond), (vec!["one"], 1));
     });
 }
@@ -89,7 +110,7 @@ fn a_dossier_says_how_a_session_is() {
     sleeper.subscribe("b/+", Q1);
     sleeper.subscribe("a", Q0);
     let connected = world.now();
-    let one = |search| world.shard(0, |shard| shard.search(&search).dossiers.remove(0));
+    let one = |search| world.shard(0, |shard| find(shard, &search).dossiers.remove(0));
     let online = one(by_id("s"));
     let facts = LinkFacts {
         version: Version::V5,
@@ -149,8 +170,61 @@ fn what_a_client_has_lost_goes_along_with_its_session() {
     }
     let _awake = world.connect(1, Hello::new("s").persistent().resume());
     let dropped = |shard| {
-        let found = world.shard(shard, |shard| shard.search(&by_id("s")));
+        let found = world.shard(shard, |shard| find(shard, &by_id("s")));
         found.dossiers.first().map(|dossier| dossier.dropped)
     };
     assert_eq!((dropped(0), dropped(1)), (None, Some(1)));
+}
+
+#[test]
+fn a_search_among_many_goes_on_where_its_last_step_has_ended() {
+    const SESSIONS: usize = 10_000;
+    let world = World::new(1);
+    let shared = |n: usize| n.is_multiple_of(100);
+    world.shard_mut(0, |shard| {
+        for n in 0..SESSIONS {
+            let mut session = Session::new(&format!("client-{n}"));
+            session.expiry_secs = 60;
+            let topic = if shared(n) {
+                "shared".to_owned()
+            } else {
+                format!("d/{n}")
+            };
+            let message = MessageRef {
+                topic: TopicName::new(&topic).expect("valid"),
+                qos: Q1,
+                retain: false,
+                properties: Properties::EMPTY,
+                payload: b"",
+                expires_at: None,
+            };
+            session.will = Some(Will {
+                message: message.to_message(),
+                expiry_secs: None,
+                delay_secs: 3_600,
+                due_at: None,
+            });
+            shard.handle_restored(Time::ZERO, session);
+        }
+        let (one, steps) = find_all(shard, &by_will("d/9999"));
+        assert_eq!((names(&one), steps), (vec!["client-9999"], 3));
+        // What fits takes longer, so steps are shorter.
+        let all = Search {
+            sessions_max: usize::MAX,
+            ..by_will("shared")
+        };
+        let (many, steps) = find_all(shard, &all);
+        assert_eq!((many.dossiers.len(), many.beyond, steps), (100, 0, 4));
+        let hidden = Search {
+            may_know: Arc::new(|_| false),
+            ..all
+        };
+        let (none, steps) = find_all(shard, &hidden);
+        assert_eq!((none.dossiers.len(), none.beyond, steps), (0, 0, 4));
+        // Sessions that go in between are no obstacle.
+        let first = shard.search(&by_will("d/9999"), Progress::default());
+        shard.handle_timeout(Time::ZERO + Duration::from_secs(60));
+        let rest = shard.search(&by_will("d/9999"), first.next.expect("more"));
+        assert!(rest.dossiers.is_empty() && rest.next.is_none());
+    });
 }
