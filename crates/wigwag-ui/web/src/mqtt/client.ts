@@ -12,6 +12,7 @@ import type {
 } from 'mqtt';
 
 import type { Properties } from '../message/message.ts';
+import { gatherWrites } from './gathering.ts';
 import type { BrokerClient, ClientEvents, OpenClient } from './link.ts';
 import type { Incoming, Outgoing, PublishOutcome } from './protocol.ts';
 import { isBinary, PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX } from './protocol.ts';
@@ -76,6 +77,7 @@ function openSocket(url: string, protocols: string[], farewell: Farewell): WebSo
   socket.addEventListener('close', ({ reason }) => {
     if (reason !== '') farewell.reason = reason;
   });
+  gatherWrites(socket);
   return socket;
 }
 
