@@ -146,6 +146,19 @@ test('the connection is announced when it changes, and no attempt in between', (
   expect(said).toEqual(['Not connected to the broker']);
 });
 
+test('the worker hears when messages have been handled, also those on which the page stumbles', () => {
+  station.watch('stone', () => {
+    throw new Error('stumbled');
+  });
+  receive('device/1/state', '{}');
+  expect(sent.at(-1)).toEqual({ kind: 'handled' });
+  const before = sent.length;
+  expect(() => {
+    receive('stone', '');
+  }).toThrow('stumbled');
+  expect(sent.slice(before)).toEqual([{ kind: 'handled' }]);
+});
+
 test('what is watched goes to those who watch, and not into the log', () => {
   const heard: string[] = [];
   const stops = [1, 2].map(() => station.watch('$SYS/#', ({ topic }) => heard.push(topic)));
@@ -154,7 +167,7 @@ test('what is watched goes to those who watch, and not into the log', () => {
   expect(heard).toEqual(['$SYS/broker/uptime', '$SYS/broker/uptime']);
   expect(view().log.entries).toEqual([]);
   for (const stop of stops) stop();
-  expect(sent.slice(2)).toEqual([{ kind: 'unsubscribe', filter: '$SYS/#' }]);
+  expect(sent.slice(2)).toEqual([{ kind: 'handled' }, { kind: 'unsubscribe', filter: '$SYS/#' }]);
 });
 
 describe('devices that speak otherwise', () => {

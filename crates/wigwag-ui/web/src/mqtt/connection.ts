@@ -4,6 +4,7 @@
  */
 import { FrameStore } from '../ui/frame-store.ts';
 import { Meter } from './meter.ts';
+import { Pace } from './pace.ts';
 import type {
   Credentials,
   FromWorker,
@@ -67,6 +68,7 @@ export class Connection extends FrameStore<ConnectionView> {
   /** Messages that have come and gone. */
   readonly received = new Meter();
   readonly sent = new Meter();
+  readonly #pace = new Pace();
   #view: ConnectionView = {
     url: '',
     status: { phase: 'connecting', attempt: 1 },
@@ -208,7 +210,14 @@ export class Connection extends FrameStore<ConnectionView> {
       case 'messages':
         this.#isUsed = true;
         this.received.count(message.messages.length + message.skipped);
-        this.#events.handleMessages(message.messages, message.skipped);
+        this.#pace.take(
+          () => {
+            this.#events.handleMessages(message.messages, message.skipped);
+          },
+          () => {
+            this.#port.post({ kind: 'handled' });
+          },
+        );
         break;
       case 'published':
         this.#awaiting.get(message.id)?.(message.outcome);

@@ -10,7 +10,7 @@ import type {
   Credentials,
   PublishOutcome,
   RefusedFilter,
-  ToWorker,
+  ToLink,
 } from './protocol.ts';
 
 /** One connection, never reused. `handleClosed` comes once, whatever went wrong. */
@@ -58,7 +58,7 @@ type Posted = Exclude<FromWorker, { kind: 'messages' }>;
 /** A connection that lasted this long counts as good: the next loss starts from the shortest wait. */
 const STABLE_AFTER_MS = 10_000;
 
-type ConnectRequest = Extract<ToWorker, { kind: 'connect' }>;
+type ConnectRequest = Extract<ToLink, { kind: 'connect' }>;
 
 export class Link<Message> {
   readonly #open: OpenClient<Message>;
@@ -87,7 +87,7 @@ export class Link<Message> {
     this.#random = random;
   }
 
-  handle(message: ToWorker): void {
+  handle(message: ToLink): void {
     switch (message.kind) {
       case 'connect':
         this.#begin(message);

@@ -5,6 +5,12 @@
 import type { Properties } from '../message/message.ts';
 
 export type ToWorker =
+  | ToLink
+  /** One of `messages` has been handled: there is time for another one. */
+  | { kind: 'handled' };
+
+/** What is asked of a connection. */
+export type ToLink =
   | { kind: 'connect'; url: string; clientId: string; filters: string[] }
   | { kind: 'retry' }
   /** One more filter, from now on until `unsubscribe`, over all connections. */

@@ -15,10 +15,12 @@ const scope = globalThis as unknown as WorkerScope;
 const post = (message: FromWorker): void => {
   scope.postMessage(message);
 };
-const link = new Link(openClient, post, new Batch(post));
+const batch = new Batch(post);
+const link = new Link(openClient, post, batch);
 
 scope.addEventListener('message', (event) => {
-  link.handle(event.data);
+  if (event.data.kind === 'handled') batch.handleHandled();
+  else link.handle(event.data);
 });
 scope.addEventListener('online', () => {
   link.retryNow();

@@ -1,6 +1,6 @@
 /** The worker's half of recording: a connection for as long as it lasts, and word of how it goes a few times a second. */
 import type { Message } from '../../message/message.ts';
-import type { FromWorker, ToWorker } from '../../mqtt/protocol.ts';
+import type { FromWorker, ToLink } from '../../mqtt/protocol.ts';
 import type { FromRecorder, ToRecorder } from './protocol.ts';
 import { Recording } from './recording.ts';
 
@@ -8,14 +8,14 @@ export const TELL_EVERY_MS = 250;
 
 export class RecordingDesk {
   readonly #post: (message: FromRecorder) => void;
-  readonly #link: (message: ToWorker) => void;
+  readonly #link: (message: ToLink) => void;
   readonly #recording: Recording;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
   constructor(
     post: (message: FromRecorder) => void,
-    link: (message: ToWorker) => void,
+    link: (message: ToLink) => void,
     recording = new Recording(),
   ) {
     this.#post = post;

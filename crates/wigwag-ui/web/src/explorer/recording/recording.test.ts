@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 
 import { hex, message } from '../../message/testing.ts';
-import type { ToWorker } from '../../mqtt/protocol.ts';
+import type { ToLink } from '../../mqtt/protocol.ts';
 import { RecordingDesk, TELL_EVERY_MS } from './desk.ts';
 import { lineOf } from './line.ts';
 import type { FromRecorder } from './protocol.ts';
@@ -69,7 +69,7 @@ describe('the worker', () => {
   const begin = (bytesMax?: number) => {
     vi.useFakeTimers();
     const posted: FromRecorder[] = [];
-    const asked: ToWorker[] = [];
+    const asked: ToLink[] = [];
     const desk = new RecordingDesk(
       (one) => posted.push(one),
       (one) => asked.push(one),
