@@ -29,6 +29,8 @@ const GRID =
 
 interface Props {
   devices: readonly ListedDevice[];
+  /** What the values are, if those of all are the same. */
+  valueLabel: string | undefined;
   sort: Sort;
   link: ConnectionView;
   commands: CommandsView;
@@ -42,7 +44,8 @@ interface Props {
 }
 
 export function DeviceTable(props: Props) {
-  const { devices, sort, link, commands, now, selected, onSort, onCommand, onSelect, selectAll } = props;
+  const { devices, valueLabel, sort, link, commands, now, selected } = props;
+  const { onSort, onCommand, onSelect, selectAll } = props;
   const { box, onScroll, first, end } = useWindow(devices.length, ROW_PX);
   return (
     <div
@@ -60,7 +63,7 @@ export function DeviceTable(props: Props) {
             <Header by="name" name="Device" sort={sort} onSort={onSort} />
             <span role="columnheader">Health</span>
             <span role="columnheader">Status</span>
-            <Header by="value" name={valueName(devices)} sort={sort} onSort={onSort} />
+            <Header by="value" name={nameOf(valueLabel)} sort={sort} onSort={onSort} />
             <Header by="updated" name="Updated" sort={sort} onSort={onSort} />
             <span role="columnheader">Commands</span>
           </div>
@@ -88,13 +91,8 @@ export function DeviceTable(props: Props) {
   );
 }
 
-/** What the values are, if those of all are the same. */
-function valueName(devices: readonly ListedDevice[]): string {
-  const first = devices[0];
-  const label = first === undefined ? undefined : mainField(first.device)?.label;
-  if (label === undefined || label === '') return 'Value';
-  const isShared = devices.every(({ device }) => (mainField(device)?.label ?? label) === label);
-  return isShared ? label.charAt(0).toUpperCase() + label.slice(1) : 'Value';
+function nameOf(label = ''): string {
+  return label === '' ? 'Value' : label.charAt(0).toUpperCase() + label.slice(1);
 }
 
 interface HeaderProps {

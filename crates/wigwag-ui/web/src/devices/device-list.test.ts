@@ -107,6 +107,15 @@ describe('tags and sources', () => {
   });
 });
 
+test('says what the first values are when they are the same of all that have one', () => {
+  const labelOf = (...devices: Device[]) => listOf(devices, ALL, LINK, NOW).valueLabel;
+  const [first, second, silent] = [device('1', 'idle'), device('2', 'idle'), device('3', undefined)];
+  const other = { ...first, fields: first.fields.map((field) => ({ ...field, label: 'power' })) };
+  expect(labelOf(silent, first, second)).toBe('temperature');
+  expect(labelOf(first, second, other)).toBeUndefined();
+  expect(labelOf(silent)).toBeUndefined();
+});
+
 describe('the address', () => {
   test.each([
     ['q=x&health=stale&status=idle&sort=-updated', 'x', 'stale', 'idle', 'updated', true],

@@ -38,6 +38,8 @@ export interface ListedDevice {
 
 export interface DeviceList {
   devices: readonly ListedDevice[];
+  /** What the first value of each of them is, if it is the same of all. */
+  valueLabel: string | undefined;
   /** How many there would be of each kind with the rest of the query. */
   health: ReadonlyMap<Health['kind'], number>;
   status: ReadonlyMap<Status, number>;
@@ -78,6 +80,7 @@ export function listOf(
   const counts = new Counts();
   const totals = { found: devices.length, online: 0, running: 0 };
   const fitting: ListedDevice[] = [];
+  const labels = new Labels();
   for (const device of devices) {
     const condition = health(device, link, now);
     if (condition.kind === 'online') totals.online += 1;
@@ -86,10 +89,13 @@ export function listOf(
     const misfit = misfitOf(device, condition, query);
     if (misfit === 'several') continue;
     counts.add(device, condition, misfit);
-    if (misfit === undefined) fitting.push({ device, condition });
+    if (misfit !== undefined) continue;
+    labels.add(device);
+    fitting.push({ device, condition });
   }
   const { health: byHealth, status, source, tag } = counts;
-  return { devices: sorted(fitting, query.sort), health: byHealth, status, source, tag, totals };
+  const all = sorted(fitting, query.sort);
+  return { devices: all, valueLabel: labels.shared, health: byHealth, status, source, tag, totals };
 }
 
 function isNamed({ name, tags }: Device, text: string): boolean {
@@ -130,6 +136,22 @@ class Counts {
         if (this.tag.size < TAGS_COUNTED_MAX || this.tag.has(tag)) count(this.tag, tag);
       }
     }
+  }
+}
+
+/** What has no value does not speak against the others. */
+class Labels {
+  #first: string | undefined;
+  #isShared = true;
+
+  add(device: Device): void {
+    const label = mainField(device)?.label;
+    this.#first ??= label;
+    if (label !== undefined && label !== this.#first) this.#isShared = false;
+  }
+
+  get shared(): string | undefined {
+    return this.#isShared ? this.#first : undefined;
   }
 }
 

@@ -3,6 +3,8 @@
  * them in the order of their names and bounds their number; what is in a record is up to the sources.
  */
 import { FrameStore } from '../ui/frame-store.ts';
+import type { NaturalKey } from '../ui/natural-order.ts';
+import { compareNaturally, naturalKey } from '../ui/natural-order.ts';
 import type { Device } from './model.ts';
 
 export interface DevicesView {
@@ -17,31 +19,39 @@ export const DEVICES_MAX = 10_000;
 const REST_PER_DEVICE_MS = 0.25;
 const REST_MAX_MS = 250;
 
-const naturally = new Intl.Collator('en', { numeric: true });
+/** A device in the list. One that has another name by now, or is gone, has left its place. */
+interface Place {
+  device: Device;
+  key: NaturalKey;
+  isLeft: boolean;
+}
 
 export class DeviceStore extends FrameStore<DevicesView> {
-  readonly #devices = new Map<string, Device>();
+  readonly #places = new Map<string, Place>();
   readonly #overflow = new Set<string>();
-  /** Ids in the order of display, but for those that came since the last view: comparing names is slow. */
-  #order: string[] = [];
-  readonly #newcomers = new Set<string>();
-  /** Ids that are still in `#order`, and no longer at home there. */
-  readonly #leavers = new Set<string>();
+  /** In the order of display, but for those that came since the last view. */
+  #order: Place[] = [];
+  #newcomers: Place[] = [];
+  /** Some in `#order` or among the newcomers are no longer at home there. */
+  #hasLeft = false;
 
   device(id: string): Device | undefined {
-    return this.#devices.get(id);
+    return this.#places.get(id)?.device;
   }
 
   /** Takes the place of the record with this id. Of devices that there is no room for, only the number is kept. */
   put(device: Device): void {
-    const { id } = device;
-    const before = this.#devices.get(id);
-    if (before === undefined && this.#devices.size >= DEVICES_MAX) {
+    const { id, name } = device;
+    const place = this.#places.get(id);
+    if (place?.device.name === name) {
+      place.device = device;
+    } else if (place === undefined && this.#places.size >= DEVICES_MAX) {
       if (this.#overflow.size < DEVICES_MAX) this.#overflow.add(id);
     } else {
-      if (before !== undefined && before.name !== device.name) this.#leave(id);
-      if (before?.name !== device.name) this.#newcomers.add(id);
-      this.#devices.set(id, device);
+      if (place !== undefined) this.#leave(place);
+      const home = { device, key: naturalKey(name), isLeft: false };
+      this.#places.set(id, home);
+      this.#newcomers.push(home);
       this.#overflow.delete(id);
     }
     this.changed();
@@ -49,50 +59,47 @@ export class DeviceStore extends FrameStore<DevicesView> {
 
   remove(id: string): void {
     this.#overflow.delete(id);
-    if (!this.#devices.delete(id)) return;
-    this.#leave(id);
+    const place = this.#places.get(id);
+    if (place === undefined) return;
+    this.#places.delete(id);
+    this.#leave(place);
     this.changed();
   }
 
   protected override restMs(): number {
-    return Math.min(REST_MAX_MS, this.#devices.size * REST_PER_DEVICE_MS);
+    return Math.min(REST_MAX_MS, this.#places.size * REST_PER_DEVICE_MS);
   }
 
   protected override view(): DevicesView {
     this.#tidy();
-    const devices = this.#order.map((id) => this.#devices.get(id)).filter((device) => device !== undefined);
-    return { devices, overflow: this.#overflow.size };
+    return { devices: this.#order.map(({ device }) => device), overflow: this.#overflow.size };
   }
 
-  #leave(id: string): void {
-    if (!this.#newcomers.delete(id)) this.#leavers.add(id);
+  #leave(place: Place): void {
+    place.isLeft = true;
+    this.#hasLeft = true;
   }
 
   #tidy(): void {
-    if (this.#leavers.size > 0) {
-      this.#order = this.#order.filter((id) => !this.#leavers.has(id));
-      this.#leavers.clear();
+    if (this.#hasLeft) {
+      this.#order = this.#order.filter(({ isLeft }) => !isLeft);
+      this.#newcomers = this.#newcomers.filter(({ isLeft }) => !isLeft);
+      this.#hasLeft = false;
     }
-    if (this.#newcomers.size > 0) {
-      const compare = (a: string, b: string): number =>
-        naturally.compare(this.#nameOf(a), this.#nameOf(b)) || (a < b ? -1 : 1);
-      this.#order = merged(this.#order, [...this.#newcomers].sort(compare), compare);
-      this.#newcomers.clear();
+    if (this.#newcomers.length > 0) {
+      this.#order = merged(this.#order, this.#newcomers.sort(compare));
+      this.#newcomers = [];
     }
-  }
-
-  #nameOf(id: string): string {
-    return this.#devices.get(id)?.name ?? '';
   }
 }
 
+function compare(a: Place, b: Place): number {
+  return compareNaturally(a.key, b.key) || (a.device.id < b.device.id ? -1 : 1);
+}
+
 /** Of two lists in order, one: far fewer comparisons than sorting both anew. */
-function merged(
-  some: readonly string[],
-  others: readonly string[],
-  compare: (a: string, b: string) => number,
-): string[] {
-  const all: string[] = [];
+function merged(some: readonly Place[], others: readonly Place[]): Place[] {
+  const all: Place[] = [];
   let next = 0;
   for (const one of some) {
     for (let other = others[next]; other !== undefined; other = others[next]) {
