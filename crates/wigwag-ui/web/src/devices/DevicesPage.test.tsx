@@ -70,6 +70,30 @@ test('search and facets narrow the cards and stand in the address', async () => 
   expect(screen.getAllByRole('article')).toHaveLength(2);
 });
 
+test('of many devices, the places of the cards come frame by frame', () => {
+  const places = () => document.querySelectorAll('section[aria-label="Devices"] .grid > div').length;
+  vi.stubGlobal(
+    'IntersectionObserver',
+    class {
+      observe = () => undefined;
+      unobserve = () => undefined;
+    },
+  );
+  open();
+  receive(...Array.from({ length: 600 }, (_, index) => [`${index}`, 'idle', 20] as [string, string, number]));
+  const first = places();
+  expect(first).toBeGreaterThan(0);
+  expect(first).toBeLessThan(200);
+  for (let frames = 0; frames < 10; frames++) {
+    act(() => {
+      vi.advanceTimersToNextFrame();
+    });
+  }
+  expect(places()).toBe(500);
+  expect(screen.getByText(/^100 more have no card here/)).toBeDefined();
+  vi.unstubAllGlobals();
+});
+
 test('an address says what is shown', () => {
   open('?view=table&q=hall&sort=-value');
   receive(['hall-1', 'running', 20], ['hall-2', 'idle', 30], ['yard-1', 'idle', 40]);

@@ -4,6 +4,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import { useSearchParams } from 'react-router';
 
 import { MessageLogPanel } from '../log/MessageLogPanel.tsx';
+import type { ConnectionView } from '../mqtt/connection.ts';
 import { PageHeader } from '../shell/PageHeader.tsx';
 import { useStation } from '../station.ts';
 import { useNow } from '../ui/clock.ts';
@@ -13,6 +14,7 @@ import { WhenNear } from '../ui/WhenNear.tsx';
 import { RunBar } from './bulk/RunBar.tsx';
 import type { Selection } from './bulk/selection.ts';
 import { NOTHING, pressed, withAll, without } from './bulk/selection.ts';
+import type { CommandsView } from './command-store.ts';
 import type { OnCommand } from './Controls.tsx';
 import { DeviceCard } from './DeviceCard.tsx';
 import type { DeviceList, ListedDevice, ListQuery } from './device-list.ts';
@@ -32,6 +34,8 @@ const BulkDialog = lazy(async () => ({ default: (await import('./bulk/BulkDialog
 const DRAWN_ALWAYS_MAX = 24;
 /** A place for each card costs too, even when it is empty. */
 const CARDS_MAX = 500;
+/** So that they do not come all in one long task. */
+const PLACES_PER_FRAME = 60;
 /** The height of a card, so that the page does not jump while it is scrolled. */
 const SLOT_CLASS = 'grid min-h-70 min-w-0';
 
@@ -173,6 +177,7 @@ function Devices({ list, query, shownAs, onChange, selected, onSelect, selectAll
         // Another list begins at its top.
         key={[query.text, query.health, query.status, query.source, query.tag].join('/')}
         devices={list.devices}
+        valueLabel={list.valueLabel}
         sort={query.sort}
         link={link}
         commands={commands}
@@ -187,17 +192,28 @@ function Devices({ list, query, shownAs, onChange, selected, onSelect, selectAll
       />
     );
   }
+  return <Cards {...{ list, link, commands, selected, onSelect }} onCommand={send} />;
+}
+
+interface CardsProps extends Pick<DevicesProps, 'list' | 'selected' | 'onSelect'> {
+  link: ConnectionView;
+  commands: CommandsView;
+  onCommand: OnCommand;
+}
+
+function Cards({ list, link, commands, selected, onCommand, onSelect }: CardsProps) {
+  const places = useGrowing(Math.min(CARDS_MAX, list.devices.length), PLACES_PER_FRAME);
   const beyond = list.devices.length - CARDS_MAX;
   return (
     <>
       <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,17.5rem),1fr))] gap-4">
-        {list.devices.slice(0, CARDS_MAX).map(({ device }) => (
+        {list.devices.slice(0, places).map(({ device }) => (
           <WhenNear key={device.id} always={list.devices.length <= DRAWN_ALWAYS_MAX} className={SLOT_CLASS}>
             <DeviceCard
               device={device}
               link={link}
               command={commands.get(device.id)}
-              onCommand={send}
+              onCommand={onCommand}
               isSelected={selected.has(device.id)}
               onSelect={onSelect}
             />
@@ -211,6 +227,21 @@ function Devices({ list, query, shownAs, onChange, selected, onSelect, selectAll
       )}
     </>
   );
+}
+
+/** So many at first, and with each frame so many more, up to `max`. */
+function useGrowing(max: number, step: number): number {
+  const [count, setCount] = useState(step);
+  useEffect(() => {
+    if (count >= max) return;
+    const frame = requestAnimationFrame(() => {
+      setCount(count + step);
+    });
+    return () => {
+      cancelAnimationFrame(frame);
+    };
+  }, [count, max, step]);
+  return Math.min(count, max);
 }
 
 /** What is looked at is in the address, but the field that is typed in must not wait for the router. */

@@ -17,23 +17,30 @@ export function WhenNear({ always, className, children }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const [near, setNear] = useState(false);
 
-  useEffect(() => {
-    if (always || place.current === null) return;
-    const observer = new IntersectionObserver(
-      (entries) => {
-        setNear(entries.at(-1)?.isIntersecting ?? false);
-      },
-      { rootMargin: MARGIN },
-    );
-    observer.observe(place.current);
-    return () => {
-      observer.disconnect();
-    };
-  }, [always]);
+  useEffect(() => (always || place.current === null ? undefined : watch(place.current, setNear)), [always]);
 
   return (
     <div ref={place} className={className}>
       {(always || near) && children}
     </div>
   );
+}
+
+/** Of all places there are: hundreds of observers would be made at once. */
+const watched = new Map<Element, (isNear: boolean) => void>();
+let observer: IntersectionObserver | undefined;
+
+function watch(place: Element, tell: (isNear: boolean) => void): () => void {
+  observer ??= new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) watched.get(target)?.(isIntersecting);
+    },
+    { rootMargin: MARGIN },
+  );
+  watched.set(place, tell);
+  observer.observe(place);
+  return () => {
+    observer?.unobserve(place);
+    watched.delete(place);
+  };
 }

@@ -76,3 +76,22 @@ test('what somebody does by hand does not wait, and is told once', () => {
   vi.advanceTimersByTime(1_000);
   expect(seen).toEqual([1, 3]);
 });
+
+test('what takes long to draw has a frame of its own', () => {
+  const now = performance.now.bind(performance);
+  let drawnMs = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + drawnMs);
+  store.subscribe(() => {
+    drawnMs += 20;
+  });
+  const other = new Numbers();
+  const others: number[] = [];
+  other.subscribe(() => others.push(other.snapshot()));
+  store.add();
+  other.add();
+  vi.advanceTimersToNextFrame();
+  expect([seen, others]).toEqual([[1], []]);
+  store.add();
+  vi.advanceTimersToNextFrame();
+  expect([seen, others]).toEqual([[1, 2], [1]]);
+});

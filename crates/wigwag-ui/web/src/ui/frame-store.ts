@@ -4,6 +4,18 @@
  */
 import { useSyncExternalStore } from 'react';
 
+/** What may be drawn in one frame before others wait for the next: what comes all at once must not be one long task. */
+const FRAME_BUDGET_MS = 8;
+
+let frame = { at: -Infinity, begunAt: 0 };
+
+/** `at` is the time that a frame has of the browser, the same for all that is drawn in it. */
+function isSpent(at: number): boolean {
+  if (at === frame.at) return performance.now() - frame.begunAt > FRAME_BUDGET_MS;
+  frame = { at, begunAt: performance.now() };
+  return false;
+}
+
 export abstract class FrameStore<View> {
   readonly #listeners = new Set<() => void>();
   #frameRequested = false;
@@ -55,7 +67,11 @@ export abstract class FrameStore<View> {
 
   #requestFrame(): void {
     this.#frameRequested = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((at) => {
+      if (isSpent(at)) {
+        this.#requestFrame();
+        return;
+      }
       this.#frameRequested = false;
       this.#shownAt = performance.now();
       this.#view = undefined;

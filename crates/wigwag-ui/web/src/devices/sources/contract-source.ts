@@ -80,9 +80,8 @@ export class ContractSource implements Source {
     }
     const state: Parsed<DeviceState> = parseState(id, message.text, message.bytes);
     if ('problem' in state) return state.problem;
-    const after = withState(before ?? this.#blank(id), state.value, message);
-    const told = tagsOf(state.value.object.tags, before?.tags ?? []);
-    store.put({ ...after, tags: this.#retainedTags.get(id) ?? told });
+    const tags = this.#retainedTags.get(id) ?? tagsOf(state.value.object.tags, before?.tags ?? []);
+    store.put(withState(before ?? this.#blank(id), tags, state.value, message));
     this.#absent.delete(id);
     return undefined;
   }
@@ -191,12 +190,18 @@ function controlsOf(id: string): readonly Control[] {
   ];
 }
 
-function withState(device: Device, state: DeviceState, { at, retain }: Incoming): Device {
+function withState(
+  device: Device,
+  tags: readonly string[],
+  state: DeviceState,
+  { at, retain }: Incoming,
+): Device {
   const madeAt = state.timestamp * 1_000;
   const stateAt = retain ? retainedAt(device, state.status, madeAt, at) : at;
   const { values, beyond } = valuesOf(state);
   return {
     ...device,
+    tags,
     status: state.status,
     isSteady: state.status === 'running',
     stateAt,
