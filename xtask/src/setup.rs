@@ -87,7 +87,7 @@ const NEEDS: &[Need] = &[
     Need {
         probe: Probe::PythonVenv,
         package: "python3-venv",
-        why: "a private folder for paho-mqtt, aiomqtt and gmqtt, the Python clients run against our broker",
+        why: "a private folder for paho-mqtt, aiomqtt and gmqtt, the Python clients run against our broker, and for ha-mqtt-discoverable, whose devices the web UI shows",
     },
 ];
 
@@ -113,6 +113,11 @@ pub(crate) fn run_all(workspace: &Workspace) -> anyhow::Result<()> {
 /// The folder of the Python interpreter and of tools that came as wheels.
 fn venv(workspace: &Workspace) -> PathBuf {
     workspace.tools().join("venv")
+}
+
+/// The Python that has what the tests ask of it.
+pub(crate) fn python_program(workspace: &Workspace) -> PathBuf {
+    venv(workspace).join("bin/python")
 }
 
 /// Where cargo-deny lies, the developer's own first.
@@ -307,7 +312,7 @@ fn python_venv(workspace: &Workspace) -> anyhow::Result<()> {
         return Ok(());
     }
     println!(
-        "Python packages, for the interop tests ({}):",
+        "Python packages, for the interop and browser tests ({}):",
         requirements.display()
     );
     let python = python().context("no Python that can make a venv")?;

@@ -384,9 +384,11 @@ fn browser(workspace: &Workspace, broker: &str, tally: &mut Tally) -> anyhow::Re
         .join("release/wigwag")
         .with_extension(std::env::consts::EXE_EXTENSION);
     let out = workspace.target.join("e2e").join(broker);
+    let python = setup::python_program(workspace);
     let mut command = npm_script(workspace, "e2e");
     for (name, value) in [
         ("WIGWAG_BIN", binary.as_os_str()),
+        ("E2E_PYTHON", python.as_os_str()),
         ("E2E_OUT", out.as_os_str()),
         ("E2E_BROKER", OsStr::new(broker)),
     ] {

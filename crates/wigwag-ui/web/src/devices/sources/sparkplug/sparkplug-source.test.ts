@@ -1,3 +1,5 @@
+import { deflateSync, gzipSync } from 'node:zlib';
+
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { decodeSparkplug } from '../../../message/sparkplug.ts';
@@ -297,4 +299,37 @@ test.each([
   'plant/XDATA/edge',
 ])('%s is none of its topics', (topic) => {
   expect(receive(topic, DATA)).toBeUndefined();
+});
+
+describe('a payload that is compressed', () => {
+  const packed = (body: Uint8Array) =>
+    new Uint8Array([...block(4, utf8('SPBV1.0_COMPRESSED')), ...block(5, [...body])]);
+  const birth = () => said(0, [{ name: 'temp', alias: 1, type: 10, value: 21.5 }]);
+
+  test.each([
+    ['deflate', deflateSync],
+    ['gzip', gzipSync],
+  ])('with %s is read', (_, pack) => {
+    receive('g/NBIRTH/n', packed(pack(birth())));
+    expect(values('g/n')).toEqual({ temp: 21.5 });
+    receive('g/NDATA/n', packed(pack(said(1, [{ alias: 1, value: 22 }]))));
+    expect(values('g/n')).toEqual({ temp: 22 });
+  });
+
+  test.each([
+    ['is damaged', () => new Uint8Array([0x78, 0x9c, 1, 2, 3])],
+    ['is cut', () => deflateSync(birth()).subarray(0, 12)],
+    ['holds nothing', () => new Uint8Array()],
+  ])('and %s is told', (_, body) => {
+    expect(receive('g/NBIRTH/n', packed(body()))?.problem).toMatch(/^not Sparkplug B: /);
+  });
+
+  test('and would unpack to more than a message may have is told, soon', () => {
+    const bomb = packed(deflateSync(new Uint8Array(64 * 1024 * 1024)));
+    const began = performance.now();
+    expect(receive('g/NBIRTH/n', bomb)?.problem).toBe(
+      'not Sparkplug B: more than 1048576 bytes are packed in it',
+    );
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
 });

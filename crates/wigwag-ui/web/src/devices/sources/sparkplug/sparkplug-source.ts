@@ -13,6 +13,7 @@ import type { Heard, Source, SourceTools } from '../source.ts';
 import type { MetricSpec } from './metrics.ts';
 import { aboutOf, controlOf, fieldValueOf, REBIRTH, rebirthControl, specOf } from './metrics.ts';
 import { MEMBER_FILTERS, NAMESPACE } from './topics.ts';
+import { unpacked } from './unpacked.ts';
 
 /** Shown of one device. */
 export const FIELDS_MAX = 64;
@@ -296,7 +297,7 @@ function payloadOf({ payload, bytes }: Incoming): SparkplugPayload | { problem: 
     return { problem: `${bytes} bytes are too many for a message (at most ${PAYLOAD_BYTES_MAX})` };
   }
   try {
-    return decodeSparkplug(payload);
+    return unpacked(decodeSparkplug(payload));
   } catch (error) {
     return { problem: `not Sparkplug B: ${error instanceof Error ? error.message : String(error)}` };
   }
