@@ -41,7 +41,7 @@ function open(address = '/devices/1', broker = brokerAt('ws://b')): Station {
     listen: (listener: (message: FromWorker) => void) => (deliver = listener),
     end: () => undefined,
   };
-  const station = new Station(port, broker);
+  const station = new Station(port, broker, { clientId: 'me' });
   deliver({ kind: 'status', status: { phase: 'connected', since: NOW, refused: [] } });
   render(
     <StationProvider value={station}>
