@@ -12,11 +12,11 @@ use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use crate::dir::{CACHE_BYTES, Lock, Ticker, close_to_others, convert, lock};
 use crate::{Error, SyncPolicy};
 
-/// Entries in memory before they go to a table. Of each segment as many may stay there until it is dropped.
+/// Entries in memory before they go to a table.
 const MEMTABLE_BYTES: u64 = 2 * 1024 * 1024;
 
 /// From so many bytes of journals on, what is in memory goes to tables, so that they can be deleted: the least that
-/// there can be.
+/// fjall takes. It begins another journal at this length, too, which is no option of it.
 const JOURNALS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Segments in a directory that this has for itself.
@@ -73,7 +73,8 @@ impl Segments {
         })
     }
 
-    /// Adds entries to a segment, all or none; it begins with them if it is not there.
+    /// Adds entries to a segment, all or none; it begins with them if it is not there, and the others then go to
+    /// tables.
     pub fn append(
         &mut self,
         number: u64,
@@ -81,6 +82,7 @@ impl Segments {
     ) -> Result<(), Error> {
         if !self.segments.contains_key(&number) {
             let segment = keyspace(&self.database, number)?;
+            self.finish_all()?;
             self.segments.insert(number, segment);
         }
         let Some(segment) = self.segments.get(&number) else {
@@ -95,6 +97,16 @@ impl Segments {
             batch.insert(segment, key, value);
         }
         batch.commit().map_err(|error| convert(&error))
+    }
+
+    /// Brings what is in memory to tables. Journals are looked after when that happens, and only then: segments that
+    /// are dropped before they have filled their share of memory would let them grow for ever.
+    fn finish_all(&self) -> Result<(), Error> {
+        for segment in self.segments.values() {
+            // Hidden from the docs, as fjall takes its own time for the best one.
+            segment.rotate_memtable().map_err(|error| convert(&error))?;
+        }
+        Ok(())
     }
 
     /// Drops a segment and what is in it, for all who do not read it at this moment.
@@ -234,6 +246,27 @@ mod tests {
             store.sizes().map(|(number, _)| number).collect::<Vec<_>>(),
             [2]
         );
+    }
+
+    #[test]
+    fn journals_do_not_grow_with_segments_that_are_too_small_for_a_table() {
+        const MIB: usize = 1024 * 1024;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = open_at(folder.path());
+        let journal = folder.path().join("data").join("0.jnl");
+        assert!(journal.exists());
+        // It is full after 64 MiB.
+        let end = (0..400).find(|&number| {
+            let entries = (0..16_u8).map(|key| (vec![key], vec![key; MIB / 16]));
+            store.append(number, entries).expect("appended");
+            if let Some(last) = number.checked_sub(2) {
+                store.remove(last).expect("removed");
+            }
+            !journal.exists()
+        });
+        assert!(end.is_some_and(|end| end > 32), "{end:?}");
+        let reader = store.reader();
+        assert_eq!(reader.range(vec![0], vec![u8::MAX]).count(), 32);
     }
 
     #[test]
