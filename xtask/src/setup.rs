@@ -87,7 +87,7 @@ const NEEDS: &[Need] = &[
     Need {
         probe: Probe::PythonVenv,
         package: "python3-venv",
-        why: "a private folder for paho-mqtt, aiomqtt and gmqtt, the Python clients run against our broker, and for ha-mqtt-discoverable, whose devices the web UI shows",
+        why: "a private folder for paho-mqtt, aiomqtt and gmqtt, the Python clients run against our broker, and for three libraries whose devices the web UI shows",
     },
 ];
 

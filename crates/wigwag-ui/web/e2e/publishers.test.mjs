@@ -1,7 +1,7 @@
 /**
- * Devices as others publish them, with libraries that do not know of this page: `ha-mqtt-discoverable` for Python, and
- * Eclipse Tahu's client of Sparkplug B for JavaScript. Told what to use as `dashboard.test.mjs` is; E2E_PYTHON names the
- * Python that has the former.
+ * Devices as others publish them, with libraries that do not know of this page: three for Python that speak to Home
+ * Assistant, and Eclipse Tahu's client of Sparkplug B for JavaScript. Told what to use as `dashboard.test.mjs` is; E2E_PYTHON names the
+ * Python that has the former ones.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -25,7 +25,7 @@ before(async () => {
   ports = { mqttPort, wsPort, httpPort };
   programs.push(await startBroker(ports));
   programs.push(await startDashboard(ports));
-  publishers = [await startPython('home_assistant.py')];
+  publishers = await Promise.all(['home_assistant.py', 'house.py'].map(startPython));
   programs.unshift(...publishers);
   browser = await launchBrowser();
   ({ page, complaints } = await openPage(browser));
@@ -94,12 +94,35 @@ test('it does what the page tells it', async () => {
   await shows('valve.Water', '80%');
 });
 
+test('a house and its cellar are two more, each with a Will', async () => {
+  await page.goto(url('/devices'));
+  const house = page.locator('article').filter({ hasText: 'Ventilation' });
+  await house.and(page.locator('[data-health="online"]')).waitFor();
+  await house.getByRole('link', { name: 'house' }).click();
+  await page.getByRole('heading', { level: 1, name: 'house' }).waitFor();
+  // It retains nothing but its configuration.
+  await set('fan.fan.speed', '75');
+  await shows('fan.fan.speed', '75');
+  await shows('fan.fan', 'on');
+  await set('number.delay', '9');
+  await shows('number.delay', '9');
+  await page.getByRole('button', { name: 'Turn on Hall of house' }).click();
+  await page.getByText('Hall: the broker took it').waitFor();
+  await page.goto(url('/devices/ha%2Fcellar-1'));
+  await page.getByRole('heading', { level: 1, name: 'Cellar' }).waitFor();
+  await shows('sensor.cellar-wine', '12.5°C');
+  await page.getByRole('button', { name: 'Turn on Siren of Cellar' }).click();
+  await shows('siren.cellar-siren', 'on');
+  await page.getByRole('button', { name: 'Turn on Light of Cellar' }).click();
+  await shows('switch.cellar-light', 'on');
+});
+
 test('a pump of Sparkplug B is named by its birth and set by its aliases', async () => {
   await page.goto(url('/devices'));
   await isConnected(page);
   // After the page: brokers do not keep births.
   publishers.push(await startNode('sparkplug.mjs'));
-  programs.unshift(publishers[1]);
+  programs.unshift(publishers.at(-1));
   await cardOf(PUMP).getByText('rpm').waitFor();
   await cardOf('spb/station/gateway').getByText('Tahu').waitFor();
   // Compressed.
@@ -124,7 +147,9 @@ test('a pump of Sparkplug B is named by its birth and set by its aliases', async
 test('who is gone is shown as offline', async () => {
   for (const publisher of publishers) await publisher.kill();
   await page.goto(url('/devices'));
-  await cardOf(WORKSHOP).and(page.locator('[data-health="offline"]')).waitFor();
+  for (const id of [WORKSHOP, 'ha/cellar-1', 'ha/house_1']) {
+    await cardOf(id).and(page.locator('[data-health="offline"]')).waitFor();
+  }
   assert.deepEqual(complaints, []);
 });
 
