@@ -126,7 +126,7 @@ test('a pump of Sparkplug B is named by its birth and set by its aliases', async
   await cardOf(PUMP).getByText('rpm').waitFor();
   await cardOf('spb/station/gateway').getByText('Tahu').waitFor();
   // Compressed.
-  await cardOf('spb/station/gateway/tank').getByText('0.75').waitFor();
+  await cardOf('spb/station/gateway/tank').getByTestId('value').getByText('0.75').waitFor();
   await page.getByRole('link', { name: 'gateway / pump' }).click();
   await page.getByRole('heading', { level: 1, name: 'gateway / pump' }).waitFor();
   await shows('speed', '1450.5rpm');

@@ -35,7 +35,11 @@ export class Template {
    */
   valueOf(values: Names): unknown {
     return attempt(() => {
-      const pieces = new Evaluation(values).pieces(this.nodes);
+      const evaluation = new Evaluation(values);
+      const [first] = this.nodes;
+      // Most templates are that, and are evaluated with every message.
+      if (first?.kind === 'output' && this.nodes.length === 1) return evaluation.value(first.value);
+      const pieces = evaluation.pieces(this.nodes);
       const told = pieces.filter((one) => !isBlank(one));
       const [only] = told.length === 1 ? told : [];
       return only?.isValue === true ? only.value : joined(pieces);
@@ -71,10 +75,12 @@ function isBlank({ value, isValue }: Piece): boolean {
 }
 
 class Evaluation {
-  readonly #names: Map<string, unknown>;
+  readonly #given: Names;
+  /** Set by the template itself. */
+  readonly #set = new Map<string, unknown>();
 
   constructor(names: Names) {
-    this.#names = new Map(names);
+    this.#given = names;
   }
 
   pieces(nodes: readonly Node[]): Piece[] {
@@ -83,37 +89,37 @@ class Evaluation {
         case 'text':
           return [{ value: node.text, isValue: false }];
         case 'output':
-          return [{ value: this.#value(node.value), isValue: true }];
+          return [{ value: this.value(node.value), isValue: true }];
         case 'set':
-          this.#names.set(node.name, this.#value(node.value));
+          this.#set.set(node.name, this.value(node.value));
           return [];
         case 'if': {
-          const taken = node.branches.find(({ when }) => when === undefined || isTrue(this.#value(when)));
+          const taken = node.branches.find(({ when }) => when === undefined || isTrue(this.value(when)));
           return taken === undefined ? [] : this.pieces(taken.then);
         }
       }
     });
   }
 
-  #value(of: Expression): unknown {
+  value(of: Expression): unknown {
     switch (of.kind) {
       case 'value':
         return of.value;
       case 'name':
-        return this.#names.get(of.name);
+        return (this.#set.has(of.name) ? this.#set : this.#given).get(of.name);
       case 'list':
-        return of.items.map((item) => this.#value(item));
+        return of.items.map((item) => this.value(item));
       case 'dictionary':
-        return new Map(of.entries.map(([key, member]) => [this.#value(key), this.#value(member)]));
+        return new Map(of.entries.map(([key, member]) => [this.value(key), this.value(member)]));
       case 'member':
-        return memberOf(this.#value(of.of), this.#value(of.key));
+        return memberOf(this.value(of.of), this.value(of.key));
       case 'not':
-        return !isTrue(this.#value(of.of));
+        return !isTrue(this.value(of.of));
       case 'minus':
-        return -numberOf(this.#value(of.of));
+        return -numberOf(this.value(of.of));
       case 'choice':
-        if (isTrue(this.#value(of.when))) return this.#value(of.then);
-        return of.otherwise === undefined ? undefined : this.#value(of.otherwise);
+        if (isTrue(this.value(of.when))) return this.value(of.then);
+        return of.otherwise === undefined ? undefined : this.value(of.otherwise);
       case 'call':
         return FUNCTIONS.get(of.name)?.apply(of.args.map((one) => this.#argument(of.name, one)));
       case 'binary':
@@ -123,9 +129,9 @@ class Evaluation {
 
   /** What is not there may be asked for deeply, if what is asked is whether it is there. */
   #argument(name: string, of: Expression): unknown {
-    if (!ASKING.has(name) || of.kind !== 'member') return this.#value(of);
+    if (!ASKING.has(name) || of.kind !== 'member') return this.value(of);
     try {
-      return this.#value(of);
+      return this.value(of);
     } catch (error) {
       if (error instanceof Failure) return undefined;
       throw error;
@@ -133,10 +139,10 @@ class Evaluation {
   }
 
   #binary(sign: string, one: Expression, other: Expression): unknown {
-    const left = this.#value(one);
-    if (sign === 'and') return isTrue(left) ? this.#value(other) : left;
-    if (sign === 'or') return isTrue(left) ? left : this.#value(other);
-    const right = this.#value(other);
+    const left = this.value(one);
+    if (sign === 'and') return isTrue(left) ? this.value(other) : left;
+    if (sign === 'or') return isTrue(left) ? left : this.value(other);
+    const right = this.value(other);
     switch (sign) {
       case '==':
         return isSame(left, right);
