@@ -75,7 +75,8 @@ test('the same user again loses nothing', async () => {
   await page.getByRole('button', { name: 'Record this branch' }).click();
   await page.getByRole('button', { name: 'Stop recording' }).waitFor();
   // Of both connections, of the Explorer and of the recording.
-  assert.equal(page.workers().length, 4);
+  await hasWorkers(4);
+  const workers = page.workers();
   await askForLogin();
   await logIn(ADA);
   await isConnected(page);
@@ -84,19 +85,22 @@ test('the same user again loses nothing', async () => {
   await page.getByRole('button', { name: 'Stop recording' }).waitFor();
   await go('Devices');
   await card('passing').waitFor();
-  assert.equal(page.workers().length, 4);
+  assert.deepEqual(page.workers(), workers);
 });
 
 test('somebody else finds nothing of it, on no screen and in no worker', async () => {
   await go('Metrics');
   await go('Explorer');
   await row('press').waitFor();
+  // The first one is that of the other broker.
+  const [, ...before] = page.workers();
   await askForLogin();
   await logIn(JOE);
   await isConnected(page);
   await page.getByRole('heading', { name: 'Which topics do you want to see?' }).waitFor();
   assert.equal(page.url(), url('/explore'));
-  assert.equal(page.workers().length, 2);
+  await Promise.all(before.map((worker) => page.workers().includes(worker) && worker.waitForEvent('close')));
+  await hasWorkers(2);
   await hasNothingOf('press', 'passing', 'plans/of/ada', 'Charts', 'Stop recording');
   await go('Devices');
   await card('oven').waitFor();
@@ -110,6 +114,7 @@ test('a logout leaves nothing behind, and the other broker is as it was', async 
   const dialog = page.getByRole('dialog', { name: 'Log in to the broker' });
   await dialog.waitFor();
   await page.keyboard.press('Escape');
+  await page.locator(':focus').and(page.getByRole('main')).waitFor();
   await page.getByText('To the broker you are nobody in particular.').waitFor();
   await go('Devices');
   await page.getByTestId('banner').getByRole('button', { name: 'Log in' }).waitFor();
@@ -153,6 +158,12 @@ async function hasNothingOf(...words) {
     .locator('input, textarea')
     .evaluateAll((elements) => elements.map(({ value }) => value));
   for (const word of words) assert.ok(![text, ...fields].join('\n').includes(word), `${word} in ${text}`);
+}
+
+/** The browser test hears of them a moment after the page. */
+async function hasWorkers(count) {
+  const are = () => page.workers().length === count;
+  if (!are()) await page.waitForEvent('worker', { predicate: are });
 }
 
 function draftTopic() {

@@ -158,6 +158,20 @@ describe('a broker that refuses', () => {
     expect(screen.queryByRole('dialog')).toBeNull();
   });
 
+  test('and lets the same user in again at once is asked no more', async () => {
+    open('/settings');
+    await hear({ phase: 'connected', since: 1, refused: [] });
+    await userEvent.click(await screen.findByRole('button', { name: 'Log in' }));
+    await userEvent.type(await screen.findByLabelText('User name'), 'ada{Enter}');
+    await hear({ phase: 'connected', since: 2, refused: [] });
+    await userEvent.click(await screen.findByRole('button', { name: 'Log in as somebody else' }));
+    await userEvent.type(await screen.findByLabelText('Password'), 'secret{Enter}');
+    expect(ended).toBe(1);
+    deliver({ kind: 'status', status: { phase: 'connecting', attempt: 1 } });
+    await hear({ phase: 'connected', since: 3, refused: [] });
+    expect(screen.queryByRole('dialog')).toBeNull();
+  });
+
   test('can be left alone, and asked again from the banner', async () => {
     open();
     await hear({ ...refusal });

@@ -4,7 +4,7 @@
  * forgets them.
  */
 import type { SubmitEvent } from 'react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 
 import { placeOf } from '../config.ts';
 import type { LinkStatus } from '../mqtt/protocol.ts';
@@ -37,6 +37,11 @@ export function LoginDialog({ onClose }: { onClose: () => void }) {
   const isRefused = session === undefined && status.phase === 'login' && current !== undefined && !isTrying;
   const problem =
     typeof answer === 'object' ? answer.problem : isRefused ? refusal(status.reason) : undefined;
+  // Who was connected before may be so again within one frame.
+  const isIn = before !== undefined && status !== before && status.phase === 'connected';
+  useEffect(() => {
+    if (isIn) onClose();
+  }, [isIn, onClose]);
   const isStranger = station.broker.from === 'address';
   const cautions = loginCautions(url, isStranger);
   // A stranger's broker must not be handed what the browser remembers for this page.
