@@ -21,7 +21,7 @@ pub(crate) struct HttpArgs {
     #[arg(long, value_name = "PORT", default_value_t = 3000)]
     pub(crate) http_port: u16,
 
-    /// Where else the page is opened, behind a proxy or by a public name, such as https://mqtt.example.org; may be
+    /// Where else the page is opened, behind a proxy or by a public name, as https://NAME or http://NAME:PORT; may be
     /// repeated
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     pub(crate) origin: Vec<String>,
