@@ -37,7 +37,7 @@ export function SelectionBar(props: Props) {
       <span data-testid="selected" className="nums min-w-48 text-ink-soft">
         {isNothing ? `Select all ${formatCount(shown.length)}` : told(selection, shown)}
       </span>
-      <div className="flex flex-wrap gap-2 sm:ml-auto">
+      <div className="ml-1.5 flex flex-wrap gap-2 sm:ml-auto">
         <Button disabled={isDisabled} onClick={onCommand}>
           Command…
         </Button>
