@@ -7,6 +7,7 @@ import { ask, isRecord, reasonIn, Refusal } from './api.ts';
 import type { Credentials } from './mqtt/protocol.ts';
 import { pageFetch } from './page-fetch.ts';
 import type { Station } from './station.ts';
+import { perStation } from './station.ts';
 import { FrameStore } from './ui/frame-store.ts';
 
 export interface SessionView {
@@ -89,26 +90,20 @@ export class Session extends FrameStore<SessionView> {
   }
 }
 
-const sessions = new WeakMap<Station, Session>();
-
 function reload(): void {
   location.reload();
 }
 
 /** For a broker that is the server of the page, and is spoken to there; made and looked for when it is first asked for. */
-export function sessionOf(station: Station): Session | undefined {
+export const sessionOf = perStation((station): Session | undefined => {
   const { broker } = station;
   if (broker.api === undefined || 'problem' in broker.address) return undefined;
   const api = new URL(broker.api, document.baseURI).href;
   if (!isOnOrigin(broker.address.url, api)) return undefined;
-  let session = sessions.get(station);
-  if (session === undefined) {
-    session = new Session(api, station);
-    sessions.set(station, session);
-    void session.find();
-  }
+  const session = new Session(api, station);
+  void session.find();
   return session;
-}
+});
 
 /** Questions to the broker's own interface, if it has one. What wants a login first has the page ask for it. */
 export function askerOf(station: Station): Ask | undefined {

@@ -314,14 +314,23 @@ export function useStation(): Station {
   return station;
 }
 
-/** One for each station, made when it is first asked for and gone with it. */
-export function perStation<Part>(make: (station: Station) => Part): (station: Station) => Part {
+/** One for each station, made when it is first asked for and ended with it. */
+export function perStation<Part>(
+  make: (station: Station) => Part,
+  end?: (part: Part) => void,
+): (station: Station) => Part {
   const parts = new WeakMap<Station, { part: Part }>();
   return (station) => {
     let kept = parts.get(station);
     if (kept === undefined) {
-      kept = { part: make(station) };
+      const part = make(station);
+      kept = { part };
       parts.set(station, kept);
+      if (end !== undefined) {
+        station.whenEnded(() => {
+          end(part);
+        });
+      }
     }
     return kept.part;
   };

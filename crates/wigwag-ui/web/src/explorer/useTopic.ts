@@ -6,15 +6,16 @@ import { perStation, useStation } from '../station.ts';
 import { useStore } from '../ui/frame-store.ts';
 import { Explorer, openTreeWorker } from './explorer.ts';
 
-const explorerOf = perStation((station) => {
-  const { api } = station.broker;
-  const address = api === undefined ? undefined : new URL(api, document.baseURI).href;
-  const explorer = new Explorer(openTreeWorker, station.connection, address);
-  station.whenEnded(() => {
+const explorerOf = perStation(
+  (station) => {
+    const { api } = station.broker;
+    const address = api === undefined ? undefined : new URL(api, document.baseURI).href;
+    return new Explorer(openTreeWorker, station.connection, address);
+  },
+  (explorer) => {
     explorer.end();
-  });
-  return explorer;
-});
+  },
+);
 
 export function useExplorer(): Explorer {
   return explorerOf(useStation());

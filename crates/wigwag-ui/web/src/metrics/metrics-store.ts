@@ -77,12 +77,8 @@ export class MetricsStore extends FrameStore<MetricsView> implements Listener {
   }
 }
 
-export const metricsOf = perStation((station) => {
-  const store = open(station);
-  station.whenEnded(() => {
-    store.end();
-  });
-  return store;
+export const metricsOf = perStation(open, (store) => {
+  store.end();
 });
 
 function open(station: Station): MetricsStore {

@@ -15,13 +15,12 @@ export function usePins(): Pins {
   return pinsOf(useStation());
 }
 
-const publisherOf = perStation((station) => {
-  const publisher = new Publisher((message) => station.connection.publish(message));
-  station.whenEnded(() => {
+const publisherOf = perStation(
+  (station) => new Publisher((message) => station.connection.publish(message)),
+  (publisher) => {
     publisher.stop();
-  });
-  return publisher;
-});
+  },
+);
 
 export function usePublisher(): Publisher {
   return publisherOf(useStation());

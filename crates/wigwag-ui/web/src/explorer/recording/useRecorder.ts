@@ -2,13 +2,12 @@
 import { perStation, useStation } from '../../station.ts';
 import { openRecordingWorker, Recorder } from './recorder.ts';
 
-const recorderOf = perStation((station) => {
-  const recorder = new Recorder(openRecordingWorker, station.connection);
-  station.whenEnded(() => {
+const recorderOf = perStation(
+  (station) => new Recorder(openRecordingWorker, station.connection),
+  (recorder) => {
     recorder.discard();
-  });
-  return recorder;
-});
+  },
+);
 
 export function useRecorder(): Recorder {
   return recorderOf(useStation());
