@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, ensure};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What shells expect of a program that Ctrl-C has ended.
 pub(crate) const EXIT_CODE: u8 = 130;
@@ -14,7 +15,7 @@ pub(crate) const EXIT_CODE: u8 = 130;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes Ctrl-C from now on, on a thread of its own.
+    /// Takes Ctrl-C on a thread of its own; from here on it no longer kills the process.
     pub(crate) fn listen() -> anyhow::Result<Interrupt> {
         let interrupt = Interrupt::default();
         let heard = interrupt.clone();
@@ -22,8 +23,12 @@ impl Interrupt {
             .enable_io()
             .build()
             .context("cannot wait for Ctrl-C")?;
+        let mut signals = {
+            let _entered = runtime.enter();
+            signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?
+        };
         let listen = async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            while signals.recv().await.is_some() {
                 if heard.0.swap(true, Ordering::Relaxed) {
                     std::process::exit(EXIT_CODE.into());
                 }

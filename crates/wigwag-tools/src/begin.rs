@@ -1,9 +1,10 @@
-//! What `pub`, `sub` and `rr` do before their own work: read the command line, answer `--help`, make a runtime.
+//! What `pub`, `sub` and `rr` do before their own work: read the command line, answer `--help`, make a runtime, take Ctrl-C.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::connect::failure::code;
 use crate::options::command_line::{CommandLine, Program};
@@ -68,4 +69,12 @@ pub(crate) fn runtime() -> Result<Runtime, ExitCode> {
             say::error(&format!("Error: {error}"));
             code::FAILURE.into()
         })
+}
+
+/// Ctrl-C: from here on it no longer kills the process, and none is missed. Needs a runtime.
+pub(crate) fn interrupts() -> Result<Signal, u8> {
+    signal(SignalKind::interrupt()).map_err(|error| {
+        say::error(&format!("Error: {error}"));
+        code::FAILURE
+    })
 }

@@ -47,12 +47,28 @@ pub fn run(program: Program, arguments: &[OsString]) -> ExitCode {
     };
     match begin::runtime() {
         Ok(runtime) => {
-            let code = runtime.block_on(Publisher::new(&line, topic, payload).run());
+            let code = runtime.block_on(publish(&line, topic, payload));
             // The thread that reads the input may wait for ever.
             runtime.shutdown_background();
             code.into()
         }
         Err(code) => code,
+    }
+}
+
+/// Gives the exit code.
+async fn publish(line: &CommandLine, topic: &str, payload: Option<Bytes>) -> u8 {
+    let mut interrupts = match begin::interrupts() {
+        Ok(interrupts) => interrupts,
+        Err(code) => return code,
+    };
+    let mut publisher = Publisher::new(line, topic, payload);
+    tokio::select! {
+        code = publisher.run() => code,
+        _ = interrupts.recv() => {
+            publisher.connection.disconnect(ReasonCode::Success).await;
+            code::INTERRUPTED
+        }
     }
 }
 
@@ -83,7 +99,6 @@ enum Turn {
     /// None: the input has ended.
     Lines(lines::Batch),
     Due,
-    Interrupted,
 }
 
 impl<'a> Publisher<'a> {
@@ -104,7 +119,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    async fn run(mut self) -> u8 {
+    async fn run(&mut self) -> u8 {
         let mut opened = self.connection.open().await;
         loop {
             let failure = match opened {
@@ -124,13 +139,8 @@ impl<'a> Publisher<'a> {
             if !self.goes_on_after(&failure) {
                 return failure.code();
             }
-            opened = tokio::select! {
-                opened = async {
-                    sleep(RECONNECT_AFTER).await;
-                    self.connection.open().await
-                } => opened,
-                _ = tokio::signal::ctrl_c() => return code::INTERRUPTED,
-            };
+            sleep(RECONNECT_AFTER).await;
+            opened = self.connection.open().await;
         }
     }
 
@@ -155,10 +165,6 @@ impl<'a> Publisher<'a> {
                     self.publish(payload)?
                 }
                 Turn::Lines(lines) => self.publish_lines(lines)?,
-                Turn::Interrupted => {
-                    self.code = code::INTERRUPTED;
-                    true
-                }
             };
             if ended {
                 if self.is_online {
@@ -176,7 +182,6 @@ impl<'a> Publisher<'a> {
         let lines = self.lines.as_mut().filter(|_| takes_lines);
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => Turn::Interrupted,
             happening = self.connection.next() => Turn::Happened(happening),
             () = reach(due) => Turn::Due,
             lines = next_lines(lines) => Turn::Lines(lines),

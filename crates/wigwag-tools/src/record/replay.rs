@@ -166,6 +166,10 @@ impl Recording {
 
 /// Gives the exit code.
 async fn play(line: &CommandLine, recording: Recording, choice: &Choice) -> u8 {
+    let mut interrupts = match begin::interrupts() {
+        Ok(interrupts) => interrupts,
+        Err(code) => return code,
+    };
     let mut player = Player {
         line,
         connection: Connection::new(line, None),
@@ -175,7 +179,7 @@ async fn play(line: &CommandLine, recording: Recording, choice: &Choice) -> u8 {
     };
     let played = tokio::select! {
         played = player.play() => played,
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupts.recv() => {
             player.code = code::INTERRUPTED;
             Ok(())
         }

@@ -61,7 +61,7 @@ pub fn run(program: Program, arguments: &[OsString]) -> ExitCode {
     };
     match begin::runtime() {
         Ok(runtime) => runtime
-            .block_on(Requester::new(&line, response_topic, request, printer).run())
+            .block_on(ask(&line, response_topic, request, printer))
             .into(),
         Err(code) => code,
     }
@@ -92,6 +92,27 @@ fn properties(line: &CommandLine, response_topic: &str) -> Result<PropertiesBuf,
     Ok(properties)
 }
 
+/// Gives the exit code.
+async fn ask(
+    line: &CommandLine,
+    response_topic: &String,
+    request: Outgoing,
+    printer: Printer,
+) -> u8 {
+    let mut interrupts = match begin::interrupts() {
+        Ok(interrupts) => interrupts,
+        Err(code) => return code,
+    };
+    let mut requester = Requester::new(line, response_topic, request, printer);
+    tokio::select! {
+        code = requester.run() => code,
+        _ = interrupts.recv() => {
+            requester.connection.disconnect(ReasonCode::Success).await;
+            code::INTERRUPTED
+        }
+    }
+}
+
 struct Requester<'a> {
     line: &'a CommandLine,
     response_topic: &'a String,
@@ -109,7 +130,6 @@ struct Requester<'a> {
 enum End {
     Answered,
     TimeUp,
-    Interrupted,
     /// The server has refused the connection, the subscription or the request: everything has been said.
     Refused(u8),
 }
@@ -134,7 +154,7 @@ impl<'a> Requester<'a> {
         }
     }
 
-    async fn run(mut self) -> u8 {
+    async fn run(&mut self) -> u8 {
         loop {
             let failure = match self.attempt().await {
                 Ok(end) => return self.end(end).await,
@@ -158,7 +178,6 @@ impl<'a> Requester<'a> {
             tokio::select! {
                 () = sleep(RECONNECT_AFTER) => {}
                 () = reach(self.deadline) => return self.end(End::TimeUp).await,
-                _ = tokio::signal::ctrl_c() => return code::INTERRUPTED,
             }
         }
     }
@@ -168,13 +187,11 @@ impl<'a> Requester<'a> {
         tokio::select! {
             opened = self.connection.open() => opened?,
             () = reach(self.deadline) => return Ok(End::TimeUp),
-            _ = tokio::signal::ctrl_c() => return Ok(End::Interrupted),
         }
         self.set_deadline();
         loop {
             tokio::select! {
                 biased;
-                _ = tokio::signal::ctrl_c() => return Ok(End::Interrupted),
                 happening = self.connection.next() => {
                     if let Some(end) = self.handle(happening?)? {
                         return Ok(end);
@@ -283,10 +300,6 @@ impl<'a> Requester<'a> {
                 0
             }
             End::TimeUp => self.connection.time_out().await,
-            End::Interrupted => {
-                self.connection.disconnect(ReasonCode::Success).await;
-                code::INTERRUPTED
-            }
             End::Refused(code) => {
                 if self.connection.is_accepted() {
                     self.connection.disconnect(ReasonCode::Success).await;
