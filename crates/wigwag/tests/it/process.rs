@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,8 +98,12 @@ impl Process {
 
     /// Writes to standard input and closes it.
     pub(crate) fn feed(&mut self, text: &str) {
-        let mut stdin = self.child.stdin.take().unwrap();
-        stdin.write_all(text.as_bytes()).unwrap();
+        self.input().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Its input, for somebody who writes to it from a thread of its own.
+    pub(crate) fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     /// Writes to its input, to which more will be written.

@@ -141,3 +141,21 @@ fn ctrl_c_says_goodbye() {
     publisher.await_line("goodbye", |line| line.ends_with("sending DISCONNECT"));
     assert_eq!(publisher.await_exit().code(), Some(130));
 }
+
+#[test]
+fn ctrl_c_is_heard_amid_lines_without_end() {
+    let broker = Broker::start(Kind::Wigwag);
+    let port = broker.mqtt_port().to_string();
+    let subscribe = ["sub", "-t", "a", "-C", "1000", "-d", "-p", &port];
+    let mut subscriber = Process::start(tools::wigwag().args(subscribe));
+    subscriber.await_line("that it has subscribed", |line| {
+        line.starts_with("Subscribed")
+    });
+    let mut publisher = Process::start(tools::wigwag().args(["pub", "-t", "a", "-l", "-p", &port]));
+    let mut input = publisher.input();
+    let feeding = thread::spawn(move || while input.write_all(&b"x\n".repeat(1024)).is_ok() {});
+    subscriber.await_exit();
+    publisher.signal("INT");
+    assert_eq!(publisher.await_exit().code(), Some(130));
+    feeding.join().unwrap();
+}
