@@ -402,7 +402,7 @@ impl Builder {
                 drop(running);
             })?;
         if let Some(config) = broker.config() {
-            bridges.apply(config);
+            bridges.apply(config).wait();
         }
         bridges.listen(heard, &begun, &broker.observer.ear());
         let bridges = Arc::new(bridges);

@@ -3,10 +3,11 @@
 //! The client inside is always there, so that its session keeps what waits for the other broker. When the
 //! one outside connects is what this file is about: at once, once, or when enough has come together.
 
+use std::collections::BTreeSet;
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc as sync_mpsc};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -63,6 +64,8 @@ pub(super) struct Link {
     pub(super) counters: Arc<Counters>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) around: Surroundings,
+    /// Goes when the bridge hears this broker: what is published from then on is for it.
+    pub(super) deaf: Option<sync_mpsc::Sender<()>>,
 }
 
 /// How a part of a bridge's life ends.
@@ -88,7 +91,6 @@ struct Traffic {
 impl Link {
     /// Until it is told to end.
     pub(super) async fn run(mut self) {
-        self.tell_here("0");
         let mut stale = Vec::new();
         loop {
             let forget = Arc::new(AtomicBool::new(false));
@@ -96,6 +98,7 @@ impl Link {
                 Ok(local) => self.live(local, &stale, &forget).await,
                 Err(error) => {
                     self.fail(&error.to_string());
+                    self.note_hearing();
                     self.commands.recv().await
                 }
             };
@@ -108,6 +111,19 @@ impl Link {
         }
     }
 
+    /// Says for the first time how the bridge is: whoever reads it may rely on being heard.
+    fn note_hearing(&mut self) {
+        if self.deaf.take().is_some() {
+            self.tell_here("0");
+        }
+    }
+
+    /// What the bridge listens to at this broker.
+    fn filters_here(&self) -> BTreeSet<String> {
+        let filters = self.plan.lines.filters(Way::Out).into_iter();
+        filters.map(|(filter, _)| filter.to_owned()).collect()
+    }
+
     /// One plan, from its beginning to what follows it.
     async fn live(
         &mut self,
@@ -116,8 +132,17 @@ impl Link {
         forget: &AtomicBool,
     ) -> Option<Command> {
         let traffic = self.begin(local, stale);
+        let answered = answered(traffic.local.events(), self.filters_here());
         traffic.local.start();
-        let command = self.connect_when_wanted(&traffic).await;
+        let command = tokio::select! {
+            () = answered => None,
+            command = self.commands.recv() => Some(command),
+        };
+        self.note_hearing();
+        let command = match command {
+            Some(command) => command,
+            None => self.connect_when_wanted(&traffic).await,
+        };
         if let Some(Command::End { forget: true }) = command {
             forget.store(true, Ordering::Relaxed);
         } else if let Some(Command::Become(plan)) = &command {
@@ -484,6 +509,18 @@ fn options(filter: &str, qos: Qos, retain_handling: RetainHandling) -> Subscript
         no_local: !is_shared,
         retain_as_published: true,
         retain_handling,
+    }
+}
+
+/// Until all these subscriptions have their answer.
+async fn answered(mut events: broadcast::Receiver<Event>, mut filters: BTreeSet<String>) {
+    while !filters.is_empty() {
+        match events.recv().await {
+            Ok(Event::Subscribed { filter, .. }) => _ = filters.remove(&*filter),
+            Ok(_) => {}
+            // Nobody can tell which answers have been missed.
+            Err(_) => return,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as sync_mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -47,6 +47,9 @@ pub(crate) fn local_client_ids(config: &Config) -> impl Iterator<Item = String> 
     let plans = Plan::all(config).into_iter();
     plans.map(|plan| plan.local_client_id)
 }
+
+/// How long a broker that starts waits until its bridges hear it.
+const HEAR_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a broker that stops waits for its bridges.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -79,6 +82,18 @@ struct Open(watch::Sender<bool>);
 impl Default for Open {
     fn default() -> Open {
         Open(watch::Sender::new(true))
+    }
+}
+
+/// The bridges that have begun, until they hear their broker.
+pub(crate) struct Hearing(sync_mpsc::Receiver<()>);
+
+impl Hearing {
+    /// Waits until what is published at this broker is for its bridges, or for a bounded time.
+    pub(crate) fn wait(self) {
+        // Nobody sends: the channel closes when the last of them hears.
+        let heard = self.0.recv_timeout(HEAR_WITHIN);
+        debug_assert!(heard.is_err());
     }
 }
 
@@ -193,7 +208,8 @@ impl Bridges {
 
     /// Lets there be the bridges of this configuration: those that it does not name end, others begin, and
     /// what has not changed goes on undisturbed.
-    pub(crate) fn apply(&self, config: &Config) {
+    pub(crate) fn apply(&self, config: &Config) -> Hearing {
+        let (deaf, all_hear) = sync_mpsc::channel();
         let plans = Plan::all(config);
         let client_ids = plans.iter().map(|plan| plan.local_client_id.clone());
         self.residents.set(client_ids.collect());
@@ -213,12 +229,13 @@ impl Bridges {
                     bridge.plan = plan.clone();
                     bridge.command(Command::Become(Box::new(plan)));
                 }
-                None => self.begin(&mut inner, plan),
+                None => self.begin(&mut inner, plan, deaf.clone()),
             }
         }
+        Hearing(all_hear)
     }
 
-    fn begin(&self, inner: &mut Inner, plan: Plan) {
+    fn begin(&self, inner: &mut Inner, plan: Plan, deaf: sync_mpsc::Sender<()>) {
         let counters = Arc::<Counters>::default();
         let (commands, receiver) = mpsc::unbounded_channel();
         let link = Link {
@@ -226,6 +243,7 @@ impl Bridges {
             counters: Arc::clone(&counters),
             commands: receiver,
             around: self.around.clone(),
+            deaf: Some(deaf),
         };
         if let Some(thread) = &inner.thread {
             // The thread lives for as long as this end does.
