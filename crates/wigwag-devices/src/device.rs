@@ -1,6 +1,7 @@
 //! `wigwag device`: one device against any broker, by the contract in `contract.rs`: a simulated one, or this machine.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +9,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
-use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Will};
+use wigwag_client::{Client, Message, Publish, Qos, State as Connection, Subscribing, Will};
 
 use crate::contract::{Reply, State, Status, check_id, parse_command};
 use crate::host::Host;
@@ -55,7 +56,8 @@ enum SourceName {
     Host,
 }
 
-/// Runs one device until `shutdown` resolves or the broker refuses it for good.
+/// Runs one device until `shutdown` resolves or the broker refuses it for good. It says that it is ready once the broker
+/// has taken its subscription: a command that is sent from then on is for it.
 ///
 /// Dropping the future ends the device without a goodbye: the broker publishes its Will.
 pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
@@ -71,8 +73,8 @@ pub async fn run(args: &Args, shutdown: impl Future<Output = ()>) -> anyhow::Res
     let mut shutdown = std::pin::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
-        online = device.online() => {
-            online?;
+        listening = device.listening() => {
+            listening?;
             say!("ready     Ctrl-C stops");
             tokio::select! {
                 () = shutdown => {}
@@ -122,12 +124,16 @@ impl Args {
 pub struct Device {
     inner: Arc<Inner>,
     task: tokio::task::JoinHandle<()>,
+    /// The broker's answer to the subscription to commands, until somebody has waited for it.
+    listening: Option<Subscribing>,
 }
 
 struct Inner {
     id: String,
     client: Client,
     source: Mutex<Source>,
+    /// Set with the source locked.
+    is_commanded: AtomicBool,
 }
 
 impl Device {
@@ -154,10 +160,15 @@ impl Device {
             id: id.to_owned(),
             client,
             source: Mutex::new(source),
+            is_commanded: AtomicBool::new(false),
         });
-        inner.listen_for_commands();
+        let listening = Some(inner.listen_for_commands());
         let task = tokio::spawn(Arc::clone(&inner).live());
-        Ok(Device { inner, task })
+        Ok(Device {
+            inner,
+            task,
+            listening,
+        })
     }
 
     /// What a machine cannot say of itself, and why.
@@ -177,6 +188,17 @@ impl Device {
             .context("the broker does not accept the device")
     }
 
+    /// Waits until commands reach the device, or the broker has refused it for good.
+    async fn listening(&mut self) -> anyhow::Result<()> {
+        self.online().await?;
+        if let Some(listening) = self.listening.take()
+            && let Err(error) = listening.await
+        {
+            warn!(device = self.inner.id, %error, "the broker lets no commands through");
+        }
+        Ok(())
+    }
+
     /// Waits for the end of the device's task, which has no reason to end but a refusal.
     async fn ended(&mut self) -> anyhow::Result<()> {
         (&mut self.task).await.context("the device has failed")?;
@@ -193,9 +215,9 @@ impl Device {
 impl Inner {
     /// Declares the subscription to commands; the client makes it with the connection and whenever the
     /// broker has lost it.
-    fn listen_for_commands(self: &Arc<Inner>) {
+    fn listen_for_commands(self: &Arc<Inner>) -> Subscribing {
         let inner = Arc::downgrade(self);
-        let subscribing = self.client.subscribe(
+        self.client.subscribe(
             self.topic("command"),
             Qos::AtLeastOnce,
             move |message: Message| {
@@ -206,8 +228,7 @@ impl Inner {
                     }
                 }
             },
-        );
-        drop(subscribing);
+        )
     }
 
     async fn live(self: Arc<Inner>) {
@@ -251,6 +272,10 @@ impl Inner {
             self.topic("state"),
             Qos::AtMostOnce,
             move |message: Message| {
+                // What is not retained it says itself just now, in answer to a command.
+                if !message.retain() {
+                    return;
+                }
                 let state: Option<State> = serde_json::from_slice(message.payload()).ok();
                 let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let (Some(found), Some(state)) = (found, state) {
@@ -261,8 +286,12 @@ impl Inner {
         );
         drop(subscribing);
         if let Ok(Ok(state)) = timeout(RESTORE_WAIT, state).await {
-            info!(device = self.id, status = ?state.status, "going on from the last known state");
-            self.source().restore(&state);
+            let mut source = self.source();
+            // A command that has waited in the session is newer.
+            if !self.is_commanded.load(Ordering::Relaxed) {
+                info!(device = self.id, status = ?state.status, "going on from the last known state");
+                source.restore(&state);
+            }
         }
         drop(self.client.unsubscribe(self.topic("state")));
     }
@@ -278,7 +307,11 @@ impl Inner {
     }
 
     async fn handle_command(&self, message: &Message) {
-        let result = parse_command(message.payload()).map(|action| self.source().apply(action));
+        let result = parse_command(message.payload()).map(|action| {
+            let mut source = self.source();
+            self.is_commanded.store(true, Ordering::Relaxed);
+            source.apply(action)
+        });
         match &result {
             Ok(status) => info!(device = self.id, ?status, "command"),
             Err(error) => {
