@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
@@ -334,9 +335,10 @@ fn connections_are_bounded(kind: Kind) {
     }
 }
 
-/// Those of many that come at once who get in by a port.
-fn crowd(port: u16, count: u8) -> Vec<TcpStream> {
-    let comers: Vec<_> = (b'a'..b'a' + count)
+/// Those of many that come at once who get in by a port. Each has a letter of its own for its name: who has that of one
+/// who is inside would put that one out.
+fn crowd(port: u16, letters: Range<u8>) -> Vec<TcpStream> {
+    let comers: Vec<_> = letters
         .map(|letter| {
             thread::spawn(move || {
                 let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -365,16 +367,16 @@ fn no_more_than_may_get_in_at_once() {
     );
     let text = configuration(&folder, &listeners);
     let _broker = Configured::start(Kind::Wigwag, folder, &text);
-    let mut inside = crowd(one, 20);
-    let others = crowd(other, 20);
+    let mut inside = crowd(one, b'a'..b'u');
+    let others = crowd(other, b'a'..b'u');
     assert_eq!((inside.len(), others.len()), (4, 3));
     // A place that is given up is there for exactly one.
     inside.pop();
     let deadline = Instant::now() + BOUND;
-    let mut followers = crowd(one, 10);
+    let mut followers = crowd(one, b'A'..b'K');
     while followers.is_empty() {
         assert!(Instant::now() < deadline, "the place stays taken");
-        followers = crowd(one, 10);
+        followers = crowd(one, b'A'..b'K');
     }
     assert_eq!(followers.len(), 1);
 }

@@ -72,6 +72,12 @@ impl Process {
         self
     }
 
+    /// Passes over all that was said so far: for a line that something later causes.
+    pub(crate) fn skip(&self) -> &Self {
+        self.seen.set(self.output.state.lock().unwrap().lines.len());
+        self
+    }
+
     /// The next line, as [`Process::await_line`]; `None` if both streams end without it.
     pub(crate) fn line_or_end(&self, accept: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Instant::now() + BOUND;
