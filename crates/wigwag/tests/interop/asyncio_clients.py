@@ -1,4 +1,4 @@
-"""Drives a broker with aiomqtt or gmqtt and prints one JSON verdict.
+"""Drives a broker with aiomqtt or gmqtt and prints the name of each case as it ends, and one JSON verdict.
 
 Both are asyncio clients: aiomqtt wraps paho-mqtt, gmqtt has an MQTT of its own. Each case uses topics and client ids of
 its own, awaits events with a bound, and raises when something is wrong. `Peer` is what the cases know of a client.
@@ -12,7 +12,7 @@ import sys
 import traceback
 import uuid
 
-BOUND_SECS = 10
+BOUND_SECS = 20
 # gmqtt sends no more at once than the broker's Receive Maximum.
 BURST = 15
 CASES = []
@@ -215,12 +215,14 @@ async def session_is_resumed_with_what_was_missed(broker):
 
 
 async def run(function, broker):
+    detail = ""
     try:
         await function(broker)
     except Exception as error:  # Every failure of a case is its verdict.
         traceback.print_exc(file=sys.stderr)
-        return {"name": function.__name__, "detail": f"{type(error).__name__}: {error}"}
-    return {"name": function.__name__, "detail": ""}
+        detail = f"{type(error).__name__}: {error}"
+    print(f"case {function.__name__}", flush=True)
+    return {"name": function.__name__, "detail": detail}
 
 
 async def main():

@@ -196,7 +196,15 @@ fn mqttjs(kind: Kind, url: fn(&Broker) -> String, protocol: &str, cases: &[&[&st
 /// Every case ran, and failed exactly where a difference is known.
 fn check(broker: &Broker, command: &mut Command, protocol: &str, cases: &[&[&str]]) {
     let script = Process::start(command);
-    let line = script.await_line("its verdict", |line| line.starts_with("{\"cases\""));
+    // The bound is that of one case.
+    let line = loop {
+        let line = script.await_line("a case or its verdict", |line| {
+            line.starts_with("case ") || line.starts_with("{\"cases\"")
+        });
+        if line.starts_with('{') {
+            break line;
+        }
+    };
     let verdict: Value = serde_json::from_str(&line).unwrap();
     // Names of the cases, with what went wrong: an empty text when nothing did.
     let actual: BTreeMap<&str, &str> = verdict["cases"]
