@@ -167,9 +167,12 @@ fn will_is_sent_when_a_client_is_killed(kind: Kind) {
 
 fn waiting_ends_with_code_27_when_nothing_comes(kind: Kind) {
     let broker = Broker::start(kind);
-    for version in VERSIONS {
-        let mut subscriber =
-            Subscriber::start(&broker, &["-V", version, "-t", "silence", "-W", "1"]);
+    let subscribers = VERSIONS.iter().map(|version| {
+        let args = ["-V", version, "-t", "silence", "-W", "3"];
+        (version, Subscriber::start(&broker, &args))
+    });
+    let subscribers: Vec<_> = subscribers.collect();
+    for (version, mut subscriber) in subscribers {
         assert_eq!(
             subscriber.process.await_exit().code(),
             Some(27),

@@ -173,7 +173,7 @@ fn changes_are_counted(kind: Kind) {
     let options = "autosave_interval 5\nautosave_on_changes true\n";
     let broker = Kept::start(kind, options);
     for n in 0..20 {
-        broker.publish(&["-t", &format!("kept/{n}"), "-r", "-m", "1"]);
+        broker.publish(&["-q", "1", "-t", &format!("kept/{n}"), "-r", "-m", "1"]);
     }
     broker.await_saved();
     let broker = broker.restart("KILL");

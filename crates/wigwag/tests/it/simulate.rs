@@ -74,9 +74,18 @@ group = "plant"
 devices = 2
 "#;
 
+/// The room, when the broker has its introductions: a device is online a little before. And who has heard of them.
+fn introduced(broker: &Broker, options: &[&str]) -> (Fleet, Subscriber) {
+    let watcher = Subscriber::start(broker, &["-t", "homeassistant/#", "-t", "home/#"]);
+    let fleet = Fleet::start(broker, ROOM, options);
+    // What comes last of an introduction.
+    watcher.receive_where(|line| line == "home/room-1/availability 0 0 online");
+    (fleet, watcher)
+}
+
 fn home_assistant_finds_devices_and_loses_them(kind: Kind) {
     let broker = Broker::start(kind);
-    let fleet = Fleet::start(&broker, ROOM, &[]);
+    let (fleet, _) = introduced(&broker, &[]);
     // Whoever comes later reads what is retained.
     let subscriber = Subscriber::start(&broker, &["-t", "homeassistant/#", "-t", "home/#"]);
     let prefix = "homeassistant/sensor/room-1/temperature/config 0 1 ";
@@ -95,7 +104,7 @@ fn home_assistant_finds_devices_and_loses_them(kind: Kind) {
 
 fn home_assistant_is_introduced_again_to_whoever_it_tells_that_it_has_started(kind: Kind) {
     let broker = Broker::start(kind);
-    let _fleet = Fleet::start(&broker, ROOM, &[]);
+    let _introduced = introduced(&broker, &[]);
     let topic = "homeassistant/sensor/room-1/humidity/config";
     let subscriber = Subscriber::start(&broker, &["-t", topic]);
     subscriber.receive_where(|line| line.starts_with(&format!("{topic} 0 1 ")));
@@ -162,13 +171,14 @@ fn a_host_application_can_ask_for_another_birth(kind: Kind) {
 fn a_device_that_drops_out_is_told_of_by_the_broker_and_comes_back(kind: Kind) {
     let broker = Broker::start(kind);
     let subscriber = Subscriber::start(&broker, &["-t", "device/7/online", "-q", "1"]);
+    // It drops out after times that are always the same: after 1.2 and 2.2 seconds first.
     let scenario = r#"
         [[fleet]]
         kind = "dashboard"
         count = 1
         id = "7"
         every = "50ms"
-        faults = { drop-out = { every = "300ms", lasts = "200ms" } }
+        faults = { drop-out = { every = "1s", lasts = "200ms" } }
     "#;
     let _fleet = Fleet::start(&broker, scenario, &[]);
     for expected in ["true", "false", "true", "false"] {
@@ -206,12 +216,12 @@ fn a_device_that_falls_silent_stays_connected(kind: Kind) {
 
 fn what_is_retained_can_be_taken_back(kind: Kind) {
     let broker = Broker::start(kind);
-    let fleet = Fleet::start(&broker, ROOM, &["--forget"]);
+    let (fleet, _) = introduced(&broker, &["--forget"]);
     let filters = ["-t", "homeassistant/#", "-t", "home/#", "-t", "end"];
     Subscriber::start(&broker, &filters).receive_where(|line| line.contains("/config 0 1 "));
     fleet.stop();
     // What comes first now is what was retained last.
-    publish(&broker, &["-r", "-t", "end", "-m", "of it"]);
+    publish(&broker, &["-q", "1", "-r", "-t", "end", "-m", "of it"]);
     assert_eq!(
         Subscriber::start(&broker, &filters).receive(),
         "end 0 1 of it"
@@ -221,10 +231,15 @@ fn what_is_retained_can_be_taken_back(kind: Kind) {
 fn the_same_seed_has_the_same_readings(kind: Kind) {
     let broker = Broker::start(kind);
     let readings = |seed: &str| -> Vec<String> {
-        let subscriber = Subscriber::start(&broker, &["-t", "home/room-1/state"]);
-        let _fleet = Fleet::start(&broker, ROOM, &["--seed", seed]);
-        let live = |line: &str| line.contains(" 0 0 ");
-        (0..5).map(|_| subscriber.receive_where(live)).collect()
+        let filters = ["-t", "home/room-1/state", "-t", "home/room-1/availability"];
+        let subscriber = Subscriber::start(&broker, &filters);
+        let fleet = Fleet::start(&broker, ROOM, &["--seed", seed]);
+        let live = |line: &str| line.starts_with("home/room-1/state 0 0 ");
+        let readings = (0..5).map(|_| subscriber.receive_where(live)).collect();
+        // Nothing of it comes after its end, when the next one is heard.
+        drop(fleet);
+        subscriber.receive_where(|line| line == "home/room-1/availability 0 0 offline");
+        readings
     };
     let first = readings("5");
     assert_eq!(first, readings("5"));

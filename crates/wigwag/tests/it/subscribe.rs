@@ -200,7 +200,7 @@ fn a_subscriber_comes_back_when_its_broker_does() {
 fn time_is_up_without_a_broker_too() {
     let port = free_port();
     let check = |words: &[&str]| {
-        let words = [words, &["--reconnect", "-W", "1"]].concat();
+        let words = [words, &["--reconnect", "-W", "3"]].concat();
         let mut tool = Process::start(&mut wigwag(port, &words));
         assert_eq!(tool.await_exit().code(), Some(27), "{}", tool.said());
         let said = tool.said();
@@ -314,7 +314,17 @@ fn payloads_are_decoded() {
     let bytes = folder.path().join("bytes");
     let check = |payload: &[u8], decode: &str, expect: &str| {
         fs::write(&bytes, payload).unwrap();
-        publish(port, &["-t", "a", "-r", "-f", &bytes.display().to_string()]);
+        // Acknowledged, so that the one before is not retained any more.
+        let words = [
+            "-q",
+            "1",
+            "-t",
+            "a",
+            "-r",
+            "-f",
+            &bytes.display().to_string(),
+        ];
+        publish(port, &words);
         let output = wigwag(
             port,
             &["sub", "-t", "a", "-C", "1", "-v", "--decode", decode],

@@ -36,7 +36,7 @@ fn an_answer_is_printed_in_the_same_way() {
         run("-p {port} -t echo -e echo -m hello -F '%R %C' -D publish content-type text"),
         run("-p {port} -t echo -e echo -m hello -M 3 -k 10 -c -i me"),
         run("-p {port} -t quiet -e echo -m hello -W 1"),
-        run("-p {port} -t quiet -e echo -m hello -W 1 -d"),
+        run("-p {port} -t quiet -e echo -m hello -W 3 -d"),
         run("-p {port} -t quiet -e echo -m hello -W 1 --quiet"),
         run("-p {port} -t echo -e echo -m hello -d").differs(
             "ours says goodbye, so that its Will is not published",
@@ -88,16 +88,16 @@ fn what_is_wrong_is_said_in_the_same_words() {
 #[test]
 fn the_same_bytes_leave() {
     const TABLE: &[Conversation] = &[
-        conversation("-t a -m x -e b -W 1 -q 1", &["2003000000", "900400010001"]),
+        conversation("-t a -m x -e b -W 3 -q 1", &["2003000000", "900400010001"]),
         conversation(
-            "-t a -m x -e b -W 1 -V 311 -u user",
+            "-t a -m x -e b -W 3 -V 311 -u user",
             &["20020000", "9003000100"],
         ),
-        conversation("-t a -m x -e b -W 1 -R", &["2003000000", "900400010000"]).as_2_1_sends(
+        conversation("-t a -m x -e b -W 3 -R", &["2003000000", "900400010000"]).as_2_1_sends(
             "101000044d5154540502003c0321000100008207000100000162203009000161040800016278e00104",
         ),
         conversation(
-            "-t a -m x -e b -W 1 -D subscribe user-property a b -D publish user-property c d",
+            "-t a -m x -e b -W 3 -D subscribe user-property a b -D publish user-property c d",
             &["2003000000", "900400010000"],
         ),
         conversation("-t a -m x -e b", &["2003008600"]),

@@ -8,6 +8,7 @@ use std::process::Command;
 use super::peer::{Conversation, conversation};
 use super::{Golden, Run, run};
 use crate::broker::{Broker, Kind};
+use crate::wire::{Connect, DISCONNECT, Wire, field, packet};
 
 /// Retained messages: a topic, and how `mosquitto_pub` is told of the rest.
 const MESSAGES: &[(&str, &[&str])] = &[
@@ -78,8 +79,14 @@ const MESSAGES: &[(&str, &[&str])] = &[
 ];
 
 fn golden(broker: &Broker) -> Golden {
+    let port = broker.mqtt_port().to_string();
     for (topic, words) in MESSAGES {
         publish(broker, &[&["-r", "-t", topic], *words].concat());
+        // At QoS 0 nobody says that it has arrived.
+        let mut subscriber = Command::new("/usr/bin/mosquitto_sub");
+        subscriber.args(["-p", &port, "-t", topic, "-C", "1", "-W", "30"]);
+        let output = subscriber.output().unwrap();
+        assert!(output.status.success(), "{topic}: {output:?}");
     }
     Golden::new("mosquitto_sub", "sub", broker.mqtt_port())
 }
@@ -283,7 +290,7 @@ fn topics_counts_and_filters() {
         run("-p {port} -t nothing/# -W 1"),
         run("-p {port} -t nothing/# -W 1 --quiet"),
         run("-p {port} -t nothing/# -W 1 -V 5"),
-        run("-p {port} -t plain -C 2 -W 1"),
+        run("-p {port} -t plain -C 2 -W 3"),
         run("-p {port} -t plain --retained-only -C 1"),
         run("-p {port} -t many/# --retained-only -C 3 -v"),
         run("-p {port} -t many/# -C 3 -v --retain-as-published -V 5"),
@@ -323,8 +330,8 @@ fn what_is_told_of_packets() {
         run("-p {port} -t plain -C 1 -d -V 5 -i golden --retain-as-published"),
         run("-p {port} -t nothing -U other -E -d"),
         run("-p {port} -t nothing -t other -E -d -V 5 -i golden"),
-        run("-p {port} -t nothing -W 1 -d -V 5 -i golden"),
-        run("-p {port} -t nothing -U other -U another -W 1 -d"),
+        run("-p {port} -t nothing -W 3 -d -V 5 -i golden"),
+        run("-p {port} -t nothing -U other -U another -W 3 -d"),
         run("-p {port} -t plain -C 1 -d --quiet"),
         run("-p {port} -t plain -C 1 -d -V mqttv31 -i golden"),
     ];
@@ -350,15 +357,21 @@ fn messages_that_wait_in_a_session() {
             .masked(),
     ];
     let broker = Broker::start(Kind::Wigwag);
-    let port = broker.mqtt_port().to_string();
     golden(&broker).play(TABLE, || {
-        // The session of the run before is forgotten, and one is made in which three messages wait.
-        for words in [&["-i", "golden"][..], &["-i", "golden", "-c"]] {
-            let status = Command::new("/usr/bin/mosquitto_sub")
-                .args(["-p", &port, "-t", "queue/#", "-q", "2", "-E"])
-                .args(words)
-                .status();
-            assert!(status.unwrap().success());
+        // The session of the run before is forgotten, and one is made in which three messages wait. Its client is gone
+        // for the broker too: what is sent to one who leaves comes as a repetition.
+        for flags in [0x02, 0] {
+            let connect = Connect {
+                flags,
+                payload: field(b"golden"),
+                ..Connect::clean(4)
+            };
+            let mut wire = Wire::connected(broker.mqtt_port(), &connect);
+            let filter = [&[0, 1][..], &field(b"queue/#"), &[2]].concat();
+            wire.send(&packet(0x82, &filter));
+            assert_eq!(wire.receive().unwrap().0, 0x90);
+            wire.send(&packet(DISCONNECT, &[]));
+            assert_eq!(wire.receive(), None);
         }
         publish(&broker, &["-t", "queue/a", "-q", "1", "-m", "7"]);
         publish(&broker, &["-t", "queue/b", "-q", "2", "-n"]);
@@ -368,25 +381,32 @@ fn messages_that_wait_in_a_session() {
 
 #[test]
 fn retained_messages_are_removed() {
+    // Ours ends by itself, so only theirs has its time.
     const TABLE: &[Run] = &[
-        run("-p {port} -t gone/# --remove-retained -C 2 -v -W 1").differs(
-            "2.0 does not end by itself when it has removed something",
-            "gone/a x\ngone/b x\n",
-            "",
-            0,
-        ),
-        run("-p {port} -t gone/# --remove-retained -C 2 -v -W 1 -T gone/a -T gone/c").differs(
-            "2.0 does not end by itself when it has removed something",
-            "gone/b x\ngone/d x\n",
-            "",
-            0,
-        ),
-        run("-p {port} -t gone/# --remove-retained --retained-only -v -W 1 -T gone/a").differs(
-            "2.0 does not end by itself when it has removed something",
-            "gone/b x\ngone/c x\ngone/d x\n",
-            "",
-            0,
-        ),
+        run("-p {port} -t gone/# --remove-retained -C 2 -v -W 1")
+            .ours("-W 30")
+            .differs(
+                "2.0 does not end by itself when it has removed something",
+                "gone/a x\ngone/b x\n",
+                "",
+                0,
+            ),
+        run("-p {port} -t gone/# --remove-retained -C 2 -v -W 1 -T gone/a -T gone/c")
+            .ours("-W 30")
+            .differs(
+                "2.0 does not end by itself when it has removed something",
+                "gone/b x\ngone/d x\n",
+                "",
+                0,
+            ),
+        run("-p {port} -t gone/# --remove-retained --retained-only -v -W 1 -T gone/a")
+            .ours("-W 30")
+            .differs(
+                "2.0 does not end by itself when it has removed something",
+                "gone/b x\ngone/c x\ngone/d x\n",
+                "",
+                0,
+            ),
     ];
     let broker = Broker::start(Kind::Wigwag);
     let fill = || {
@@ -523,8 +543,8 @@ fn the_same_bytes_leave() {
                 "900400010000300e0001610926000161000162 0b0578",
             ],
         ),
-        conversation("-t a -V 5 -W 1", &["2003000000", "900400010000"]),
-        conversation("-t a -W 1", &["20020000", "9003000100"]),
+        conversation("-t a -V 5 -W 3", &["2003000000", "900400010000"]),
+        conversation("-t a -W 3", &["20020000", "9003000100"]),
         conversation("-t a -d", &["20020000", "9003000180"]).ours_ends_with(128),
         conversation("-t a -V 5 -d", &["2003000000", "900400010087"]).ours_ends_with(135),
         conversation("-t a -t b -E", &["20020000", "900400018001"]),
