@@ -218,7 +218,7 @@ const COUNTERS: &[&str] = &[
 fn a_hundred(address: &str, qos: u8, more: &str) -> (i32, Value) {
     measured(&format!(
         "--broker {address} --topology pairs --pairs 1 --qos {qos} --size 64 --messages 100 --window 10 \
-         --rounds 1 --stall 1s {more}"
+         --rounds 1 {more}"
     ))
 }
 
@@ -262,23 +262,29 @@ fn each_counter_sees_its_fault_and_no_other() {
             [100, 0, 0, 12],
         ),
     ];
-    for qos in [0, 1, 2] {
-        for (name, fate, expected) in faults {
-            let (code, json) = a_hundred(&faulty_by(fate), qos, "");
-            let row = &json["cases"][0];
-            let seen = ["delivered", "lost", "duplicates", "reordered"];
-            let seen = seen.map(|counter| row[counter].as_u64().unwrap());
-            assert_eq!(seen, expected, "{name} at QoS {qos}: {json}");
-            // QoS 0 promises nothing, QoS 1 not to lose, QoS 2 not to repeat either.
-            let is_broken = (expected[1] > 0 && qos > 0) || (expected[2] > 0 && qos == 2);
-            assert_eq!(code, i32::from(is_broken), "{name} at QoS {qos}: {json}");
+    let check = |qos: u8, (name, fate, expected): (&str, Fates, [u64; 4])| {
+        let (code, json) = a_hundred(&faulty_by(fate), qos, "");
+        let row = &json["cases"][0];
+        let seen = ["delivered", "lost", "duplicates", "reordered"];
+        let seen = seen.map(|counter| row[counter].as_u64().unwrap());
+        assert_eq!(seen, expected, "{name} at QoS {qos}: {json}");
+        // QoS 0 promises nothing, QoS 1 not to lose, QoS 2 not to repeat either.
+        let is_broken = (expected[1] > 0 && qos > 0) || (expected[2] > 0 && qos == 2);
+        assert_eq!(code, i32::from(is_broken), "{name} at QoS {qos}: {json}");
+    };
+    // What is lost is waited for as long as a busy machine may need for the rest, and that but once.
+    thread::scope(|scope| {
+        for qos in [0, 1, 2] {
+            for fault in faults {
+                scope.spawn(move || check(qos, fault));
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn a_message_without_its_acknowledgement_is_a_broken_promise() {
-    for qos in [1, 2] {
+    let check = |qos| {
         let address = faulty_by(|number| match number {
             60 => Fate::Unacknowledged,
             _ => Fate::Delivered,
@@ -287,7 +293,11 @@ fn a_message_without_its_acknowledgement_is_a_broken_promise() {
         let counts = counted(&json["cases"][0], COUNTERS);
         assert_eq!((counts["lost"], counts["unacknowledged"]), (0, 1), "{json}");
         assert_eq!(code, 1);
-    }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| check(1));
+        scope.spawn(|| check(2));
+    });
 }
 
 #[test]
@@ -414,12 +424,13 @@ fn clients_that_come_and_are_refused_are_counted() {
 
 #[test]
 fn a_comparison_shows_which_broker_is_slower() {
+    // Slow by more than what a busy machine adds to every message of either.
     let (quick, slow) = (
         faulty(SOUND),
-        faulty_by(|_| Fate::After(Duration::from_millis(1))),
+        faulty_by(|_| Fate::After(Duration::from_millis(20))),
     );
     let (code, json) = measured(&format!(
-        "--compare quick={quick} slow={slow} --topology pairs --pairs 1 --qos 0 --size 64 --messages 300 --window 1 --rounds 3"
+        "--compare quick={quick} slow={slow} --topology pairs --pairs 1 --qos 0 --size 64 --messages 100 --window 1 --rounds 3"
     ));
     let comparison = &json["comparisons"][0];
     assert_eq!(comparison["broker"], "slow");

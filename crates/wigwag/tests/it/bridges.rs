@@ -2,7 +2,7 @@
 //!
 //! The broker with the bridge is the near one, the other the far one.
 
-use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -94,6 +94,12 @@ impl Node {
         };
         let stream = client.subscribe_stream_with(filter, options, Overflow::Pause);
         within(stream).await.unwrap()
+    }
+
+    /// Waits until the log says that somebody has subscribed: name, QoS and filter.
+    fn await_subscription(&self, what: &str) {
+        let process = self.broker.process.rewind();
+        process.await_line(what, |line| line.ends_with(&format!(" {what}")));
     }
 
     /// Waits until the bridge of this name is connected, or is not.
@@ -286,10 +292,7 @@ async fn what_is_published_while_the_link_is_down_arrives_later(near: Kind, far:
         let near_node = Node::start(near, &bridge(&address(gate.port), &lines));
         near_node.await_state("b", "1").await;
         // It is connected before it has subscribed; what is published before that is not for it.
-        let subscribed = |line: &str| line.ends_with("b 2 in/#");
-        far.broker
-            .process
-            .await_line("the subscription", subscribed);
+        far.await_subscription("b 2 in/#");
         gate.set_open(false);
         near_node.await_state("b", "0").await;
         let (mut here, mut there) = (near_node.watch("in/#").await, far.watch("out/#").await);
@@ -475,6 +478,9 @@ fn a_message_that_comes_round_is_not_carried_again() {
         let far = Node::start_on(Kind::Wigwag, other, &far);
         near.await_state("there", "1").await;
         far.await_state("back", "1").await;
+        // They are connected before they have subscribed.
+        far.await_subscription("there 1 #");
+        near.await_subscription("back 1 #");
         let (mut here, mut there) = (near.watch("t").await, far.watch("t").await);
         let client = near.client().await;
         for payload in ["once", "more"] {
@@ -526,7 +532,10 @@ fn a_reload_changes_the_bridges_that_have_changed_and_no_others() {
         topics.sort();
         assert_eq!(topics, ["d/x", "s/x"]);
         assert_eq!(seen(&mut elsewhere).await.0, "n/x");
-        let said = near.broker.process.said();
+        let mut process = near.broker.process;
+        process.signal("TERM");
+        assert!(process.await_exit().success(), "{}", process.said());
+        let said = process.said();
         let connects = |name: &str| said.matches(&format!("Connecting bridge {name} ")).count();
         assert_eq!((connects("stays"), connects("changes")), (1, 2), "{said}");
     });
@@ -625,9 +634,7 @@ fn a_bridge_speaks_tls_and_looks_whom_it_speaks_to() {
 
 #[test]
 fn a_bridge_that_starts_once_makes_one_attempt() {
-    let nobody = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = nobody.local_addr().unwrap().port();
-    drop(nobody);
+    let port = free_port();
     let near = Node::start(
         Kind::Wigwag,
         &bridge(&address(port), "start_type once\ntopic t out\n"),
@@ -638,7 +645,9 @@ fn a_bridge_that_starts_once_makes_one_attempt() {
     process.await_line("that it failed", |line| {
         line.ends_with("Warning: Unable to connect bridge b.")
     });
+    // The attempt behind that one is far away.
     let again = bridge(&address(port), "start_type automatic\ntopic t out\n");
+    let again = again.replace("restart_timeout 1\n", "restart_timeout 600\n");
     near.reload(&again);
     process.await_line("another attempt", |line| {
         line.contains("Connecting bridge b")

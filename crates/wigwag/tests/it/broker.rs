@@ -30,31 +30,36 @@ impl Broker {
 
     /// With more options for Mosquitto, whose defaults may stand in the way; ours has none that do.
     pub(crate) fn start_with(kind: Kind, mosquitto_options: &str) -> Self {
-        match kind {
-            Kind::Wigwag => Self::wigwag(0, 0),
-            Kind::Mosquitto => loop {
-                // Mosquitto cannot choose a port by itself, and between our choice and its
-                // start another test may take it: then there is another round.
-                if let Some(broker) = Self::mosquitto(free_port(), free_port(), mosquitto_options) {
-                    break broker;
-                }
-            },
+        // Mosquitto cannot choose a port by itself, and one that the system chooses is no port to come back to: it may
+        // be taken while nobody listens there. Between our choice and the start somebody may take it too: then there is
+        // another round.
+        loop {
+            let (mqtt_port, ws_port) = (free_port(), free_port());
+            let broker = match kind {
+                Kind::Wigwag => Self::wigwag(mqtt_port, ws_port),
+                Kind::Mosquitto => Self::mosquitto(mqtt_port, ws_port, mosquitto_options),
+            };
+            if let Some(broker) = broker {
+                return broker;
+            }
         }
     }
 
-    fn wigwag(mqtt_port: u16, ws_port: u16) -> Self {
+    fn wigwag(mqtt_port: u16, ws_port: u16) -> Option<Self> {
         let mut command = tools::wigwag();
         command
             .args(["broker", "--mqtt-port", &mqtt_port.to_string()])
             .args(["--ws-port", &ws_port.to_string()]);
         let process = Process::start(&mut command);
-        let ports = Ports::await_ready(&process);
-        Self {
+        let line = process.await_line("that it runs or cannot", |line| {
+            line.starts_with("ready") || line.contains("in use")
+        });
+        line.starts_with("ready").then_some(Self {
             kind: Kind::Wigwag,
             process,
-            mqtt_port: ports.of("mqtt://"),
-            ws_port: ports.of("ws://"),
-        }
+            mqtt_port,
+            ws_port,
+        })
     }
 
     fn mosquitto(mqtt_port: u16, ws_port: u16, options: &str) -> Option<Self> {
@@ -109,11 +114,11 @@ impl Broker {
             ws_port,
         } = self;
         drop(process);
-        match kind {
+        let broker = match kind {
             Kind::Wigwag => Self::wigwag(mqtt_port, ws_port),
-            Kind::Mosquitto => Self::mosquitto(mqtt_port, ws_port, "")
-                .unwrap_or_else(|| panic!("another process took port {mqtt_port} or {ws_port}")),
-        }
+            Kind::Mosquitto => Self::mosquitto(mqtt_port, ws_port, ""),
+        };
+        broker.unwrap_or_else(|| panic!("another process took port {mqtt_port} or {ws_port}"))
     }
 }
 

@@ -22,6 +22,7 @@ use wigwag_client::{
 
 use crate::broker::{Broker, Kind};
 use crate::our_client::{block_on, builder, online, within};
+use crate::process::BOUND;
 use proxy::{Plan, Proxy};
 
 against_both_brokers!(
@@ -47,6 +48,9 @@ fn what_was_delivered_from_a_directory_survives_every_fault(kind: Kind) {
 
 const TOPICS: [&str; 4] = ["f/1/a", "f/1/b", "f/2/a", "f/2/b"];
 const LAST: &str = "f/last";
+
+/// With fewer connections through the proxy, hardly a fault has struck.
+const CONNECTIONS_MIN: usize = 9;
 
 /// Messages whose outcome is not known yet.
 const PUBLISHING_MAX: usize = 400;
@@ -158,8 +162,8 @@ impl Receiver {
             seen.distinct >= total && seen.last_came
         };
         while !is_complete() {
-            let patience = Duration::from_secs(10);
-            if tokio::time::timeout(patience, self.changed.notified())
+            // A bridge whose connection is half-open may need half of it to find out.
+            if tokio::time::timeout(BOUND, self.changed.notified())
                 .await
                 .is_err()
             {
@@ -282,6 +286,12 @@ async fn run(kind: Kind, version: Version, folder: Option<&Path>) {
     let mut sent = Sent::default();
     let arrived = || subscriber.distinct().min(witness.distinct());
     sent.publish_for(span, &publisher, &changed, arrived).await;
+    let enough = Instant::now() + BOUND;
+    while proxy.counts().connections < CONNECTIONS_MIN {
+        assert!(Instant::now() < enough, "hardly a fault has struck");
+        let more = Duration::from_millis(100);
+        sent.publish_for(more, &publisher, &changed, arrived).await;
+    }
     proxy.heal();
     is_over.store(true, Ordering::Relaxed);
     sent.conclude_all().await;
@@ -319,7 +329,6 @@ async fn run(kind: Kind, version: Version, folder: Option<&Path>) {
     }
     let counts = proxy.counts();
     assert_eq!(counts.unnoticed, 0, "half-open connections that stayed");
-    assert!(counts.connections > 8, "hardly a fault has struck");
 }
 
 /// The two packets that a busy client does not send and get.
@@ -340,7 +349,11 @@ fn pings_that_are_cut_after_lose_no_message(kind: Kind) {
             });
             within(subscribing).await.unwrap();
             let other = online(builder(&broker.mqtt_url())).await;
-            for round in 0..3 {
+            let struck = || proxy.counts().struck.values().sum::<usize>();
+            let mut round = 0;
+            // On a busy machine, a connection may end for another reason, too.
+            while struck() < 3 {
+                assert!(round < 20, "{}", proxy.counts());
                 let mut states = idle.state();
                 // Silence, a ping, the cut.
                 within(states.wait_for(|state| !state.is_online()))
@@ -350,9 +363,8 @@ fn pings_that_are_cut_after_lose_no_message(kind: Kind) {
                 let publish = Publish::new("a", payload.clone()).qos(Qos::ExactlyOnce);
                 assert_eq!(within(other.publish(publish)).await, Ok(Outcome::Delivered));
                 assert_eq!(within(messages.recv()).await.unwrap(), payload);
+                round += 1;
             }
-            let counts = proxy.counts();
-            assert!(counts.struck.values().sum::<usize>() >= 3, "{counts}");
         }
     });
 }

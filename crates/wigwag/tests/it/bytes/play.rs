@@ -7,14 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
-use std::time::Duration;
 
 use super::script::{Act, Conversation, assemble};
+use crate::process::BOUND;
 
-/// What has not come by then will not.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The line that says so.
+/// The line that says that something has not come.
 pub(super) const SILENCE: &str = "(nothing)";
 
 const PINGREQ: [u8; 2] = [0xC0, 0];
@@ -71,7 +68,7 @@ struct Client {
 impl Client {
     fn open(port: u16) -> Client {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client {
             stream,
