@@ -521,7 +521,7 @@ async fn a_user_is_shown_with_where_it_is_connected_from() {
     assert_eq!(connections().await, 2);
     drop(other);
     // The broker has to hear of the end first.
-    tokio::time::timeout(Duration::from_secs(30), async {
+    tokio::time::timeout(Duration::from_secs(60), async {
         while connections().await != 1 {}
     })
     .await

@@ -153,13 +153,14 @@ async fn what_clients_publish_raises_alarms_at_once() {
 
 #[tokio::test]
 async fn metrics_are_looked_at_without_being_published() {
-    let site = Site::start("alarm open: $METRICS/wigwag_sessions/connected > 0\n");
+    let site = Site::start("alarm open: $METRICS/wigwag_sessions/connected > 1\n");
     let mut watcher = site.connect("watcher").await;
     watcher
         .subscribe("$SYS/broker/alarms/#", Qos::AtMostOnce)
         .await;
     watcher.subscribe("$METRICS/#", Qos::AtMostOnce).await;
-    let raised = "$METRICS/wigwag_sessions/connected is 1 (limit: > 0)";
+    let _other = site.connect("other").await;
+    let raised = "$METRICS/wigwag_sessions/connected is 2 (limit: > 1)";
     assert_eq!(told(&mut watcher).await, is("activate/open", raised));
 }
 

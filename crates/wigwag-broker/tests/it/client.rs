@@ -17,7 +17,7 @@ use wigwag_proto::{
 };
 
 /// Longer than anything that these tests wait for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Client {
     pump: Pump<Stream>,

@@ -17,7 +17,7 @@ use crate::observation::get;
 use crate::{ANY_PORT, addr};
 
 /// Longer than anything that these tests wait for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn ask(api: SocketAddr, query: &str) -> (u16, Value) {
     let answer = get(api, &format!("/api/v1/clients{query}"), "").await;

@@ -312,15 +312,24 @@ async fn a_guess_takes_its_time_and_a_question_does_not() {
     let broker = start(&folder, &text);
     let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let request = "GET /metrics HTTP/1.1";
-    let asked = Instant::now();
-    let answer = ask_at(here, request).await;
-    assert_eq!(status(&answer), "401");
-    assert!(answer.contains("www-authenticate: Basic realm=\"Mosquitto API\"\r\n"));
-    let without = asked.elapsed();
+    // A busy machine may make one of them slow, but not all.
+    let question = async {
+        loop {
+            let asked = Instant::now();
+            let answer = ask_at(here, request).await;
+            assert_eq!(status(&answer), "401");
+            assert!(answer.contains("www-authenticate: Basic realm=\"Mosquitto API\"\r\n"));
+            if asked.elapsed() < Duration::from_millis(500) {
+                return;
+            }
+        }
+    };
+    let quick = timeout(Duration::from_secs(60), question).await;
+    quick.expect("a question is answered at once");
     let guessed = Instant::now();
     let guess = format!("{request}\r\nAuthorization: Basic am9lOndyb25n");
     assert_eq!(status(&ask_at(here, &guess).await), "401");
-    assert!(guessed.elapsed() > without + Duration::from_millis(500));
+    assert!(guessed.elapsed() > Duration::from_millis(900));
     broker.shutdown().await;
 }
 

@@ -22,10 +22,14 @@ use super::{ANY_PORT, addr, connect};
 
 /// A broker that publishes `$SYS` every second and serves HTTP.
 fn observed() -> Broker {
+    observed_every(Duration::from_secs(1))
+}
+
+fn observed_every(interval: Duration) -> Broker {
     Broker::builder()
         .listener(Listener::tcp(ANY_PORT))
         .listener(Listener::websocket(ANY_PORT))
-        .sys_interval(Some(Duration::from_secs(1)))
+        .sys_interval(Some(interval))
         .http(HttpListener::metrics(ANY_PORT))
         .http(HttpListener::api(ANY_PORT, None))
         .start()
@@ -35,11 +39,15 @@ fn observed() -> Broker {
 /// Reads messages until `done` says that the tree is as it should be.
 async fn await_tree(client: &mut Client, done: impl Fn(&BTreeMap<String, String>) -> bool) {
     let mut tree = BTreeMap::new();
-    while !done(&tree) {
-        let message = client.message().await;
-        let payload = String::from_utf8(message.payload).expect("text");
-        tree.insert(message.topic, payload);
-    }
+    let reading = async {
+        while !done(&tree) {
+            let message = client.message().await;
+            let payload = String::from_utf8(message.payload).expect("text");
+            tree.insert(message.topic, payload);
+        }
+    };
+    let read = tokio::time::timeout(Duration::from_secs(60), reading).await;
+    assert!(read.is_ok(), "still {tree:#?}");
 }
 
 pub(crate) struct Answer {
@@ -65,8 +73,9 @@ pub(crate) async fn get(addr: SocketAddr, path: &str, headers: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_tree_is_there_from_the_start_and_follows_what_happens() {
-    let broker = observed();
+async fn the_tree_is_there_from_the_start() {
+    // Nothing is counted a second time.
+    let broker = observed_every(Duration::from_secs(3_600));
     let mut watcher = connect(&broker, "watcher").await;
     watcher.subscribe("$SYS/#", Qos::AtMostOnce).await;
     await_tree(&mut watcher, |tree| {
@@ -77,6 +86,15 @@ async fn the_tree_is_there_from_the_start_and_follows_what_happens() {
             && tree.contains_key("$SYS/broker/version")
     })
     .await;
+    drop(watcher);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_tree_follows_what_happens() {
+    let broker = observed();
+    let mut watcher = connect(&broker, "watcher").await;
+    watcher.subscribe("$SYS/#", Qos::AtMostOnce).await;
     let other = connect(&broker, "other").await;
     await_tree(&mut watcher, |tree| {
         let is = |topic: &str, payload: &str| {
@@ -264,7 +282,7 @@ async fn what_is_kept_on_disk_is_seen_in_the_metrics() {
             }
         }
     };
-    let text = tokio::time::timeout(Duration::from_secs(30), saved).await;
+    let text = tokio::time::timeout(Duration::from_secs(60), saved).await;
     let text = text.expect("saved");
     assert!(
         text.contains("\nwigwag_persist_failures_total 0\n"),

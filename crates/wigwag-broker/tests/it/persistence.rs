@@ -21,7 +21,7 @@ use super::client::Client;
 use super::{ANY_PORT, addr, connect};
 
 /// Longer than anything that these tests wait for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const ABOUT: Keyspace = Keyspace(0);
 const SESSIONS: Keyspace = Keyspace(2);

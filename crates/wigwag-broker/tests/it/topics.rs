@@ -24,7 +24,7 @@ use crate::observation::get;
 use crate::sessions::{ANN, JOE};
 use crate::{ANY_PORT, addr, connect};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a viewer knows by what it has been told.
 struct Viewer {
