@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -216,10 +217,14 @@ fn load(version: Version) -> Load {
         warm_up: None,
         connect_rate: None,
         interrupt: Interrupt::default(),
-        stall_max: Duration::from_millis(500),
-        silence_max: Duration::from_millis(500),
+        stall_max: Duration::from_secs(60),
+        silence_max: GRACE,
     }
 }
+
+/// What a test waits in full where something does not come. Between two things that do come, a busy machine takes
+/// less.
+const GRACE: Duration = Duration::from_secs(5);
 
 fn one_to(subscribers: usize, qos: Qos) -> Case {
     Case {
@@ -289,11 +294,7 @@ fn a_lost_end_is_counted_and_a_lost_window_does_not_stop_qos_0() {
     };
     let address = faulty_broker(Faults::of(fate));
     let case = one_to(1, Qos::AtMostOnce);
-    let load = Load {
-        stall_max: Duration::from_secs(20),
-        ..load(Version::V3_1_1)
-    };
-    let round = measure(address, &case, &load).unwrap();
+    let round = measure(address, &case, &load(Version::V3_1_1)).unwrap();
     assert_eq!((round.delivered, round.lost), (87, 13));
     assert_eq!(round.aborted, None);
 }
@@ -302,8 +303,11 @@ fn a_lost_end_is_counted_and_a_lost_window_does_not_stop_qos_0() {
 fn a_case_without_progress_is_aborted_with_its_reason() {
     let aborted = |fate, qos| {
         let address = faulty_broker(Faults::of(fate));
-        let round = measure(address, &one_to(1, qos), &load(Version::V5));
-        let round = round.unwrap();
+        let load = Load {
+            stall_max: GRACE,
+            ..load(Version::V5)
+        };
+        let round = measure(address, &one_to(1, qos), &load).unwrap();
         (round.aborted.unwrap(), round.lost, round.unacknowledged)
     };
     let swallow = |number| match number {
@@ -311,7 +315,7 @@ fn a_case_without_progress_is_aborted_with_its_reason() {
         _ => Fate::Delivered,
     };
     let (reason, lost, unacknowledged) = aborted(swallow, Qos::AtLeastOnce);
-    assert_eq!(reason, "no message and no acknowledgement for 0.5 s");
+    assert_eq!(reason, "no message and no acknowledgement for 5 s");
     assert_eq!((lost, unacknowledged), (10, 10));
 
     let fatal = |number| match number {
@@ -374,7 +378,6 @@ fn a_stall_shows_in_every_message_that_was_due_during_it() {
     }));
     let load = Load {
         bound: Bound::Deliveries(1_000),
-        stall_max: Duration::from_secs(5),
         ..load(Version::V3_1_1)
     };
     let case = Case {
@@ -403,9 +406,7 @@ struct Mosquitto {
 impl Mosquitto {
     /// Starts on a free port and waits until it listens.
     fn start() -> Mosquitto {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let mut config = tempfile::NamedTempFile::new().unwrap();
         writeln!(
             config,
@@ -444,6 +445,19 @@ impl Mosquitto {
             child.id()
         ))
         .unwrap()
+    }
+}
+
+/// A port that nobody listens on, never the same one twice. The system's own choice will not do: it comes from the
+/// range of outgoing connections, of which these tests make many.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 
