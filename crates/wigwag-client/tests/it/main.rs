@@ -25,7 +25,7 @@ use std::time::Duration;
 use wigwag_client::{Backoff, Builder, Client, Message, State};
 
 /// A bound on everything that is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)

@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use wigwag_net::accept::{self, AcceptError, accept_websocket};
 use wigwag_net::dial::{DialError, Options, Target, TcpKeepAlive, TcpOptions, dial, dial_with};
 use wigwag_net::{Pump, Stream};
@@ -22,7 +22,7 @@ const REQUEST: &str = "GET /any/path HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r
 
 /// A bound on every test: nothing here takes time.
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future)
+    tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .expect("the test hangs")
 }
@@ -305,8 +305,12 @@ async fn dial_with_answer(answer: &'static str) -> DialError {
 #[tokio::test]
 async fn a_dial_says_why_it_failed() {
     within(async {
-        let (listener, port) = listener();
-        drop(listener);
+        // Taken, so that nobody else listens there.
+        let silent = TcpSocket::new_v4().expect("a socket");
+        silent
+            .bind("127.0.0.1:0".parse().expect("valid"))
+            .expect("a free port");
+        let port = silent.local_addr().expect("bound").port();
         let target = Target::parse(&format!("mqtt://127.0.0.1:{port}")).expect("valid");
         let error = dial(&target, FRAME_SIZE_MAX).await.expect_err("refused");
         assert!(
