@@ -12,6 +12,7 @@ import { freePorts, startBroker, startDashboard, startFleets } from './processes
 
 const FLEETS = [
   ['kind = "home-assistant"', 'count = 2', 'id = "room-{n}"', 'every = "500ms"', 'switch = true'],
+  ['kind = "home-assistant"', 'discovery-prefix = "lab"', 'count = 1', 'id = "bench-{n}"', 'every = "500ms"', 'switch = true'], // prettier-ignore
   ['kind = "sparkplug"', 'count = 1', 'id = "edge-{n}"', 'every = "500ms"', 'group = "plant"', 'devices = 2'],
 ];
 
@@ -122,6 +123,36 @@ test('a board with a light, a number and a choice is set by keyboard', async () 
   await fieldOf('select.desk').getByText('wild').waitFor();
   await isAccessible(page, 'controls of every kind');
   await shootAll(page, 'source-controls', { phone: PHONE, wide: { width: 1280, height: 900 } });
+});
+
+test('what is below another prefix is found as soon as that is chosen, and after a reload', async () => {
+  const goTo = (name) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
+  const prefix = page.getByLabel('Discovery prefix');
+  await page.goto(url('/devices'));
+  await cardOf('ha/room-1').waitFor();
+  await goTo('Settings');
+  await prefix.fill('lab/#');
+  await prefix.press('Enter');
+  await page.getByText('The prefix is part of a topic, not of a filter: it has neither + nor #.').waitFor();
+  await isAccessible(page, 'a prefix that is refused');
+  await prefix.fill('lab');
+  await prefix.press('Enter');
+  await page.getByText('in use: lab').waitFor();
+  await shootAll(page, 'source-prefix', { phone: PHONE, wide: { width: 1280, height: 1400 } });
+  await goTo('Devices');
+  const card = cardOf('ha/bench-1');
+  await card.and(page.locator('[data-health="online"]')).waitFor();
+  await cardOf('spb/plant/edge-1').waitFor();
+  assert.equal(await cardOf('ha/room-1').count(), 0);
+  await card.getByRole('button', { name: 'Turn on switch of bench-1' }).click();
+  await card.getByText(/^switch confirmed · \d+ ms$/).waitFor();
+  await page.reload();
+  await card.and(page.locator('[data-health="online"]')).waitFor();
+  await goTo('Settings');
+  await page.getByRole('button', { name: 'Back to homeassistant' }).click();
+  await goTo('Devices');
+  await cardOf('ha/room-1').and(page.locator('[data-health="online"]')).waitFor();
+  assert.equal(await card.count(), 0);
 });
 
 test('what a stranger announces is text, and takes nothing along', async () => {

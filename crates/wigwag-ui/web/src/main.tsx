@@ -5,7 +5,8 @@ import { BrowserRouter } from 'react-router';
 
 import './app.css';
 import { loadConfig } from './config.ts';
-import { FURTHER_WAYS } from './devices/sources/further.ts';
+import { homeAssistantBelow, SPARKPLUG } from './devices/sources/further.ts';
+import { followPrefix } from './devices/sources/home-assistant/prefixes.ts';
 import { openWorker } from './mqtt/connection.ts';
 import { App } from './shell/App.tsx';
 import { useKeptBrokers } from './shell/kept-brokers.ts';
@@ -24,7 +25,8 @@ document.querySelector('base')?.setAttribute('href', base.href);
 const basename = base.pathname;
 const { brokers, version } = await loadConfig(base.href);
 const stations = new Stations(openWorker, brokers, (station) => {
-  for (const way of FURTHER_WAYS) station.listenTo(way);
+  followPrefix(station, homeAssistantBelow);
+  station.listenTo(SPARKPLUG);
 });
 stations.keep(useKeptBrokers.getState().kept);
 useKeptBrokers.subscribe(({ kept }) => {

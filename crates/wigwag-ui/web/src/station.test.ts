@@ -1,7 +1,8 @@
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { HomeAssistantSource } from './devices/sources/home-assistant/home-assistant-source.ts';
-import { CONFIG_FILTERS } from './devices/sources/home-assistant/config-topics.ts';
+import { configFilters } from './devices/sources/home-assistant/config-topics.ts';
+import { followPrefix, usePrefixes } from './devices/sources/home-assistant/prefixes.ts';
 import type { Way } from './devices/sources/further.ts';
 import { WAITING_BYTES_MAX, WAITING_MAX } from './devices/sources/late.ts';
 import type { SourceTools } from './devices/sources/source.ts';
@@ -179,12 +180,23 @@ describe('devices that speak otherwise', () => {
   let load: ReturnType<typeof vi.fn<Way['load']>>;
 
   beforeEach(() => {
-    load = vi.fn(() => Promise.resolve((tools: SourceTools) => new HomeAssistantSource(tools)));
-    station.listenTo({ filters: CONFIG_FILTERS, root: 'homeassistant/', load });
+    localStorage.clear();
+    usePrefixes.setState(usePrefixes.getInitialState());
+    load = vi.fn();
+    followPrefix(station, (prefix) => {
+      load.mockResolvedValue((tools: SourceTools) => new HomeAssistantSource(tools, prefix));
+      return { filters: configFilters(prefix), root: `${prefix}/`, load };
+    });
+  });
+
+  afterEach(() => {
+    station.end();
   });
 
   test('are subscribed to, and what reads them is loaded when there is one', async () => {
-    expect(sent.slice(1)).toEqual(CONFIG_FILTERS.map((filter) => ({ kind: 'subscribe', filter })));
+    expect(sent.slice(1)).toEqual(
+      configFilters('homeassistant').map((filter) => ({ kind: 'subscribe', filter })),
+    );
     receive('device/1/state', state());
     expect(load).not.toHaveBeenCalled();
     receive('homeassistant/sensor/hall/config', CONFIG, { retain: true });
@@ -223,6 +235,44 @@ describe('devices that speak otherwise', () => {
     receive('homeassistant/sensor/hall/config', CONFIG);
     await vi.advanceTimersByTimeAsync(0);
     expect(view().devices.map(({ id }) => id)).toEqual(['ha/sensor/hall']);
+  });
+
+  test('are those below another prefix as soon as it is chosen, and no others', async () => {
+    receive('homeassistant/sensor/hall/config', { ...CONFIG, state_topic: 'hall' }, { retain: true });
+    receive('device/1/state', state());
+    await vi.advanceTimersByTimeAsync(0);
+    sent = [];
+    usePrefixes.getState().setPrefix(station.broker, 'lab/ha');
+    expect(sent).toEqual([
+      ...configFilters('homeassistant').map((filter) => ({ kind: 'unsubscribe', filter })),
+      { kind: 'unsubscribe', filter: 'hall' },
+      ...configFilters('lab/ha').map((filter) => ({ kind: 'subscribe', filter })),
+    ]);
+    receive('homeassistant/sensor/hall/config', CONFIG);
+    receive('lab/ha/sensor/desk/config', { ...CONFIG, name: 'Desk' }, { retain: true });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(view().devices.map(({ id }) => id)).toEqual(['1', 'ha/sensor/desk']);
+    usePrefixes.getState().setPrefix(station.broker, 'homeassistant');
+    expect(view().devices.map(({ id }) => id)).toEqual(['1']);
+    expect(station.sources).toHaveLength(1);
+  });
+
+  test('of a prefix that is left while their code is on the way do not come', async () => {
+    receive('homeassistant/sensor/hall/config', CONFIG, { retain: true });
+    usePrefixes.getState().setPrefix(station.broker, 'lab');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(view().devices).toEqual([]);
+    expect(station.sources).toHaveLength(1);
+  });
+
+  test('keep to the prefix of their own broker, and to none when the station is over', () => {
+    sent = [];
+    usePrefixes.getState().setPrefix(brokerAt('ws://other'), 'lab');
+    expect(sent).toEqual([]);
+    station.end();
+    sent = [];
+    usePrefixes.getState().setPrefix(station.broker, 'lab');
+    expect(sent).toEqual([]);
   });
 
   test('cannot fill the memory while it is loaded', async () => {

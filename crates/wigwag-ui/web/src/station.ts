@@ -121,23 +121,36 @@ export class Station {
     else this.#ends.push(act);
   }
 
-  /** From now on, also to devices that speak in this way. */
-  listenTo(way: Way): void {
+  /** From now on, also to devices that speak in this way, until the returned function is called. */
+  listenTo(way: Way): () => void {
+    let isOver = false;
+    let read: Source | undefined;
     const late = new LateSource(way, this.#tools(), {
       handleLoaded: (source, missed, lost) => {
+        if (isOver) return;
         this.#late.delete(late);
+        read = source;
         this.sources.push(source);
         for (const message of missed) this.#note(message, this.#hear(message, [source]));
         this.log.addSkipped(lost);
       },
       handleFailed: (missed, lost, reason) => {
+        if (isOver) return;
         const problem = `the part of the page that reads it cannot be loaded, reload the page: ${reason}`;
         for (const message of missed) this.#note(message, { ids: [], problem });
         this.log.addSkipped(lost);
       },
     });
     this.#late.add(late);
-    for (const filter of way.filters) this.connection.subscribeTo(filter);
+    const stops = way.filters.map((filter) => this.connection.subscribeTo(filter));
+    return () => {
+      isOver = true;
+      this.#late.delete(late);
+      for (const stop of stops) stop();
+      if (read === undefined) return;
+      this.sources.splice(this.sources.indexOf(read), 1);
+      read.end?.();
+    };
   }
 
   /**

@@ -1,10 +1,16 @@
 /** Shown in place of the cards while there are none. */
+import { Link, useLocation } from 'react-router';
+
 import type { ConnectionView } from '../mqtt/connection.ts';
+import { tabSearch } from '../shell/links.ts';
+import { useStation } from '../station.ts';
 import { CopyLine } from '../ui/CopyLine.tsx';
 import { useNow } from '../ui/clock.ts';
 import { Icon } from '../ui/icons.tsx';
+import { visibleStart } from '../ui/visible.ts';
 import { DemoFleet } from './DemoFleet.tsx';
 import { REFRESH_MS } from './health.ts';
+import { prefixOf, usePrefixes } from './sources/home-assistant/prefixes.ts';
 
 export function EmptyState({ link }: { link: ConnectionView }) {
   const now = useNow();
@@ -22,7 +28,12 @@ function Waiting() {
   );
 }
 
+const PREFIX_CHARS_SHOWN = 100;
+
 function NothingPublished({ url }: { url: string }) {
+  const { broker } = useStation();
+  const prefix = usePrefixes((state) => prefixOf(state, broker));
+  const search = tabSearch(useLocation().search);
   return (
     <section className="mx-auto flex w-full max-w-3xl flex-col items-center gap-4 rounded-card border border-line bg-surface px-5 py-12 text-center shadow-card">
       <span className="grid size-12 place-items-center rounded-full bg-sunken text-ink-soft">
@@ -35,6 +46,15 @@ function NothingPublished({ url }: { url: string }) {
         hand:
       </p>
       <CopyLine text={publishLine(url)} label="Copy the command" />
+      <p className="max-w-prose text-ink-soft">
+        So does what introduces itself to Home Assistant below{' '}
+        <code className="font-mono text-xs wrap-anywhere">{visibleStart(prefix, PREFIX_CHARS_SHOWN)}</code>, a
+        prefix{' '}
+        <Link to={{ pathname: '/settings', search }} className="text-accent underline">
+          of the settings
+        </Link>
+        , and every edge node of Sparkplug B.
+      </p>
       <DemoFleet />
     </section>
   );

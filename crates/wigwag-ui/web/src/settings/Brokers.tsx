@@ -4,6 +4,8 @@ import { useState } from 'react';
 
 import type { Broker } from '../config.ts';
 import { placeOf } from '../config.ts';
+import { PREFIX_DEFAULT } from '../devices/sources/home-assistant/config-topics.ts';
+import { usePrefixes } from '../devices/sources/home-assistant/prefixes.ts';
 import { useKeptBrokers, whyNotKept } from '../shell/kept-brokers.ts';
 import { useGoToBroker } from '../shell/useGoToBroker.ts';
 import { useStation } from '../station.ts';
@@ -47,6 +49,7 @@ function Known({ broker, first, taken }: KnownProps) {
   const isShown = useStation().broker === broker;
   const goTo = useGoToBroker();
   const { kept, add, remove } = useKeptBrokers();
+  const forgetPrefix = usePrefixes((state) => state.setPrefix);
   const [problem, setProblem] = useState<string>();
   const keep = (url: string): void => {
     const host = hostOf(url);
@@ -95,6 +98,7 @@ function Known({ broker, first, taken }: KnownProps) {
           onClick={() => {
             if (isShown && first !== undefined) goTo(first);
             remove(broker.name);
+            forgetPrefix(broker, PREFIX_DEFAULT);
           }}
         >
           Remove

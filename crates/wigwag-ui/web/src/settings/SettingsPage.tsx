@@ -12,6 +12,7 @@ import { useNow } from '../ui/clock.ts';
 import { formatTime } from '../ui/format.ts';
 import { useStore } from '../ui/frame-store.ts';
 import { Brokers } from './Brokers.tsx';
+import { Discovery } from './Discovery.tsx';
 import { Section } from './Section.tsx';
 
 export function SettingsPage() {
@@ -22,6 +23,7 @@ export function SettingsPage() {
         <Appearance />
         <Keyboard />
         <Brokers />
+        <Discovery />
         <User />
         <About />
       </div>

@@ -3,6 +3,7 @@ import userEvent from '@testing-library/user-event';
 import { MemoryRouter, useLocation } from 'react-router';
 import { beforeEach, describe, expect, test } from 'vitest';
 
+import { usePrefixes } from '../devices/sources/home-assistant/prefixes.ts';
 import type { FromWorker, LinkStatus, ToWorker } from '../mqtt/protocol.ts';
 import { Stations, StationsProvider } from '../stations.ts';
 import { brokerAt } from '../testing.ts';
@@ -22,6 +23,7 @@ beforeEach(() => {
   localStorage.clear();
   useOverlay.setState(useOverlay.getInitialState());
   useSettings.setState(useSettings.getInitialState());
+  usePrefixes.setState(usePrefixes.getInitialState());
   sent = [];
   ended = 0;
 });
@@ -206,6 +208,26 @@ describe('the settings', () => {
     await userEvent.type(field, 'mqtt://b:1883{Enter}');
     expect(field.getAttribute('aria-invalid')).toBe('true');
     expect(screen.getByText(/must begin with ws:\/\/ or wss:\/\//)).toBeTruthy();
+  });
+
+  test('say below which prefix Home Assistant is followed, and refuse one that no topic begins with', async () => {
+    open('/settings');
+    const field = await screen.findByLabelText('Discovery prefix');
+    expect(field).toHaveProperty('value', 'homeassistant');
+    expect(screen.getByRole('button', { name: 'Use this prefix' }).getAttribute('aria-disabled')).toBe(
+      'true',
+    );
+    await userEvent.clear(field);
+    await userEvent.type(field, 'lab/#{Enter}');
+    expect(field.getAttribute('aria-invalid')).toBe('true');
+    expect(screen.getByRole('alert').textContent).toContain('neither + nor #');
+    expect(usePrefixes.getState().prefixes).toEqual([]);
+    await userEvent.type(field, '{Backspace}{Backspace} {Enter}');
+    expect(usePrefixes.getState().prefixes).toEqual([['ws://b.example:9001', 'lab']]);
+    expect(field).toHaveProperty('value', 'lab');
+    await userEvent.click(screen.getByRole('button', { name: 'Back to homeassistant' }));
+    expect(usePrefixes.getState().prefixes).toEqual([]);
+    expect(field).toHaveProperty('value', 'homeassistant');
   });
 
   test('log out, and say who we are', async () => {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { FromWorker, Incoming, ToWorker } from '../../mqtt/protocol.ts';
 import { Station, StationProvider } from '../../station.ts';
 import { brokerAt } from '../../testing.ts';
-import { CONFIG_FILTERS } from '../sources/home-assistant/config-topics.ts';
+import { configFilters } from '../sources/home-assistant/config-topics.ts';
 import { HomeAssistantSource } from '../sources/home-assistant/home-assistant-source.ts';
 import { DevicePage } from './DevicePage.tsx';
 import { useTemplates } from './templates.ts';
@@ -294,9 +294,9 @@ describe('with a broker that remembers', () => {
     const asked = serve({ '/api/v1/history': { body: { recordedSince: NOW - 240_000, messages: [] } } });
     const station = open('/devices/ha%2Froom', BROKER);
     station.listenTo({
-      filters: CONFIG_FILTERS,
+      filters: configFilters('homeassistant'),
       root: 'homeassistant/',
-      load: () => Promise.resolve((tools) => new HomeAssistantSource(tools)),
+      load: () => Promise.resolve((tools) => new HomeAssistantSource(tools, 'homeassistant')),
     });
     const about = { dev: { ids: ['room'], name: 'Room' } };
     for (const name of ['heat', 'damp']) {

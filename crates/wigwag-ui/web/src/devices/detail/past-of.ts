@@ -23,13 +23,14 @@ export function pastOf(station: Station, device: Device, record: DeviceRecord): 
   const known = pasts.get(record);
   if (known?.topics === asText) return known.past;
   const { id, source } = device;
-  const reader = station.sources.find(({ kind }) => kind === source);
   const past = new Past({
     topics,
     record,
     readPage: pagesOf(ask),
     numbersIn: (message) => {
       const now = station.devices.device(id);
+      // Looked up each time: a source may be given up for another of its kind.
+      const reader = station.sources.find(({ kind }) => kind === source);
       return now === undefined || reader === undefined ? [] : reader.numbersIn(now, message);
     },
   });

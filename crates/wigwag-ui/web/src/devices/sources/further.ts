@@ -1,5 +1,5 @@
 /** The ways of speaking that a page learns when it hears one: their code is no part of a first visit. */
-import { CONFIG_FILTERS, ROOT } from './home-assistant/config-topics.ts';
+import { configFilters } from './home-assistant/config-topics.ts';
 import type { Source, SourceTools } from './source.ts';
 import { MEMBER_FILTERS, NAMESPACE } from './sparkplug/topics.ts';
 
@@ -12,21 +12,22 @@ export interface Way {
   load: () => Promise<(tools: SourceTools) => Source>;
 }
 
-export const FURTHER_WAYS: readonly Way[] = [
-  {
-    filters: CONFIG_FILTERS,
-    root: `${ROOT}/`,
+export function homeAssistantBelow(prefix: string): Way {
+  return {
+    filters: configFilters(prefix),
+    root: `${prefix}/`,
     load: async () => {
       const { HomeAssistantSource } = await import('./home-assistant/home-assistant-source.ts');
-      return (tools) => new HomeAssistantSource(tools);
+      return (tools) => new HomeAssistantSource(tools, prefix);
     },
+  };
+}
+
+export const SPARKPLUG: Way = {
+  filters: MEMBER_FILTERS,
+  root: `${NAMESPACE}/`,
+  load: async () => {
+    const { SparkplugSource } = await import('./sparkplug/sparkplug-source.ts');
+    return (tools) => new SparkplugSource(tools);
   },
-  {
-    filters: MEMBER_FILTERS,
-    root: `${NAMESPACE}/`,
-    load: async () => {
-      const { SparkplugSource } = await import('./sparkplug/sparkplug-source.ts');
-      return (tools) => new SparkplugSource(tools);
-    },
-  },
-];
+};

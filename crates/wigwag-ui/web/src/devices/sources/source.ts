@@ -11,6 +11,8 @@ export interface Source {
   handle: (message: Incoming) => Heard | undefined;
   /** The numbers that an older message of the device holds, by the keys of its fields: for charts of the past. */
   numbersIn: (device: Device, message: Incoming) => readonly (readonly [key: string, value: number])[];
+  /** Takes its devices out of the store and listens to no more of their topics: of one that may be given up. */
+  end?: () => void;
 }
 
 /** What became of a message. */

@@ -21,14 +21,16 @@ beforeEach(() => {
   store = new DeviceStore();
   subscribed = new Set();
   clock = NOW;
-  source = new HomeAssistantSource({
-    store,
-    subscribe: (topic) => {
-      subscribed.add(topic);
-      return () => subscribed.delete(topic);
-    },
-  });
+  source = sourceBelow('homeassistant');
 });
+
+function sourceBelow(prefix: string): HomeAssistantSource {
+  const subscribe = (topic: string) => {
+    subscribed.add(topic);
+    return () => subscribed.delete(topic);
+  };
+  return new HomeAssistantSource({ store, subscribe }, prefix);
+}
 
 function receive(topic: string, payload: unknown, more: Partial<Incoming> = {}) {
   return source.handle(incoming(topic, payload, { at: clock++, ...more }));
@@ -453,4 +455,21 @@ test('a device has so many configurations, and says of more that they are not ke
   expect(receive('homeassistant/sensor/more/config', config(0))?.problem).toMatch(/not kept$/);
   receive('homeassistant/sensor/v0/config', '');
   expect(receive('homeassistant/sensor/more/config', config(0))?.problem).toBeUndefined();
+});
+
+test('what is below another prefix is found there, and is none of its business elsewhere', () => {
+  source = sourceBelow('lab//ha');
+  expect(source.filters).toEqual(['lab//ha/+/+/config', 'lab//ha/+/+/+/config']);
+  expect(receive('homeassistant/sensor/hall/config', { state_topic: 'hall' })).toBeUndefined();
+  receive('lab//ha/sensor/node/hall/config', { state_topic: 'hall', name: 'Hall' });
+  receive('hall', '21');
+  expect(shown('sensor/node/hall')).toEqual({ Hall: '21' });
+});
+
+test('one that ends takes its devices along and listens to nothing', () => {
+  announcePlug();
+  expect(subscribed.size).toBeGreaterThan(0);
+  source.end();
+  expect(subscribed.size).toBe(0);
+  expect(store.snapshot().devices).toEqual([]);
 });

@@ -8,7 +8,8 @@ import { Samples } from '../../samples.ts';
 import type { Heard, Source, SourceTools } from '../source.ts';
 import type { Announcement } from './announcement.ts';
 import { announcementOf } from './announcement.ts';
-import { CONFIG_FILTERS, parseConfigTopic } from './config-topics.ts';
+import type { ConfigTopic } from './config-topics.ts';
+import { configFilters, parseConfigTopic } from './config-topics.ts';
 import type { AvailabilitySpec, Entity, FieldSpec } from './entity.ts';
 import { Payload } from './template.ts';
 import { Topics } from './topics.ts';
@@ -39,27 +40,30 @@ interface Known {
 
 export class HomeAssistantSource implements Source {
   readonly kind = 'home-assistant';
-  readonly filters = CONFIG_FILTERS;
+  readonly filters: readonly string[];
   readonly #tools: SourceTools;
+  readonly #prefix: string;
   readonly #topics: Topics<Known>;
   /** By the topic of a configuration. */
   readonly #configs = new Map<string, Known>();
   readonly #byIdentifier = new Map<string, Known>();
   readonly #byId = new Map<string, Known>();
 
-  constructor(tools: SourceTools) {
+  constructor(tools: SourceTools, prefix: string) {
+    this.filters = configFilters(prefix);
     this.#tools = tools;
+    this.#prefix = prefix;
     this.#topics = new Topics(tools.subscribe);
   }
 
   handle(message: Incoming): Heard | undefined {
-    const topic = parseConfigTopic(message.topic);
+    const topic = parseConfigTopic(message.topic, this.#prefix);
     const ids = new Set<string>();
     const payload = new Payload(message.text);
     for (const known of this.#topics.deliver(message)) {
       if (this.#handleValue(known, message, payload)) ids.add(known.id);
     }
-    if (topic !== undefined) return this.#handleConfig(message);
+    if (topic !== undefined) return this.#handleConfig(message, topic);
     return this.#topics.has(message.topic) ? { ids: [...ids] } : undefined;
   }
 
@@ -73,11 +77,15 @@ export class HomeAssistantSource implements Source {
     });
   }
 
-  #handleConfig(message: Incoming): Heard {
+  end(): void {
+    for (const known of [...this.#byId.values()]) this.#remove(known);
+    this.#configs.clear();
+  }
+
+  #handleConfig(message: Incoming, parsed: ConfigTopic): Heard {
     const { topic } = message;
     const before = this.#configs.get(topic);
-    const parsed = parseConfigTopic(topic);
-    if (message.bytes === 0 || parsed === undefined) {
+    if (message.bytes === 0) {
       if (before !== undefined) this.#forget(before, topic);
       return { ids: before === undefined ? [] : [before.id] };
     }
