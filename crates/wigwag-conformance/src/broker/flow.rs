@@ -265,7 +265,7 @@ fn expired(w: &mut World) -> Result<(), Stop> {
     let mut receiver = w.online(&lasting)?;
     w.subscribe(&mut receiver, &topic, 2)?;
     let mut sender = w.client("sender")?;
-    let expiry = wire::number(0x02, 1, 4);
+    let expiry = wire::number(0x02, 4, 4);
     sender.send(&wire::publish(
         w.version,
         4,
@@ -280,7 +280,7 @@ fn expired(w: &mut World) -> Result<(), Stop> {
     let message = receiver.expect(PUBLISH)?;
     receiver.cut();
     // The lifetime passes while the message is unacknowledged.
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    std::thread::sleep(std::time::Duration::from_millis(5_100));
     let mut receiver = w.online(&lasting)?;
     let again = receiver.expect(PUBLISH)?;
     w.check(["4.3.3-7", ""], again.id == message.id, again.describe());

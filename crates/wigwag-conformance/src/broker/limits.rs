@@ -166,7 +166,9 @@ fn expired(w: &mut World) -> Result<(), Stop> {
     let lasting = w.lasting("away");
     let mut away = w.online(&lasting)?;
     w.subscribe(&mut away, &topic, 1)?;
-    away.cut();
+    // It is away once the broker has closed the connection.
+    away.send(&wire::packet(DISCONNECT, 0, &[]));
+    away.until_closed()?;
     let mut sender = w.client("sender")?;
     let expiry = wire::number(0x02, 1, 4);
     sender.send(&wire::publish(

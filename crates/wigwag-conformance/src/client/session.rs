@@ -170,14 +170,14 @@ fn no_expiry(w: &mut World<'_>) -> Result<(), Stop> {
     w.publish_with(Publish {
         topic: "a".to_owned(),
         qos: 2,
-        expiry_secs: Some(1),
+        expiry_secs: Some(4),
         ..Publish::default()
     })?;
     let id = connection.expect(PUBLISH)?.id;
     connection.cut();
     let (mut connection, _) = w.accept()?;
     // The interval runs out while the message is unacknowledged.
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    std::thread::sleep(std::time::Duration::from_millis(4_100));
     connection.send(&wire::connack(w.version, true, 0, &[]));
     let again = connection.receive()?;
     let kept = again

@@ -19,7 +19,11 @@ use schedule::Schedule;
 
 /// How long to wait for what the end of a connection has for others. A difference counts if the longest
 /// time does not take it away.
-const GRACES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(400)];
+const GRACES: [Duration; 3] = [
+    Duration::from_millis(5),
+    Duration::from_millis(400),
+    Duration::from_secs(4),
+];
 
 /// What a schedule showed.
 #[derive(Debug)]

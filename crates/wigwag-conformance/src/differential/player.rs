@@ -13,7 +13,7 @@ use crate::peer::{Connection, Stop};
 use crate::wire::{self, ConnectBytes, Packet, Value, Version};
 
 /// A broker that has not answered or come to rest by then will not.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 

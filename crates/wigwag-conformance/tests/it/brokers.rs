@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ use wigwag_conformance::scram;
 use wigwag_conformance::script::{Results, run_all};
 
 /// A broker that has not answered by then will not.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn watch(places: &Places) -> Results {
     run_all(&broker::scripts(), crate::THREADS, |script, version| {
@@ -101,7 +102,7 @@ impl Mosquitto {
             processes: [&plain, &limited, &guarded].map(start).into(),
             _folder: folder,
         };
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         for addr in [plain.addr, websocket, limited.addr, guarded.addr] {
             while TcpStream::connect(addr).is_err() {
                 assert!(Instant::now() < end, "mosquitto does not listen");
@@ -158,10 +159,18 @@ impl Drop for Mosquitto {
     }
 }
 
+/// An address that nobody listens on, never the same one twice. The system's own choice will not do: it comes
+/// from the range of outgoing connections, one of which may take it before the broker does.
 fn free_addr() -> SocketAddr {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let free = TcpListener::bind(any).expect("a free port");
-    free.local_addr().expect("bound")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
+    loop {
+        let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(addr).is_ok() {
+            return addr;
+        }
+    }
 }
 
 fn spawn(configuration: &Path) -> Child {

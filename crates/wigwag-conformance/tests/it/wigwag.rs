@@ -35,7 +35,7 @@ impl Subject for Wigwag {
     }
 
     fn patience(&self) -> Duration {
-        Duration::from_secs(10)
+        Duration::from_secs(20)
     }
 }
 
