@@ -33,7 +33,7 @@ pub(crate) async fn run(address: &str) -> Result<(), Box<dyn Error>> {
     let questions: Vec<_> = (0..20_u64)
         .map(|number| {
             let request = client.request("wigwag/example/square", number.to_string());
-            tokio::spawn(request.timeout(Duration::from_secs(3)).into_future())
+            tokio::spawn(request.timeout(Duration::from_secs(10)).into_future())
         })
         .collect();
     for (number, question) in questions.into_iter().enumerate() {

@@ -315,7 +315,7 @@ mod tests {
     }
 
     async fn next(heard: &mut mpsc::UnboundedReceiver<String>) -> String {
-        let next = timeout(Duration::from_secs(10), heard.recv()).await;
+        let next = timeout(Duration::from_secs(60), heard.recv()).await;
         next.expect("in time").expect("the ear is open")
     }
 
@@ -374,7 +374,7 @@ mod tests {
         while next(&mut heard).await != "a/kept  q0 retained" {}
         drop(ear);
         let is_over = async { while heard.recv().await.is_some() {} };
-        (timeout(Duration::from_secs(10), is_over).await).expect("the ear ends");
+        (timeout(Duration::from_secs(60), is_over).await).expect("the ear ends");
         broker.shutdown().await;
     }
 
