@@ -215,6 +215,7 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
         Some(NoServiceStart::begin(&root)?)
     };
     run(&mut root.command("apt-get", &["update", "-qq"]))?;
+    // A machine that has just started may be installing its updates.
     let mut words = vec![
         "DEBIAN_FRONTEND=noninteractive",
         "apt-get",
@@ -223,6 +224,8 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
         "-qq",
         "-o",
         "Dpkg::Use-Pty=0",
+        "-o",
+        "DPkg::Lock::Timeout=600",
         "--no-install-recommends",
     ];
     words.extend(packages);
