@@ -2,6 +2,7 @@
 import { Button } from '../ui/Button.tsx';
 import { formatBytes, formatTimeMs } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
+import { visible } from '../ui/visible.ts';
 import type { LogEntry } from './message-log.ts';
 
 export function MessageDetail({ entry, onClose }: { entry: LogEntry; onClose: () => void }) {
@@ -13,7 +14,7 @@ export function MessageDetail({ entry, onClose }: { entry: LogEntry; onClose: ()
     >
       <header className="flex items-start gap-3 py-2 pr-2 pl-4">
         <div className="min-w-0 grow">
-          <p className="font-mono text-xs wrap-anywhere">{entry.topic}</p>
+          <p className="font-mono text-xs wrap-anywhere">{visible(entry.topic)}</p>
           <p className="nums text-xs text-ink-faint">
             {entry.direction === 'in' ? 'Received' : 'Sent'} {formatTimeMs(entry.at)} · QoS {entry.qos}
             {entry.retain && ' · retained'} · {formatBytes(entry.bytes)}

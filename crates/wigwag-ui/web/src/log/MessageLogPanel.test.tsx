@@ -41,6 +41,15 @@ test('shows the newest first, as text', () => {
   expect(document.querySelector('img')).toBeNull();
 });
 
+test('a mark that turns the direction of text turns neither a topic nor a payload into another', async () => {
+  add('device/\u202eetats/cba', 'a\n\u202eb');
+  const row = screen.getByRole('option');
+  expect(row.textContent).toContain('device/⟨202E⟩etats/cba');
+  expect(row.textContent).toContain('a ⟨202E⟩b');
+  await user.click(row);
+  expect(screen.getAllByText('device/⟨202E⟩etats/cba')).toHaveLength(2);
+});
+
 test('draws only the rows in view', () => {
   for (let index = 0; index < 500; index++) add(`t/${index}`, 'x');
   expect(topics().length).toBeLessThan(40);

@@ -7,6 +7,7 @@ import { classNames } from '../ui/class-names.ts';
 import { formatCount, formatTimeMs } from '../ui/format.ts';
 import { useStore } from '../ui/frame-store.ts';
 import { Icon } from '../ui/icons.tsx';
+import { visible } from '../ui/visible.ts';
 import type { LogEntry, LogView, MessageLog } from './message-log.ts';
 import { MessageDetail } from './MessageDetail.tsx';
 
@@ -218,7 +219,7 @@ function Row({ entry, wide, selected, onSelect }: RowProps) {
         <Icon name={incoming ? 'down' : 'up'} className="size-3.5" />
         <span className="sr-only">{incoming ? 'received' : 'sent'}</span>
       </span>
-      <span className="truncate text-ink-soft">{entry.topic}</span>
+      <span className="truncate text-ink-soft">{visible(entry.topic)}</span>
       <span className={classNames('flex min-w-0 items-center gap-1.5', !wide && 'col-span-3')}>
         {invalid && (
           <span
@@ -280,7 +281,7 @@ function reveal(element: HTMLDivElement | null, index: number, rowPx: number): v
 }
 
 function preview(entry: LogEntry): string {
-  return entry.bytes === 0 ? '(empty)' : entry.text.slice(0, 256);
+  return entry.bytes === 0 ? '(empty)' : visible(entry.text.slice(0, 256).replace(/\s+/g, ' '));
 }
 
 function rowId(entry: LogEntry): string {
