@@ -24,9 +24,12 @@ test.each<[string, () => unknown]>([
   const fetched = vi.fn<typeof fetch>(() => Promise.resolve(new Response('{}', { status: 401 })));
   vi.stubGlobal('fetch', fetched);
   void Promise.resolve(begin()).catch(() => undefined);
-  await vi.waitFor(() => {
-    expect(fetched).toHaveBeenCalled();
-  });
+  await vi.waitFor(
+    () => {
+      expect(fetched).toHaveBeenCalled();
+    },
+    { timeout: 30_000 },
+  );
   const headers = new Headers(fetched.mock.calls[0]?.[1]?.headers);
   expect(headers.get('x-requested-with')).toBe('wigwag');
 });

@@ -1,6 +1,8 @@
-import { act, configure, fireEvent, render, screen, within } from '@testing-library/react';
+import { act, fireEvent, render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { MemoryRouter, useLocation } from 'react-router';
+import { useEffect } from 'react';
+import type { NavigateFunction } from 'react-router';
+import { MemoryRouter, useLocation, useNavigate } from 'react-router';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { usePrefixes } from '../devices/sources/home-assistant/prefixes.ts';
@@ -11,9 +13,6 @@ import { App } from './App.tsx';
 import { useOverlay } from './overlay.ts';
 import { useSettings } from './settings.ts';
 import { ShownStation } from './ShownStation.tsx';
-
-// The code of a screen is loaded when it is opened, on machines that may be busy.
-configure({ asyncUtilTimeout: 10_000 });
 
 let sent: ToWorker[];
 let deliver: (message: FromWorker) => void;
@@ -28,8 +27,14 @@ beforeEach(() => {
   ended = 0;
 });
 
+let navigateTo: NavigateFunction;
+
 function Address() {
   const { pathname, search } = useLocation();
+  const navigate = useNavigate();
+  useEffect(() => {
+    navigateTo = navigate;
+  }, [navigate]);
   return <output data-testid="address">{pathname + search}</output>;
 }
 
@@ -82,6 +87,16 @@ describe('keys', () => {
     expect(await screen.findByRole('heading', { name: 'Settings' })).toBeTruthy();
     expect(address()).toBe('/settings');
     expect(document.activeElement).toBe(screen.getByRole('main'));
+  });
+
+  test('a g that is pressed before a screen has come in counts on it', async () => {
+    open();
+    fireEvent.keyDown(document.body, { key: 'g' });
+    act(() => {
+      void navigateTo('/no/such/page');
+    });
+    fireEvent.keyDown(document.body, { key: 's' });
+    expect(await screen.findByRole('heading', { name: 'Settings' })).toBeTruthy();
   });
 
   test('? shows them, and in the dialog no other works', async () => {

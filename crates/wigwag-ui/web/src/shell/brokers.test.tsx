@@ -1,4 +1,4 @@
-import { act, configure, render, screen, waitFor, within } from '@testing-library/react';
+import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { MemoryRouter, useLocation } from 'react-router';
 import { beforeEach, expect, test } from 'vitest';
@@ -10,9 +10,6 @@ import { App } from './App.tsx';
 import { KEPT_MAX, useKeptBrokers } from './kept-brokers.ts';
 import { useOverlay } from './overlay.ts';
 import { ShownStation } from './ShownStation.tsx';
-
-// The code of a screen comes when it is opened, on a busy machine late.
-configure({ asyncUtilTimeout: 10_000 });
 
 let deliver: Map<string, (message: FromWorker) => void>;
 

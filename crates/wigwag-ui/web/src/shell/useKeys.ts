@@ -1,5 +1,5 @@
 /** Listens for the keys of `keys.ts` and does what they say. */
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 
 import type { KeyCommand } from './keys.ts';
@@ -26,8 +26,9 @@ export const COMMAND_KEY = isMac ? '⌘' : 'Ctrl';
 export function useKeys(): void {
   const navigate = useNavigate();
   const search = tabSearch(useLocation().search);
+  // It remembers a `g` while a screen is still coming in, which has the listener made anew.
+  const [reader] = useState(() => new KeyReader(SCREENS));
   useEffect(() => {
-    const reader = new KeyReader(SCREENS);
     const perform = (command: KeyCommand): void => {
       const { show } = useOverlay.getState();
       switch (command.kind) {
@@ -64,7 +65,7 @@ export function useKeys(): void {
     return () => {
       window.removeEventListener('keydown', listen);
     };
-  }, [navigate, search]);
+  }, [reader, navigate, search]);
 }
 
 /** The page's own search field, if it has one. */

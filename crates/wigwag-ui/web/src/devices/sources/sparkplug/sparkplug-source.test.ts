@@ -324,12 +324,11 @@ describe('a payload that is compressed', () => {
     expect(receive('g/NBIRTH/n', packed(body()))?.problem).toMatch(/^not Sparkplug B: /);
   });
 
-  test('and would unpack to more than a message may have is told, soon', () => {
-    const bomb = packed(deflateSync(new Uint8Array(64 * 1024 * 1024)));
-    const began = performance.now();
-    expect(receive('g/NBIRTH/n', bomb)?.problem).toBe(
+  test('and would unpack to more than a message may have is told before its end is read', () => {
+    // Whoever read on would find that it is damaged.
+    const bomb = deflateSync(new Uint8Array(64 * 1024 * 1024)).fill(0xff, 8 * 1024);
+    expect(receive('g/NBIRTH/n', packed(bomb))?.problem).toBe(
       'not Sparkplug B: more than 1048576 bytes are packed in it',
     );
-    expect(performance.now() - began).toBeLessThan(1_000);
   });
 });
