@@ -14,6 +14,13 @@ export const PHONE = { width: 390, height: 844 };
 export const WALL = { width: 2560, height: 1440 };
 export const SIZES = { wide: WIDE, phone: PHONE, wall: WALL };
 
+/** For what waits for an attempt to reconnect: those are up to half a minute apart, and devices make them too. */
+export const RECOVERY_MS = 120_000;
+
+const LAUNCH_WITHIN_MS = 180_000;
+/** A bound for what hangs; a busy machine takes its time. */
+const WITHIN_MS = 60_000;
+
 const out = process.env.E2E_OUT ?? join(import.meta.dirname, '../e2e-out');
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -23,6 +30,7 @@ const AXE_TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 export function launchBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM_BIN ?? '/usr/bin/chromium',
+    timeout: LAUNCH_WITHIN_MS,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -38,7 +46,7 @@ export function launchBrowser() {
 /** A page, and the list in which the browser's complaints about it gather. */
 export async function openPage(browser, { viewport = WIDE, ...options } = {}) {
   const page = await browser.newPage({ viewport, colorScheme: 'light', reducedMotion: 'reduce', ...options });
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(WITHIN_MS);
   const complaints = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
@@ -47,6 +55,16 @@ export async function openPage(browser, { viewport = WIDE, ...options } = {}) {
 
 export async function isConnected(page) {
   await page.getByTestId('connection').getByText('Connected', { exact: true }).waitFor();
+}
+
+/** What `act` brings for a few seconds only is looked for from before it on. */
+export async function seesOnce(locator, act) {
+  await Promise.all([locator.waitFor(), act()]);
+}
+
+/** For keys, which do not wait for it as a click does. */
+export async function canBePressed(page, button) {
+  await button.and(page.locator(':not([aria-disabled=true])')).waitFor();
 }
 
 /** The addresses of all screens, from the navigation that is made of the same table as they are. */
@@ -76,12 +94,16 @@ export async function shoot(page, name) {
   await page.screenshot({ path: join(out, `${name}.png`) });
 }
 
+/** What is drawn to measure follows the screen a frame later. */
 async function fitsTheScreen(page) {
-  const [content, screen] = await page.evaluate(() => [
-    globalThis.document.documentElement.scrollWidth,
-    globalThis.innerWidth,
-  ]);
-  assert.ok(content <= screen, `${content} px of content on a screen of ${screen} px`);
+  const fits = () => globalThis.document.documentElement.scrollWidth <= globalThis.innerWidth;
+  await page.waitForFunction(fits).catch(async () => {
+    const [content, screen] = await page.evaluate(() => [
+      globalThis.document.documentElement.scrollWidth,
+      globalThis.innerWidth,
+    ]);
+    assert.fail(`${content} px of content on a screen of ${screen} px`);
+  });
 }
 
 /** As it is now, by day and by night: contrast differs. */

@@ -11,14 +11,10 @@ import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
 
 import * as browsers from './browser.mjs';
+import { RECOVERY_MS, seesOnce } from './browser.mjs';
 import { freePorts, startBroker, startDashboard, startDevice, startUp } from './processes.mjs';
 
 const SIZES = { wide: browsers.WIDE, phone: browsers.PHONE };
-
-/** Longer than the longest wait between two attempts to reconnect. */
-const RECOVERY_MS = 45_000;
-/** A device is stale after 6 s of silence; a lost one is noticed sooner. */
-const STALE_MS = 15_000;
 
 let browser;
 let page;
@@ -36,7 +32,6 @@ before(async () => {
   for (const id of ['1', '2', '3']) devices.set(id, await startDevice({ ...ports, id }));
   browser = await browsers.launchBrowser();
   ({ page, complaints } = await browsers.openPage(browser));
-  page.setDefaultTimeout(10_000);
 });
 
 after(async () => {
@@ -49,7 +44,7 @@ test('the page opens at its root and connects', async () => {
   await page.goto(url('/'));
   await isConnected();
   assert.equal(new URL(page.url()).pathname, '/devices');
-  await card('3').waitFor();
+  for (const id of devices.keys()) await card(id).waitFor();
   assert.deepEqual(await page.getByRole('heading', { level: 2, name: /^Device / }).allInnerTexts(), [
     'Device 1',
     'Device 2',
@@ -60,11 +55,8 @@ test('the page opens at its root and connects', async () => {
 });
 
 test('Start makes a device run and temperatures arrive', async () => {
-  await command('1', 'Start');
+  await seesOnce(card('1').getByText(/^Started · \d+ ms$/), () => command('1', 'Start'));
   await hasStatus('1', 'running');
-  await card('1')
-    .getByText(/^Started · \d+ ms$/)
-    .waitFor();
   assert.match(await card('1').getByTestId('value').innerText(), /^\d+\.\d\s*°C$/);
   const states = logRow('device/1/state', '"running"');
   await states.nth(1).waitFor();
@@ -80,16 +72,13 @@ test('the page looks as it should on a desk and on a phone, by day and by night'
 });
 
 test('Stop makes it idle', async () => {
-  await command('1', 'Stop');
+  await seesOnce(card('1').getByText(/^Stopped · \d+ ms$/), () => command('1', 'Stop'));
   await hasStatus('1', 'idle');
-  await card('1')
-    .getByText(/^Stopped · \d+ ms$/)
-    .waitFor();
 });
 
 test('a killed device shows as offline and resumes by itself', async () => {
   await devices.get('2').kill();
-  await hasHealth('2', 'offline', STALE_MS);
+  await hasHealth('2', 'offline');
   await shoot('device-offline');
   devices.set('2', await startDevice({ ...ports, id: '2' }));
   await hasHealth('2', 'online');
@@ -99,9 +88,12 @@ test('a killed device shows as offline and resumes by itself', async () => {
 
 test('a device that is running but silent shows as stale', async () => {
   const state = { deviceId: 'silent', status: 'running', temperature: 36.6, timestamp: now() };
-  await publish('device/silent/state', JSON.stringify(state), { retain: true });
-  await hasHealth('silent', 'unknown');
-  await hasHealth('silent', 'stale', STALE_MS);
+  // For six seconds only it may just be slow.
+  await Promise.all([
+    hasHealth('silent', 'unknown'),
+    publish('device/silent/state', JSON.stringify(state), { retain: true }),
+  ]);
+  await hasHealth('silent', 'stale');
   await publish('device/silent/state', '', { retain: true });
   await card('silent').waitFor({ state: 'detached' });
 });
@@ -137,7 +129,6 @@ test('a rejected command shows the error of the device', async () => {
 test('hostile payloads are shown as text, counted, and break nothing', async () => {
   const html = '<img src=x onerror="document.title=\'owned\'">';
   const hostile = [
-    html,
     '{"deviceId":"1","status":"running"',
     'null',
     '[1,2,3]',
@@ -148,11 +139,13 @@ test('hostile payloads are shown as text, counted, and break nothing', async () 
     Buffer.from([0xff, 0xfe, 0x00, 0x80]),
     'x'.repeat(70_000),
   ];
+  await publish('device/1/state', html);
+  // At once: of a longer list, the log has only those in the document that can be seen.
+  await logRow('device/1/state', html).waitFor();
   for (const payload of hostile) await publish('device/1/state', payload);
   await publish('device/1/online', 'perhaps');
-  const expected = `${hostile.length + 1} invalid`;
+  const expected = `${hostile.length + 2} invalid`;
   await card('1').getByText(expected).waitFor();
-  await logRow('device/1/state', html).first().waitFor();
   assert.equal(await page.title(), 'Devices · Wigwag');
   assert.equal(await page.locator('img').count(), 0);
   await hasStatus('1', 'idle');
@@ -178,12 +171,12 @@ test('the log pauses, goes on collecting, and is cleared', async () => {
 });
 
 test('after a reload the last state is there at once', async () => {
-  await command('1', 'Stop');
+  await seesOnce(card('1').getByText(/^Stopped · \d+ ms$/), () => command('1', 'Stop'));
   await page.reload();
   await isConnected();
   // Device 1 is idle and publishes nothing: what shows can only be the retained state.
-  await hasStatus('1', 'idle', 2_000);
-  await hasHealth('1', 'online', 2_000);
+  await hasStatus('1', 'idle');
+  await hasHealth('1', 'online');
 });
 
 test('a deep link opens its page', async () => {
@@ -197,7 +190,10 @@ test('a deep link opens its page', async () => {
 test('behind a proxy that adds a prefix, pages and deep links work', async () => {
   const proxy = createServer((request, response) => {
     const target = url(request.url.replace(/^\/lab\/north/, ''));
-    httpGet(target, (answer) => answer.pipe(response.writeHead(answer.statusCode, answer.headers)));
+    // A connection for each: one that is kept may be closed by the server just when it is used again.
+    httpGet(target, { agent: false }, (answer) => {
+      answer.pipe(response.writeHead(answer.statusCode, answer.headers));
+    });
   }).listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   const prefix = `http://127.0.0.1:${proxy.address().port}/lab/north`;
@@ -243,17 +239,19 @@ test('without its broker the page says so, locks the buttons, and recovers by it
     .waitFor();
   await shootAll('broker-down');
 
+  // The devices come back in their own time, and say so; one that is running soon has the log full of what it says.
+  const isBack = async (id) => {
+    await logRow(`device/${id}/online`, 'true').first().waitFor({ timeout: RECOVERY_MS });
+    await hasHealth(id, 'online');
+  };
+  const areBack = Promise.all(['1', '2'].map(isBack));
   broker = await startBroker(ports);
   await page
     .getByTestId('connection')
     .and(page.locator('[data-phase=connected]'))
     .waitFor({ timeout: RECOVERY_MS });
   await banner.waitFor({ state: 'detached' });
-  // The devices come back in their own time, and say so.
-  for (const id of ['1', '2']) {
-    await logRow(`device/${id}/online`, 'true').first().waitFor({ timeout: RECOVERY_MS });
-    await hasHealth(id, 'online');
-  }
+  await areBack;
   await hasStatus('2', 'running');
   await command('1', 'Start');
   await hasStatus('1', 'running');
@@ -261,8 +259,8 @@ test('without its broker the page says so, locks the buttons, and recovers by it
 
 test('Retry now ends the wait', async () => {
   await broker.kill();
-  // Let some attempts fail, so that the waits are long enough to press the button in.
-  await page.getByText(/^Reconnecting in [3-9] s$/).waitFor({ timeout: RECOVERY_MS });
+  // Let some attempts fail, so that the waits are long enough to start a broker and press the button in.
+  await page.getByText(/^Reconnecting in (?:9|\d\d) s$/).waitFor({ timeout: RECOVERY_MS });
   broker = await startBroker(ports);
   await page.getByRole('button', { name: 'Retry now' }).click();
   await isConnected();
@@ -338,12 +336,12 @@ async function isConnected() {
   await browsers.isConnected(page);
 }
 
-async function hasStatus(id, status, timeout) {
-  await page.locator(`article[data-device="${id}"][data-status="${status}"]`).waitFor({ timeout });
+async function hasStatus(id, status) {
+  await page.locator(`article[data-device="${id}"][data-status="${status}"]`).waitFor();
 }
 
-async function hasHealth(id, health, timeout) {
-  await page.locator(`article[data-device="${id}"][data-health="${health}"]`).waitFor({ timeout });
+async function hasHealth(id, health) {
+  await page.locator(`article[data-device="${id}"][data-health="${health}"]`).waitFor();
 }
 
 async function spoken(text) {

@@ -54,7 +54,7 @@ test('asks what to subscribe to, and shows that as a tree', async () => {
   await isAccessible(page, 'Explorer without a filter');
   await page.getByRole('button', { name: 'Subscribe to #', exact: true }).click();
   await row('plant').waitFor();
-  assert.match(new URL(page.url()).search, /filter=%23/);
+  await page.waitForURL(/filter=%23/);
 });
 
 test('the keyboard walks through the tree and opens a topic', async () => {
@@ -66,7 +66,8 @@ test('the keyboard walks through the tree and opens a topic', async () => {
   await page.keyboard.press('*');
   await row('temperature').nth(1).waitFor();
   await page.keyboard.press('ArrowRight');
-  await page.keyboard.type('temp');
+  // Should the letters come so slowly that each begins anew, those behind the first lead nowhere else.
+  await page.keyboard.type('tem');
   await page.keyboard.press('Enter');
   await page.getByTestId('topic').getByText('plant/line1/temperature', { exact: true }).waitFor();
   assert.equal(new URL(page.url()).pathname, '/explore/plant/line1/temperature');
@@ -81,7 +82,8 @@ test('a search shows what it finds, and the link with it shows the same', async 
   await page.getByRole('searchbox').fill('running');
   await page.getByTestId('tree-figures').getByText('1 found').waitFor();
   await row('state').waitFor();
-  assert.equal(await row('temperature').count(), 0);
+  await row('temperature').waitFor({ state: 'detached' });
+  await page.waitForURL(/running/);
   const { page: second } = await openPage(browser);
   await second.goto(page.url());
   await second.getByRole('treeitem', { name: /^state/ }).waitFor();
@@ -113,7 +115,7 @@ test('a pause holds messages, and its end shows them', async () => {
 
 test('a branch of retained messages is cleared, and brought back', async () => {
   await tree().focus();
-  await page.keyboard.type('plant');
+  await page.keyboard.type('p');
   await page.keyboard.press('Delete');
   await page.getByTestId('clear-count').getByText('Clear 3 retained messages').waitFor();
   await page.getByRole('button', { name: 'Clear 3' }).click();

@@ -1,6 +1,6 @@
 /**
  * Starts and ends the programs of the browser test: `wigwag` in its parts, and Mosquitto in place of our broker when
- * E2E_BROKER=mosquitto asks for it. Every program is on 127.0.0.1 and on ports that were free a moment ago.
+ * E2E_BROKER=mosquitto asks for it. Every program is on 127.0.0.1 and on ports that nobody else is given meanwhile.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,19 +9,37 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const START_WITHIN_MS = 60_000;
+const START_WITHIN_MS = 180_000;
 const STOP_WITHIN_MS = 10_000;
 const OUTPUT_LINES_KEPT = 40;
+/**
+ * Below those that systems give to outgoing connections: of those, a client that tries again could get its broker's. The
+ * other tests of the workspace have the ports from 20,000 on.
+ */
+const PORTS = { first: 12_000, count: 7_000 };
 
 const wigwag = process.env.WIGWAG_BIN;
 const withMosquitto = process.env.E2E_BROKER === 'mosquitto';
 
 export async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set();
+  while (ports.size < count) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+async function isFree(port) {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
+  server.close();
+  await once(server, 'close');
+  return true;
 }
 
 export function startBroker({ mqttPort, wsPort }) {
@@ -177,11 +195,20 @@ export class Program {
     this.#name = [command, ...args].join(' ');
     this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     await new Promise((resolve, reject) => {
-      const fail = (what) => reject(new Error(`${this.#name} ${what}\n${this.output()}`));
       const timer = setTimeout(() => fail('printed no ready line in time'), START_WITHIN_MS);
+      const fail = (what) => {
+        clearTimeout(timer);
+        reject(new Error(`${this.#name} ${what}\n${this.output()}`));
+      };
+      let isReady = false;
+      // A line may come in two pieces.
+      let said = '';
       const listen = (text) => {
         this.#output = [...this.#output, ...String(text).trimEnd().split('\n')].slice(-OUTPUT_LINES_KEPT);
-        if (readyLine.test(text)) resolve(clearTimeout(timer));
+        if (isReady) return;
+        said += text;
+        isReady = readyLine.test(said);
+        if (isReady) resolve(clearTimeout(timer));
       };
       this.#child.stdout.on('data', listen);
       this.#child.stderr.on('data', listen);

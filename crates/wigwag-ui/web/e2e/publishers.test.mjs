@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { isAccessible, isConnected, launchBrowser, openPage, PHONE, shootAll } from './browser.mjs';
+import { isAccessible, isConnected, launchBrowser, openPage, PHONE, seesOnce, shootAll } from './browser.mjs';
 import { freePorts, Program, startBroker, startDashboard } from './processes.mjs';
 
 const WORKSHOP = 'ha/workshop-1';
@@ -65,11 +65,7 @@ test('a workshop for Home Assistant is one device with all that it tells', async
 });
 
 test('it does what the page tells it', async () => {
-  const press = async (name) => {
-    const button = page.getByRole('button', { name, exact: true });
-    await button.and(page.locator(':enabled')).waitFor();
-    await button.click();
-  };
+  const press = (name) => page.getByRole('button', { name, exact: true }).click();
   await press('Turn on Fan of Workshop');
   await shows('switch.Fan', 'on');
   await press('Turn on Lamp of Workshop');
@@ -106,8 +102,9 @@ test('a house and its cellar are two more, each with a Will', async () => {
   await shows('fan.fan', 'on');
   await set('number.delay', '9');
   await shows('number.delay', '9');
-  await page.getByRole('button', { name: 'Turn on Hall of house' }).click();
-  await page.getByText('Hall: the broker took it').waitFor();
+  await seesOnce(page.getByText('Hall: the broker took it'), () =>
+    page.getByRole('button', { name: 'Turn on Hall of house' }).click(),
+  );
   await page.goto(url('/devices/ha%2Fcellar-1'));
   await page.getByRole('heading', { level: 1, name: 'Cellar' }).waitFor();
   await shows('sensor.cellar-wine', '12.5°C');
@@ -193,9 +190,7 @@ async function choose(key, value) {
   await sent(form);
 }
 
-/** One command at a time. */
+/** One command at a time: the click waits until the one before is answered. */
 async function sent(form) {
-  const button = form.getByRole('button').and(page.locator(':enabled'));
-  await button.waitFor();
-  await button.click();
+  await form.getByRole('button').click();
 }

@@ -76,7 +76,10 @@ test('a logout ends it, and somebody else sees nothing of what was there', async
   await go('Devices');
   await page.locator('article[data-device="press"]').waitFor();
   await go('Settings');
+  // The page begins anew; what is typed before that is lost.
+  const anew = page.waitForEvent('load');
   await page.getByRole('button', { name: 'Log out' }).click();
+  await anew;
   await logIn('joe');
   await isConnected(page);
   await page.getByText('To the broker you are joe.').waitFor();

@@ -98,7 +98,7 @@ test('somebody else finds nothing of it, on no screen and in no worker', async (
   await logIn(JOE);
   await isConnected(page);
   await page.getByRole('heading', { name: 'Which topics do you want to see?' }).waitFor();
-  assert.equal(page.url(), url('/explore'));
+  await page.waitForURL(url('/explore'));
   await Promise.all(before.map((worker) => page.workers().includes(worker) && worker.waitForEvent('close')));
   await hasWorkers(2);
   await hasNothingOf('press', 'passing', 'plans/of/ada', 'Charts', 'Stop recording');
