@@ -11,6 +11,9 @@ use crate::process::Process;
 use crate::tools;
 use crate::wire::{Connect, DISCONNECT, Wire, field, packet};
 
+/// How Mosquitto 2.0 tells of a client that leaves without a word.
+const CLOSED: &str = " closed its connection.";
+
 /// A verbose broker that publishes `$SYS` every second.
 struct Watched {
     broker: Configured,
@@ -53,7 +56,7 @@ impl Watched {
         self.broker
             .process
             .await_line("the end of a client", |line| {
-                line.contains(&begin) && line.contains("disconnected")
+                line.contains(&begin) && (line.contains("disconnected") || line.ends_with(CLOSED))
             });
     }
 
@@ -110,6 +113,9 @@ fn normalised(log: &str, kind: Kind) -> Vec<String> {
         .filter(|text| text != "Received DISCONNECT from sub2")
         .map(|text| match text.strip_suffix(": connection closed by client.") {
             Some(left) if left.starts_with("Client sub2 ") => format!("{left}."),
+            _ if text == format!("Client sub2{CLOSED}") => {
+                "Client sub2 [127.0.0.1:N] disconnected.".to_owned()
+            }
             _ => text,
         })
         .collect()
