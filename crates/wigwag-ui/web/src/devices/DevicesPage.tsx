@@ -1,11 +1,11 @@
 /** The page at /devices: the devices as cards or as a table, narrowed by search and facets, and the message log. */
 import type { ReactNode } from 'react';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { useSearchParams } from 'react-router';
 
 import { MessageLogPanel } from '../log/MessageLogPanel.tsx';
 import type { ConnectionView } from '../mqtt/connection.ts';
 import { PageHeader } from '../shell/PageHeader.tsx';
+import { useSearch } from '../shell/useSearch.ts';
 import { useStation } from '../station.ts';
 import { useNow } from '../ui/clock.ts';
 import { formatCount } from '../ui/format.ts';
@@ -246,7 +246,7 @@ function useGrowing(max: number, step: number): number {
 
 /** What is looked at is in the address, but the field that is typed in must not wait for the router. */
 function useListAddress() {
-  const [address, setAddress] = useSearchParams();
+  const [address, change] = useSearch();
   const [text, setText] = useState(address.get('q') ?? '');
   const current = useMemo(() => {
     const search = new URLSearchParams(address);
@@ -256,16 +256,13 @@ function useListAddress() {
   const setParameter = useCallback(
     (name: string, value: string | undefined) => {
       if (name === 'q') setText(value ?? '');
-      setAddress(
-        (before) => {
-          if (value === undefined) before.delete(name);
-          else before.set(name, value);
-          return before;
-        },
-        { replace: true },
-      );
+      change((before) => {
+        if (value === undefined) before.delete(name);
+        else before.set(name, value);
+        return before;
+      });
     },
-    [setAddress],
+    [change],
   );
   return [current, setParameter] as const;
 }

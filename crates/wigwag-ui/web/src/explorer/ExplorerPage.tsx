@@ -5,6 +5,7 @@ import { Link, useLocation, useNavigate, useSearchParams } from 'react-router';
 import { PageHeader } from '../shell/PageHeader.tsx';
 import { topicOfPath, topicPath } from '../shell/links.ts';
 import { usePageKeys } from '../shell/usePageKeys.ts';
+import { useSearch } from '../shell/useSearch.ts';
 import { Button } from '../ui/Button.tsx';
 import { classNames } from '../ui/class-names.ts';
 import { useStoreValue } from '../ui/frame-store.ts';
@@ -107,7 +108,7 @@ function BackToTree() {
 
 /** The address begins the Explorer, and follows it from then on. */
 function useAddress(explorer: Explorer, topic: string | undefined): void {
-  const [params, setParams] = useSearchParams();
+  const [params, change] = useSearch();
   const source = useStoreValue(explorer, (view) => view.source);
   const filters = useStoreValue(explorer, (view) => view.filters);
   const search = useStoreValue(explorer, (view) => view.search);
@@ -126,7 +127,6 @@ function useAddress(explorer: Explorer, topic: string | undefined): void {
   }, [explorer]);
   useEffect(() => {
     if (source === 'filters' && filters.length === 0) return;
-    const next = withState(params, filters, search, order);
-    if (next.toString() !== params.toString()) setParams(next, { replace: true });
-  }, [source, filters, search, order, params, setParams]);
+    change((before) => withState(before, filters, search, order));
+  }, [source, filters, search, order, params, change]);
 }

@@ -3,9 +3,9 @@
  * the page's address, so that a link shows the same.
  */
 import { useState } from 'react';
-import { useSearchParams } from 'react-router';
 
 import { PageHeader } from '../shell/PageHeader.tsx';
+import { useSearch } from '../shell/useSearch.ts';
 import { useStation } from '../station.ts';
 import { Button } from '../ui/Button.tsx';
 import { Choice } from '../ui/Choice.tsx';
@@ -37,19 +37,15 @@ export function MetricsPage() {
   const station = useStation();
   const live = useStore(metricsOf(station));
   const [frozen, setFrozen] = useState<MetricsView>();
-  const [search, setSearch] = useSearchParams();
+  const [search, change] = useSearch();
   const view = frozen ?? live;
   const spanMs = Number(rangeOf(search)) * 60_000;
   const set = (name: string, value: string | undefined): void => {
-    setSearch(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (value === undefined || value === '') after.delete(name);
-        else after.set(name, value);
-        return after;
-      },
-      { replace: true, preventScrollReset: true },
-    );
+    change((before) => {
+      if (value === undefined || value === '') before.delete(name);
+      else before.set(name, value);
+      return before;
+    });
   };
   return (
     <>

@@ -3,8 +3,8 @@
  * comes meanwhile is recorded all the same.
  */
 import { useState } from 'react';
-import { useSearchParams } from 'react-router';
 
+import { useSearch } from '../../shell/useSearch.ts';
 import { useStation } from '../../station.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Choice } from '../../ui/Choice.tsx';
@@ -26,7 +26,7 @@ export function Charts({ device, record }: { device: Device; record: DeviceRecor
   const station = useStation();
   const series = useStore(record);
   const now = useNow();
-  const [search, setSearch] = useSearchParams();
+  const [search, change] = useSearch();
   const [pausedAt, setPausedAt] = useState<number>();
   const range = readRange(search.get('range'));
   const window = windowOf(range, pausedAt ?? now, series.values());
@@ -46,13 +46,10 @@ export function Charts({ device, record }: { device: Device; record: DeviceRecor
           value={range}
           options={RANGES}
           onChange={(value) => {
-            setSearch(
-              (before) => {
-                before.set('range', value);
-                return before;
-              },
-              { replace: true },
-            );
+            change((before) => {
+              before.set('range', value);
+              return before;
+            });
           }}
         />
         <div className="ml-auto flex flex-wrap gap-2">

@@ -1,7 +1,7 @@
 /** Which view of a topic is shown, or the panel to publish: it is in the address. */
 import { useCallback } from 'react';
-import { useSearchParams } from 'react-router';
 
+import { useSearch } from '../../shell/useSearch.ts';
 import type { TopicPart } from './TopicDetail.tsx';
 
 export type View = TopicPart | 'publish';
@@ -9,12 +9,12 @@ export type View = TopicPart | 'publish';
 const VIEWS: readonly View[] = ['value', 'changes', 'history', 'publish'];
 
 export function useView(): [View, (view: View) => void] {
-  const [search, setSearch] = useSearchParams();
+  const [search, change] = useSearch();
   const setView = useCallback(
     (view: View): void => {
-      setSearch((before) => withView(before, view), { replace: true });
+      change((before) => withView(before, view));
     },
-    [setSearch],
+    [change],
   );
   return [VIEWS.find((view) => view === search.get('view')) ?? 'value', setView];
 }
