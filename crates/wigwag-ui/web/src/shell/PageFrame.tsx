@@ -1,6 +1,6 @@
 /**
  * What every page gets from the shell: the focus and the top of the screen when it is gone to, and something to say when
- * it breaks, or when its code does not come because the server has another version by now.
+ * it breaks, or when its code does not come because the server is away or has another version by now.
  */
 import type { ReactNode } from 'react';
 import { Component, useEffect } from 'react';
@@ -65,8 +65,8 @@ export function Reload({ problem }: { problem: string }) {
   return (
     <>
       <p role="alert" className="max-w-prose text-ink-soft">
-        Either the server has a newer version, which a reload brings, or there is a mistake in this page:{' '}
-        <code className="font-mono text-xs wrap-anywhere">{problem}</code>
+        Either the server does not answer, or it has a newer version by now: a reload helps once it answers. Or there is a
+        mistake in this page: <code className="font-mono text-xs wrap-anywhere">{problem}</code>
       </p>
       <Button
         icon="retry"
