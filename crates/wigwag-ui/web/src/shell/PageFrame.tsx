@@ -65,8 +65,8 @@ export function Reload({ problem }: { problem: string }) {
   return (
     <>
       <p role="alert" className="max-w-prose text-ink-soft">
-        Either the server does not answer, or it has a newer version by now: a reload helps once it answers. Or there is a
-        mistake in this page: <code className="font-mono text-xs wrap-anywhere">{problem}</code>
+        Either the server does not answer, or it has a newer version by now: a reload helps once it answers.
+        Or there is a mistake in this page: <code className="font-mono text-xs wrap-anywhere">{problem}</code>
       </p>
       <Button
         icon="retry"

@@ -1,60 +1,71 @@
-import { act, render, screen } from '@testing-library/react';
+import { fireEvent, render, screen } from '@testing-library/react';
 import type { NavigateFunction } from 'react-router';
 import { MemoryRouter, useLocation, useNavigate } from 'react-router';
 import { expect, test } from 'vitest';
 
-import type { ChangeSearch } from './useSearch.ts';
 import { useSearch } from './useSearch.ts';
 
-const tools: { change?: ChangeSearch; navigate?: NavigateFunction } = {};
+/** What is done at once, before the router draws anything. */
+type Act = (set: (name: string, value: string) => void, navigate: NavigateFunction) => void;
 
-function Screen() {
+function Screen({ act }: { act: Act }) {
   const [search, change] = useSearch();
-  const { pathname, hash, state } = useLocation();
-  tools.change = change;
-  tools.navigate = useNavigate();
-  return <p>{`${pathname} ${search.toString()} ${hash} ${String(state)}`}</p>;
-}
-
-function start(basename = '/') {
-  const at = { pathname: `${basename === '/' ? '' : basename}/explore/a`, search: '?q=x', hash: '#h', state: 'kept' };
-  render(
-    <MemoryRouter basename={basename} initialEntries={[at]}>
-      <Screen />
-    </MemoryRouter>,
+  const location = useLocation();
+  const navigate = useNavigate();
+  const set = (name: string, value: string): void => {
+    change((before) => {
+      before.set(name, value);
+      return before;
+    });
+  };
+  return (
+    <button
+      type="button"
+      onClick={() => {
+        act(set, navigate);
+      }}
+    >
+      {`${location.pathname} ${search.toString()} ${location.hash} ${String(location.state)}`}
+    </button>
   );
 }
 
-function change(name: string, value: string): void {
-  tools.change?.((search) => {
-    search.set(name, value);
-    return search;
-  });
+function addressAfter(act: Act, basename = '/'): string | null {
+  const at = {
+    pathname: `${basename === '/' ? '' : basename}/explore/a`,
+    search: '?q=x',
+    hash: '#h',
+    state: 'kept',
+  };
+  render(
+    <MemoryRouter basename={basename} initialEntries={[at]}>
+      <Screen act={act} />
+    </MemoryRouter>,
+  );
+  fireEvent.click(screen.getByRole('button'));
+  return screen.getByRole('button').textContent;
 }
 
 test.each(['/', '/below'])('changes before the first is drawn are all kept: %s', (basename) => {
-  start(basename);
-  act(() => {
-    change('view', 'changes');
-    change('q', 'y');
-  });
-  expect(screen.getByText('/explore/a q=y&view=changes #h kept')).toBeTruthy();
+  const address = addressAfter((set) => {
+    set('view', 'changes');
+    set('q', 'y');
+  }, basename);
+  expect(address).toBe('/explore/a q=y&view=changes #h kept');
 });
 
 test('a topic that was gone to in between stays the one that is open', () => {
-  start();
-  act(() => {
-    void tools.navigate?.('/explore/b?q=x');
-    change('view', 'history');
+  const address = addressAfter((set, navigate) => {
+    void navigate('/explore/b?q=x');
+    set('view', 'history');
   });
-  expect(screen.getByText('/explore/b q=x&view=history null')).toBeTruthy();
+  expect(address).toBe('/explore/b q=x&view=history  null');
 });
 
 test('a screen that is left changes nothing of the next one', () => {
-  start();
-  act(() => {
-    void tools.navigate?.('/devices');
-    change('q', 'y');
+  const address = addressAfter((set, navigate) => {
+    void navigate('/devices');
+    set('q', 'y');
   });
-  expect(screen.getByText('/devices null')).toBeTruthy();
+  expect(address).toBe('/devices   null');
 });

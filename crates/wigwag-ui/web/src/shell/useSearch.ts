@@ -18,13 +18,15 @@ export function useSearch(): readonly [search: URLSearchParams, change: ChangeSe
     (change) => {
       // Every router of a browser or of a test has it, and no hook tells it.
       const { location } = navigator as typeof navigator & { location: Location };
-      const { pathname, hash, state } = location;
+      const { pathname, hash } = location;
       const path = pathname.slice(basename.endsWith('/') ? basename.length - 1 : basename.length);
       // Another screen is on its way, and what this one has to say is not about it.
       if (sameScreen(path) !== screen) return;
       const before = new URLSearchParams(location.search);
       const after = change(new URLSearchParams(before)).toString();
-      if (after !== before.toString()) navigator.replace({ pathname, search: `?${after}`, hash }, state);
+      if (after === before.toString()) return;
+      const search = after === '' ? '' : `?${after}`;
+      navigator.replace({ pathname, search, hash }, location.state);
     },
     [basename, navigator, screen],
   );
